@@ -1,0 +1,1 @@
+"""Denoising diffusion models in JAX: train, evaluate in bits per dim, sample."""

@@ -1,0 +1,121 @@
+"""What a network may predict, and how each becomes estimates of x and eps.
+
+Every kind is two functions: the value it takes for known (x, eps), which is the network's
+target, and (x, eps) from a value and z_t. Any two kinds convert through (x, eps), so a new
+kind is one new entry of `KINDS`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ddpm_jax.diffusion import gaussian
+from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.model import Diffusion, Prediction
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One parameterisation of the denoiser.
+
+    Both functions end with log_snr_s and log_snr_t, [batch]: t is the latent's time and s
+    that of the latent before it, which only "mean" uses. log_snr_s = inf stands for the
+    data itself, before the first latent.
+
+    Attributes:
+      value: (x, eps, log_snr_s, log_snr_t) -> the network's target, shaped like x.
+      estimates: (value, z_t, log_snr_s, log_snr_t) -> (x_hat, eps_hat).
+    """
+
+    value: Callable[[Images, Images, Array, Array], Images]
+    estimates: Callable[[Images, Images, Array, Array], tuple[Images, Images]]
+
+
+def _x_from_eps(z_t: Images, eps: Images, log_snr: Array) -> Images:
+    alpha, sigma = gaussian.alpha_sigma(gaussian.per_example(log_snr))
+    return (z_t - sigma * eps) / alpha
+
+
+def _eps_from_x(z_t: Images, x: Images, log_snr: Array) -> Images:
+    alpha, sigma = gaussian.alpha_sigma(gaussian.per_example(log_snr))
+    return (z_t - alpha * x) / sigma
+
+
+def _eps_estimates(eps: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array):
+    return _x_from_eps(z_t, eps, log_snr_t), eps
+
+
+def _x_estimates(x: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array):
+    return x, _eps_from_x(z_t, x, log_snr_t)
+
+
+def _v_value(x: Images, eps: Images, log_snr_s: Array, log_snr_t: Array) -> Images:
+    alpha, sigma = gaussian.alpha_sigma(gaussian.per_example(log_snr_t))
+    return alpha * eps - sigma * x
+
+
+def _v_estimates(v: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array):
+    alpha, sigma = gaussian.alpha_sigma(gaussian.per_example(log_snr_t))
+    return alpha * z_t - sigma * v, sigma * z_t + alpha * v
+
+
+def _score_value(x: Images, eps: Images, log_snr_s: Array, log_snr_t: Array) -> Images:
+    _, sigma = gaussian.alpha_sigma(gaussian.per_example(log_snr_t))
+    return -eps / sigma
+
+
+def _score_estimates(score: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array):
+    _, sigma = gaussian.alpha_sigma(gaussian.per_example(log_snr_t))
+    eps = -sigma * score
+    return _x_from_eps(z_t, eps, log_snr_t), eps
+
+
+def _mean_coefficients(log_snr_s: Array, log_snr_t: Array) -> tuple[Array, Array]:
+    """mean = a z_t + b x of q(z_s | z_t, x)."""
+    l_s, l_t = gaussian.per_example(log_snr_s), gaussian.per_example(log_snr_t)
+    alpha_s, _ = gaussian.alpha_sigma(l_s)
+    alpha_t, _ = gaussian.alpha_sigma(l_t)
+    return (
+        alpha_s / alpha_t * jnp.exp(l_t - l_s),
+        alpha_s * gaussian.noise_removed(l_s, l_t),
+    )
+
+
+def _mean_value(x: Images, eps: Images, log_snr_s: Array, log_snr_t: Array) -> Images:
+    z_t = gaussian.diffuse(x, eps, log_snr_t)
+    a, b = _mean_coefficients(log_snr_s, log_snr_t)
+    return a * z_t + b * x
+
+
+def _mean_estimates(mean: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array):
+    a, b = _mean_coefficients(log_snr_s, log_snr_t)
+    x = (mean - a * z_t) / b
+    return x, _eps_from_x(z_t, x, log_snr_t)
+
+
+KINDS: dict[str, Kind] = {
+    "eps": Kind(value=lambda x, eps, l_s, l_t: eps, estimates=_eps_estimates),
+    "x": Kind(value=lambda x, eps, l_s, l_t: x, estimates=_x_estimates),
+    "v": Kind(value=_v_value, estimates=_v_estimates),
+    "score": Kind(value=_score_value, estimates=_score_estimates),
+    "mean": Kind(value=_mean_value, estimates=_mean_estimates),
+}
+
+
+def clip(
+    prediction: Prediction, z_t: Images, log_snr: Float[Array, " batch"], bound: float = 1.0
+) -> Prediction:
+    """Cuts x_hat to [-bound, bound] and moves eps_hat with it."""
+    x = jnp.clip(prediction.x, -bound, bound)
+    return prediction._replace(x=x, eps=_eps_from_x(z_t, x, log_snr))
+
+
+def clipped(diffusion: Diffusion, bound: float = 1.0) -> Diffusion:
+    """The model whose x_hat never leaves [-bound, bound]: another model, another bound."""
+
+    def denoise(z_t: Array, t: Array) -> Prediction:
+        return clip(diffusion.denoise(z_t, t), z_t, diffusion.log_snr(t), bound)
+
+    return dataclasses.replace(diffusion, denoise=denoise)

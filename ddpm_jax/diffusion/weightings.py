@@ -1,0 +1,145 @@
+"""Published weightings of the denoising loss, as functions of log SNR.
+
+A weighting multiplies |v - v_hat|^2 (`gaussian.velocity_error`), whatever the network
+predicts. Papers put theirs on other errors, which differ by a factor (SNR = e^l):
+
+    |eps - eps_hat|^2 = alpha^2 |v - v_hat|^2        alpha^2 = sigmoid(l)
+    |x - x_hat|^2     = sigma^2 |v - v_hat|^2        sigma^2 = sigmoid(-l)
+
+With the factor multiplied in, every weight here is finite and keeps its digits at any
+l. Those published as a weight on the bound's integrand (Kingma & Gao 2023,
+arXiv:2303.00848: 1/2 w(l) |eps - eps_hat|^2 dl) are `per_log_snr`: the loss also
+multiplies them by -dl/dt, so that its mean over uniform t does not depend on the schedule.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Weighting:
+    """A weight on |v - v_hat|^2.
+
+    Attributes:
+      weight: log SNR, any shape -> weight, same shape.
+      per_log_snr: whether the weight is a density over log SNR, to be multiplied by
+        -dlog_snr/dt where times are drawn uniformly.
+    """
+
+    weight: Callable[[Array], Array]
+    per_log_snr: bool = False
+
+
+def simple() -> Weighting:
+    """|eps - eps_hat|^2, L_simple of Ho et al. 2020 (arXiv:2006.11239), eq. 14."""
+    return Weighting(jax.nn.sigmoid)
+
+
+def x() -> Weighting:
+    """|x - x_hat|^2."""
+    return Weighting(lambda log_snr: jax.nn.sigmoid(-log_snr))
+
+
+def v() -> Weighting:
+    """|v - v_hat|^2, "SNR + 1" of Salimans & Ho 2022 (arXiv:2202.00512), section 4."""
+    return Weighting(jnp.ones_like)
+
+
+def truncated_snr() -> Weighting:
+    """max(SNR, 1) |x - x_hat|^2 (Salimans & Ho 2022, arXiv:2202.00512, section 4)."""
+    return Weighting(lambda log_snr: jax.nn.sigmoid(jnp.abs(log_snr)))
+
+
+def min_snr(gamma: float = 5.0) -> Weighting:
+    """min(SNR, gamma) |x - x_hat|^2 (Hang et al. 2023, arXiv:2303.09556).
+
+    Raises:
+      ValueError: gamma is not positive.
+    """
+    _check_positive("min_snr", gamma=gamma)
+    return Weighting(
+        lambda log_snr: jnp.minimum(
+            jax.nn.sigmoid(log_snr), gamma * jax.nn.sigmoid(-log_snr)
+        )
+    )
+
+
+def p2(k: float = 1.0, gamma: float = 1.0) -> Weighting:
+    """|eps - eps_hat|^2 / (k + SNR)^gamma (Choi et al. 2022, arXiv:2204.00227).
+
+    Raises:
+      ValueError: k is not positive.
+    """
+    _check_positive("p2", k=k)
+    return Weighting(
+        lambda log_snr: (
+            jax.nn.sigmoid(log_snr)
+            * jnp.exp(-gamma * jnp.logaddexp(log_snr, math.log(k)))
+        )
+    )
+
+
+def sigmoid(bias: float = 2.0) -> Weighting:
+    """w(l) = sigmoid(bias - l) (Kingma & Gao 2023, arXiv:2303.00848).
+
+    Monotone, so the loss is a bound on the likelihood of noised data. A larger bias
+    cares for finer detail; as it grows the loss becomes the bound itself.
+    """
+    return Weighting(
+        lambda log_snr: (
+            0.5 * jax.nn.sigmoid(log_snr) * jax.nn.sigmoid(bias - log_snr)
+        ),
+        per_log_snr=True,
+    )
+
+
+def edm(
+    sigma_data: float = 0.5, log_sigma_mean: float = -1.2, log_sigma_std: float = 1.2
+) -> Weighting:
+    """Loss of Karras et al. 2022 (arXiv:2206.00364), as a weight (Kingma & Gao, table 1).
+
+    There log(sigma/alpha) = -l/2 is normal and |x - x_hat|^2 has the weight
+    (sigma_data^2 + 1/SNR) SNR / sigma_data^2, which makes the loss about 1 at every l
+    for a network that outputs zero through their preconditioning.
+
+    Raises:
+      ValueError: sigma_data or log_sigma_std is not positive.
+    """
+    _check_positive("edm", sigma_data=sigma_data, log_sigma_std=log_sigma_std)
+    mean, std = -2.0 * log_sigma_mean, 2.0 * log_sigma_std
+
+    def weight(log_snr: Array) -> Array:
+        deviation = (log_snr - mean) / std
+        density = jnp.exp(-0.5 * deviation**2) / (std * math.sqrt(2.0 * math.pi))
+        # sigma^2 SNR (1/SNR + sigma_data^2) = sigma^2 + alpha^2 sigma_data^2.
+        return density * (
+            jax.nn.sigmoid(-log_snr) / sigma_data**2 + jax.nn.sigmoid(log_snr)
+        )
+
+    return Weighting(weight, per_log_snr=True)
+
+
+def _check_positive(name: str, **options: float) -> None:
+    for option, value in options.items():
+        if not value > 0.0:
+            raise ValueError(
+                f"weighting {name}: {option} = {value} is not positive; "
+                f"write a number above 0."
+            )
+
+
+WEIGHTINGS: dict[str, Callable[..., Weighting]] = {
+    "simple": simple,
+    "x": x,
+    "v": v,
+    "truncated_snr": truncated_snr,
+    "min_snr": min_snr,
+    "p2": p2,
+    "sigmoid": sigmoid,
+    "edm": edm,
+}

@@ -1,0 +1,1 @@
+"""The machinery of training: each file wraps one outside library."""

@@ -1,0 +1,213 @@
+"""Checkpoints by Orbax: written while training goes on, whole or not at all.
+
+Beside the state lies a digest, one number an array. A checkpoint whose arrays do not give
+its digest, or that cannot be read, is reported, moved aside and never used; the one before
+it is.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
+from jaxtyping import Array, UInt32
+
+STATE, DIGEST = "state", "digest"
+FOLDER, SET_ASIDE = "checkpoints", "checkpoints_damaged"
+
+
+class Checkpoints:
+    """The checkpoints of one workdir."""
+
+    def __init__(
+        self, workdir: epath.PathLike, *, keep_last: int, keep_every: int
+    ) -> None:
+        """keep_last: how many of the newest stay. keep_every: and those of these steps
+        (0: none)."""
+        self._workdir = epath.Path(workdir)
+        self._options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep_last,
+            keep_period=keep_every or None,
+            enable_async_checkpointing=True,
+            cleanup_tmp_directories=True,
+        )
+        self._manager = self._open()
+
+    def _open(self) -> ocp.CheckpointManager:
+        return ocp.CheckpointManager(
+            self._workdir / FOLDER, options=self._options, item_names=(STATE, DIGEST)
+        )
+
+    def steps(self) -> list[int]:
+        """Steps that have a finished checkpoint, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, step: int, state: Any) -> None:
+        """Begins to write; returns once the state may be donated."""
+        if step in self._manager.all_steps():
+            return
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                **{
+                    STATE: ocp.args.StandardSave(state),
+                    DIGEST: ocp.args.JsonSave(digest(state)),
+                }
+            ),
+            force=True,
+        )
+
+    def wait(self) -> None:
+        """Until what was begun is written."""
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+    def restore_newest(self, abstract: Any) -> tuple[int, Any] | None:
+        """The newest whole checkpoint, as (step, state), or None where there is none.
+
+        Args:
+          abstract: shapes, dtypes and shardings to restore into, from any other sharding.
+
+        Raises:
+          ValueError: it holds other arrays than `abstract`; the first difference is named.
+          RuntimeError: there are checkpoints, and all are damaged.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            state = self._restore_or_set_aside(step, abstract)
+            if state is not None:
+                return step, state
+        if steps:
+            raise RuntimeError(
+                f"every checkpoint of {self._workdir} is damaged (steps {steps}): they were"
+                f" moved to {self._workdir / SET_ASIDE}. Start again, or put back a copy."
+            )
+        return None
+
+    def restore(self, step: int, abstract: Any) -> Any:
+        """The checkpoint of one step.
+
+        Raises:
+          ValueError: there is none, or it holds other arrays; the message says which.
+          RuntimeError: it is damaged.
+        """
+        if step not in self.steps():
+            raise ValueError(
+                f"{self._workdir / FOLDER} has no checkpoint of step {step}:"
+                f" it has {self.steps()}."
+            )
+        self._check_same_arrays(step, abstract)
+        return self._restore(step, abstract)
+
+    def _restore(self, step: int, abstract: Any) -> Any:
+        found = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                **{
+                    STATE: ocp.args.StandardRestore(abstract),
+                    DIGEST: ocp.args.JsonRestore(),
+                }
+            ),
+        )
+        now, then = digest(found[STATE]), found[DIGEST]
+        changed = sorted(name for name in now if then.get(name) != now[name])
+        if changed:
+            raise RuntimeError(
+                f"the checkpoint of step {step} in {self._workdir} is damaged:"
+                f" {changed[0]} is not what was written"
+                f" ({len(changed)} of {len(now)} arrays)."
+            )
+        return found[STATE]
+
+    def _restore_or_set_aside(self, step: int, abstract: Any) -> Any | None:
+        try:
+            self._check_same_arrays(step, abstract)
+        except OSError as error:
+            return self._set_aside(step, error)
+        try:
+            return self._restore(step, abstract)
+        except Exception as error:  # Orbax and TensorStore raise many kinds.
+            return self._set_aside(step, error)
+
+    def _set_aside(self, step: int, error: Exception) -> None:
+        reason = str(error).strip().splitlines()[0] if str(error) else repr(error)
+        logging.warning(
+            "checkpoint of step %d is damaged and was moved to %s; using the one before"
+            " it. Reason: %s",
+            step,
+            SET_ASIDE,
+            reason,
+        )
+        self._manager.close()
+        if jax.process_index() == 0:
+            aside = self._workdir / SET_ASIDE
+            aside.mkdir(parents=True, exist_ok=True)
+            taken = {path.name for path in aside.iterdir()}
+            names = (f"{step}" if n == 0 else f"{step}.{n}" for n in range(len(taken) + 1))
+            name = next(name for name in names if name not in taken)
+            (self._workdir / FOLDER / str(step)).rename(aside / name)
+        _barrier("set aside")
+        self._manager = self._open()
+
+    def _check_same_arrays(self, step: int, abstract: Any) -> None:
+        """Fails where the checkpoint's arrays are not those of this model."""
+        metadata = self._manager.item_metadata(step)[STATE]
+        if metadata is None:
+            raise OSError("its description cannot be read")
+        saved = _shapes(getattr(metadata, "tree", metadata))
+        wanted = _shapes(abstract)
+        for name in sorted(saved.keys() | wanted.keys()):
+            if saved.get(name) != wanted.get(name):
+                raise ValueError(
+                    f"the checkpoint of step {step} in {self._workdir} is of another model:"
+                    f" {name} has shape {saved.get(name, 'none')} there and"
+                    f" {wanted.get(name, 'none')} by this config. Use the config it was"
+                    " made with, or another --workdir."
+                )
+
+
+def digest(tree: Any) -> dict[str, int]:
+    """One 32-bit number an array, from its bits and their places.
+
+    Exact integer sums, so that it is the same however the array is spread over devices.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    sums = jax.device_get(_bit_sums([leaf for _, leaf in leaves]))
+    names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+    return {name: int(value) for name, value in zip(names, sums, strict=True)}
+
+
+@jax.jit
+def _bit_sums(leaves: list[Array]) -> list[UInt32[Array, ""]]:
+    return [_bit_sum(leaf) for leaf in leaves]
+
+
+def _bit_sum(a: Array) -> UInt32[Array, ""]:
+    unsigned = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[a.dtype.itemsize]
+    bits = jax.lax.bitcast_convert_type(a, unsigned).astype(jnp.uint32)
+    place = jnp.ones((), jnp.uint32)
+    for axis in range(a.ndim):
+        along = jax.lax.broadcasted_iota(jnp.uint32, a.shape, axis)
+        # Odd factors are invertible modulo 2^32: no single changed bit can cancel.
+        place = place * jnp.uint32(2654435761) + 2 * along
+    return jnp.sum(bits * place, dtype=jnp.uint32)
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(np.shape(leaf))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def _barrier(name: str) -> None:
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices(name)

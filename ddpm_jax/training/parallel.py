@@ -1,0 +1,164 @@
+"""Devices: how a state lies on them, and what advances it there.
+
+Two ways to train, with the same numbers:
+
+- "jit": a mesh with axes ("data", "fsdp"). The batch is cut over both, parameters and
+  optimiser state over "fsdp" wherever a dimension divides; the compiler adds the
+  communication.
+- "pmap": every device of every host holds the whole state, gradients meet in `pmean`.
+
+What a checkpoint holds, and what evaluation and sampling read, is in both the same tree of
+global arrays; so a run may change its mode and its number of devices between two starts.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from ddpm_jax.training.state import TrainState
+
+BATCH_AXES = ("data", "fsdp")
+PMAP_AXIS = "devices"
+# Below this many elements, cutting an array costs more than it saves.
+MIN_ELEMENTS_TO_CUT = 1024
+
+HostBatch = Mapping[str, np.ndarray]
+TrainStep = Callable[[TrainState, Any], TrainState]
+
+
+def make_mesh(fsdp: int) -> Mesh:
+    """All devices, [number / fsdp, fsdp]."""
+    num_devices = jax.device_count()
+    if fsdp < 1 or num_devices % fsdp:
+        fits = [n for n in range(1, num_devices + 1) if num_devices % n == 0]
+        raise ValueError(
+            f"config.parallel.fsdp = {fsdp} does not divide the {num_devices} devices:"
+            f" write one of {fits}."
+        )
+    return jax.make_mesh(
+        (num_devices // fsdp, fsdp), BATCH_AXES, axis_types=(AxisType.Auto,) * 2
+    )
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def state_shardings(mesh: Mesh, shapes: Any) -> Any:
+    """For each array, its largest dimension that divides is cut over "fsdp"."""
+    size = mesh.shape["fsdp"]
+
+    def sharding(a: jax.ShapeDtypeStruct) -> NamedSharding:
+        dims = [d for d in range(len(a.shape)) if a.shape[d] % size == 0]
+        if size == 1 or not dims or np.prod(a.shape) < MIN_ELEMENTS_TO_CUT:
+            return replicated(mesh)
+        largest = max(dims, key=lambda d: a.shape[d])
+        spec = [None] * len(a.shape)
+        spec[largest] = "fsdp"
+        return NamedSharding(mesh, PartitionSpec(*spec))
+
+    return jax.tree.map(sharding, shapes)
+
+
+def put_batch(mesh: Mesh, batch: HostBatch) -> dict[str, Array]:
+    """This process's slice of a global batch, onto its devices."""
+    sharding = batch_sharding(mesh)
+    return {
+        name: jax.make_array_from_process_local_data(sharding, np.asarray(values))
+        for name, values in batch.items()
+    }
+
+
+def compile_for_batch(mesh: Mesh, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiles (params, batch) -> a tree of [batch, ...], returned whole to every host."""
+    return jax.jit(fn, out_shardings=replicated(mesh))
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """One mode's way to hold a state and to advance it.
+
+    Attributes:
+      create: () -> the first state, as this mode holds it.
+      put: this process's batch -> the batch, as `step` takes it.
+      step: (state, batch) -> state. The state given is donated: do not use it again.
+      to_global: a state as held -> the tree of global arrays, for checkpoint and report.
+      from_global: its inverse.
+      abstract: shapes, dtypes and shardings of the tree of global arrays.
+    """
+
+    create: Callable[[], Any]
+    put: Callable[[HostBatch], dict[str, Array]]
+    step: Callable[[Any, Any], Any]
+    to_global: Callable[[Any], TrainState]
+    from_global: Callable[[TrainState], Any]
+    abstract: TrainState
+
+
+def by_jit(mesh: Mesh, init: Callable[[], TrainState], step: TrainStep) -> Training:
+    """Training by one compiled program over the mesh; the state is born in its shards."""
+    shapes = jax.eval_shape(init)
+    shardings = state_shardings(mesh, shapes)
+    return Training(
+        create=jax.jit(init, out_shardings=shardings),
+        put=lambda batch: put_batch(mesh, batch),
+        step=jax.jit(step, donate_argnums=0, out_shardings=shardings),
+        to_global=lambda state: state,
+        from_global=lambda state: state,
+        abstract=_abstract(shapes, shardings),
+    )
+
+
+def by_pmap(mesh: Mesh, init: Callable[[], TrainState], step: TrainStep) -> Training:
+    """Training by a copy of the state on each device. `step` averages over PMAP_AXIS."""
+    num_local = jax.local_device_count()
+    shapes = jax.eval_shape(init)
+    whole = replicated(mesh)
+
+    def put(batch: HostBatch) -> dict[str, Array]:
+        return {
+            name: values.reshape(num_local, -1, *values.shape[1:])
+            for name, values in batch.items()
+        }
+
+    def to_global(state: Any) -> TrainState:
+        def join(a: Array) -> Array:
+            copies = [shard.data[0] for shard in a.addressable_shards]
+            return jax.make_array_from_single_device_arrays(a.shape[1:], whole, copies)
+
+        return jax.tree.map(join, state)
+
+    def from_global(state: TrainState) -> Any:
+        def copies(a: Array) -> np.ndarray:
+            return np.broadcast_to(np.asarray(a), (num_local, *a.shape))
+
+        return jax.pmap(lambda s: s)(jax.tree.map(copies, state))
+
+    return Training(
+        create=lambda: from_global(jax.jit(init, out_shardings=whole)()),
+        put=put,
+        step=jax.pmap(step, axis_name=PMAP_AXIS, donate_argnums=0),
+        to_global=to_global,
+        from_global=from_global,
+        abstract=_abstract(shapes, jax.tree.map(lambda _: whole, shapes)),
+    )
+
+
+def _abstract(shapes: TrainState, shardings: Any) -> TrainState:
+    return jax.tree.map(
+        lambda a, sharding: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding),
+        shapes,
+        shardings,
+    )
+
+
+MODES: dict[str, Callable[..., Training]] = {"jit": by_jit, "pmap": by_pmap}

@@ -1,0 +1,34 @@
+"""Who draws what: every key comes from (seed, stream, step, example) by `fold_in`.
+
+Nothing else enters: not the device, the host, the place in a shard, nor the order in which
+things were built. So a resumed run redraws the same numbers, and one device draws what
+eight do.
+"""
+
+import enum
+
+import jax
+from jaxtyping import Array, Int, Key
+
+
+class Stream(enum.IntEnum):
+    """Who draws. A number is part of a run's identity: add, never renumber."""
+
+    INIT = 0
+    TIME = 1
+    NOISE = 2
+    DROPOUT = 3
+    EVAL = 4
+    SAMPLE = 5
+
+
+def stream_key(seed: int, stream: Stream) -> Key[Array, ""]:
+    """The root of one stream."""
+    return jax.random.fold_in(jax.random.key(seed), stream)
+
+
+def example_keys(
+    key: Key[Array, ""], examples: Int[Array, " batch"]
+) -> Key[Array, " batch"]:
+    """One key an example, from its number alone."""
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, examples)

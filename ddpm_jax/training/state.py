@@ -1,0 +1,87 @@
+"""The train state: all that a run must remember to continue as if never stopped."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+Params = Any  # A tree of arrays: {"net": ..., "schedule": ...}.
+
+NUM_QUARTERS = 4
+
+
+@flax.struct.dataclass
+class Window:
+    """Sums over the steps since the last row of metrics, skipped ones left out."""
+
+    num_steps: Int[Array, ""]
+    loss: Float[Array, ""]
+    grad_norm: Float[Array, ""]
+    update_norm: Float[Array, ""]
+    param_norm: Float[Array, ""]
+    learning_rate: Float[Array, ""]
+    quarter_loss: Float[Array, " quarters"]  # Summed over examples, by quarter of t.
+    quarter_count: Float[Array, " quarters"]
+
+    @classmethod
+    def empty(cls) -> "Window":
+        # One buffer each: a donated state may hold no array twice.
+        scalars = {
+            name: jnp.zeros(())
+            for name in ("loss", "grad_norm", "update_norm", "param_norm")
+        }
+        return cls(
+            num_steps=jnp.zeros((), jnp.int32),
+            learning_rate=jnp.zeros(()),
+            quarter_loss=jnp.zeros(NUM_QUARTERS),
+            quarter_count=jnp.zeros(NUM_QUARTERS),
+            **scalars,
+        )
+
+
+@flax.struct.dataclass
+class TrainState:
+    """All that a checkpoint holds. The seed is in the config; keys are never saved.
+
+    Attributes:
+      step: [], int32, steps done, skipped ones included.
+      skipped: [], int32, those whose loss or gradient was not finite.
+      skipped_in_a_row: [], int32, how many of these came last without a good one between.
+      params: {"net": ..., "schedule": ...}; a fixed schedule has no entry.
+      ema_params: decay, written as in the config, -> averaged params.
+      opt_state: Optax's.
+      time_history: what loss-aware time sampling remembers; () when times are uniform.
+      window: sums for the next row of metrics, so that it survives a stop.
+    """
+
+    step: Int[Array, ""]
+    skipped: Int[Array, ""]
+    skipped_in_a_row: Int[Array, ""]
+    params: Params
+    ema_params: Mapping[str, Params]
+    opt_state: optax.OptState
+    time_history: Any
+    window: Window
+
+
+def create(
+    params: Params,
+    optimizer: optax.GradientTransformation,
+    ema_names: tuple[str, ...],
+    time_history: Any = (),
+) -> TrainState:
+    """The state before the first step; every average starts at the parameters."""
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        skipped=jnp.zeros((), jnp.int32),
+        skipped_in_a_row=jnp.zeros((), jnp.int32),
+        params=params,
+        ema_params={name: jax.tree.map(jnp.copy, params) for name in ema_names},
+        opt_state=optimizer.init(params),
+        time_history=time_history,
+        window=Window.empty(),
+    )

@@ -1,0 +1,106 @@
+"""Where numbers go: metrics.jsonl, TensorBoard and the log, the last two by CLU.
+
+metrics.jsonl holds what the run computed and no clock reading, so that a run which was
+killed and resumed leaves the same bytes as one which was not. Rates, memory and time left go
+to speed.jsonl instead.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from typing import IO
+
+import jax
+import numpy as np
+from absl import logging
+from clu import metric_writers
+from etils import epath
+
+METRICS, SPEED = "metrics.jsonl", "speed.jsonl"
+
+
+class Writers:
+    """Writes the rows of one run. Only process 0 writes files."""
+
+    def __init__(self, workdir: epath.PathLike, resume_step: int) -> None:
+        """Opens for a run that continues at `resume_step` (0: from the start).
+
+        Rows of later steps, which the run is about to compute again, are cut.
+        """
+        self._workdir = epath.Path(workdir)
+        self._is_main = jax.process_index() == 0
+        if self._is_main:
+            keep_rows_up_to(self._workdir / METRICS, resume_step)
+        self._clu = metric_writers.create_default_writer(
+            os.fspath(self._workdir),
+            just_logging=not self._is_main,
+            asynchronous=True,
+        )
+
+    def metrics(self, step: int, scalars: Mapping[str, float | None]) -> None:
+        """A row of what the run computed: a function of config and step."""
+        self._write(METRICS, step, scalars)
+
+    def speed(self, step: int, scalars: Mapping[str, float | None]) -> None:
+        """A row of how fast it went here."""
+        self._write(SPEED, step, scalars)
+
+    def image(self, step: int, name: str, image: np.ndarray) -> None:
+        """One picture for TensorBoard, uint8 [height, width, channels]."""
+        self._clu.write_images(step, {name: image[None]})
+
+    def text(self, step: int, name: str, text: str) -> None:
+        self._clu.write_texts(step, {name: text})
+
+    def _write(
+        self, file: str, step: int, scalars: Mapping[str, float | None]
+    ) -> None:
+        finite = {k: v for k, v in scalars.items() if v is not None and math.isfinite(v)}
+        if self._is_main:
+            # JSON has no NaN: what is not finite is null.
+            row = {"step": step} | {k: finite.get(k) for k in scalars}
+            append_line(self._workdir / file, json.dumps(row))
+        self._clu.write_scalars(step, finite)
+
+    def flush(self) -> None:
+        self._clu.flush()
+
+    def close(self) -> None:
+        self._clu.close()
+
+
+def append_line(path: epath.Path, line: str) -> None:
+    """Adds one line that is on the disk when this returns."""
+    stream: IO[str]
+    with path.open("a") as stream:
+        stream.write(line + "\n")
+        stream.flush()
+        if isinstance(path, epath.Path) and os.path.exists(path):
+            os.fsync(stream.fileno())
+
+
+def keep_rows_up_to(path: epath.Path, step: int) -> None:
+    """Cuts rows of later steps, and a last line that a kill left unfinished."""
+    if not path.exists():
+        return
+    kept, cut = [], 0
+    for line in path.read_text().splitlines():
+        try:
+            keep = json.loads(line)["step"] <= step
+        except (json.JSONDecodeError, KeyError, TypeError):
+            keep = False
+        if keep:
+            kept.append(line + "\n")
+        else:
+            cut += 1
+    if cut:
+        logging.info("%s: %d rows after step %d will be written again", path, cut, step)
+        replace_text(path, "".join(kept))
+
+
+def replace_text(path: epath.Path, text: str) -> None:
+    """Writes a whole file, or leaves the one before."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)

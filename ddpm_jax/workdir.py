@@ -1,0 +1,96 @@
+"""The workdir: one run's folder, which remembers its config and belongs to one process."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+
+import jax
+from etils import epath
+
+from ddpm_jax import config as config_lib
+from ddpm_jax.config import Config, ConfigError
+from ddpm_jax.training import writers
+
+CONFIG, LOCK = "config.json", ".lock"
+
+
+@contextlib.contextmanager
+def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
+    """Makes the folder and holds it against other training processes on this file system.
+
+    The lock ends with the process, however it ends. On remote storage there is none.
+
+    Raises:
+      ConfigError: the folder cannot be written, or a live process trains in it.
+    """
+    path = epath.Path(workdir)
+    if jax.process_index() != 0:
+        yield path
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / LOCK).open("a+") if _is_local(path) else None
+    except OSError as error:
+        raise ConfigError(
+            f"--workdir={path} cannot be written ({error.strerror or error}):"
+            " write a folder that you may write to."
+        ) from error
+    if lock is None:
+        yield path
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            raise ConfigError(
+                f"--workdir={path} is in use by the live process {lock.read().strip()}:"
+                " wait for it, stop it, or write another folder."
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield path
+
+
+def remember_config(workdir: epath.Path, config: Config) -> None:
+    """Writes config.json at the first start; at a later one, checks against it.
+
+    Raises:
+      ConfigError: the workdir was made with another config; the message lists the fields.
+    """
+    path = workdir / CONFIG
+    if path.exists():
+        check_config(workdir, config)
+    if jax.process_index() == 0:
+        text = json.dumps(config_lib.flat(config), indent=2) + "\n"
+        writers.replace_text(path, text)
+
+
+def check_config(workdir: epath.Path, config: Config) -> None:
+    """Fails where this config is not the one that the workdir was made with.
+
+    Raises:
+      ConfigError: there is none, it cannot be read, or fields differ.
+    """
+    path = workdir / CONFIG
+    try:
+        saved = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"--workdir={workdir} holds no {CONFIG}: train there first, with --mode=train."
+        ) from error
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path} cannot be read as JSON: {error}.") from error
+    changed = config_lib.differences(config, saved)
+    if changed:
+        raise ConfigError(
+            f"--workdir={workdir} belongs to a run with another config:"
+            f" {'; '.join(changed)}. Use that config, or another --workdir."
+        )
+
+
+def _is_local(path: epath.Path) -> bool:
+    return "://" not in os.fspath(path)
