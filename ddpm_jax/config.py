@@ -6,8 +6,9 @@ so that any choice can be made by an override. Each message of a check names the
 it held, and what would work.
 """
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import ml_collections
@@ -32,6 +33,7 @@ def default() -> Config:
         batch_size=128,  # Global.
         image_size=0,  # Resize to this height and width; 0: as stored.
         center_crop=0,  # Before the resize, to this height and width; 0: none.
+        channels=0,  # 1 or 3; 0: as stored, or 3 for a folder.
         stride=8,  # Between patches of "photos".
         data_dir="",  # Where TFDS keeps its data sets; "": its own default.
         train_split="train",
@@ -63,6 +65,12 @@ def default() -> Config:
             blocks_per_level=2,
             attention_at=(16,),  # Heights of the images to attend over.
             dropout=0.1,
+            num_heads=1,
+            head_features=0,  # Channels of a head, in place of num_heads; 0: num_heads.
+            scale_shift=False,  # The time scales and shifts, rather than being added.
+            resample_blocks=False,  # Residual blocks change the resolution.
+            num_groups=32,  # Of the group norms.
+            epsilon=1e-6,
             dtype="float32",  # Of the activations: float32 or bfloat16.
             remat=False,  # Compute each block again in the backward pass.
         ),
@@ -74,8 +82,8 @@ def default() -> Config:
         variance_weight=0.001,  # Of the bound, where the reverse variance is learned.
         min_snr=dict(gamma=5.0),
         p2=dict(k=1.0, gamma=1.0),
-        sigmoid=dict(bias=0.0),
-        edm=dict(sigma_data=0.5),
+        sigmoid=dict(bias=2.0),
+        edm=dict(sigma_data=0.5, log_sigma_mean=-1.2, log_sigma_std=1.2),
     )
 
     c.optimizer = dict(
@@ -154,9 +162,36 @@ def choose(table: Mapping[str, T], name: str, field: str) -> T:
     """table[name], or an error that says what could have been written."""
     if name in table:
         return table[name]
+    where = field if field.startswith("--") else f"config.{field}"
     raise ConfigError(
-        f"config.{field} = {name!r} is not one of {sorted(table)}.{_hint(name, table)}"
+        f"{where} = {name!r} is not one of {sorted(table)}.{_hint(name, table)}"
     )
+
+
+@contextlib.contextmanager
+def errors_are_the_users() -> Iterator[None]:
+    """Around what is built from a config: a ValueError there is a ConfigError."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def check_overrides(argv: Sequence[str]) -> None:
+    """Every --config.FIELD of a command line is a field, or a group of fields.
+
+    Raises:
+      ConfigError: naming the first that is not.
+    """
+    known = flat(default())
+    for argument in argv:
+        if argument.startswith(("--config.", "-config.")):
+            field = argument.split("=")[0].split("config.", 1)[1]
+            is_group = any(name.startswith(field + ".") for name in known)
+            if field not in known and not is_group:
+                raise ConfigError(f"unknown field config.{field}.{_hint(field, known)}")
 
 
 def check_fields(config: Config) -> None:

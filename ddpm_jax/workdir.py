@@ -65,7 +65,7 @@ def remember_config(workdir: epath.Path, config: Config) -> None:
     if path.exists():
         check_config(workdir, config)
     if jax.process_index() == 0:
-        text = json.dumps(config_lib.flat(config), indent=2) + "\n"
+        text = json.dumps(config.to_dict(), indent=2) + "\n"
         writers.replace_text(path, text)
 
 
@@ -84,7 +84,7 @@ def check_config(workdir: epath.Path, config: Config) -> None:
         ) from error
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path} cannot be read as JSON: {error}.") from error
-    changed = config_lib.differences(config, saved)
+    changed = config_lib.differences(config, config_lib.flat(saved))
     if changed:
         raise ConfigError(
             f"--workdir={workdir} belongs to a run with another config:"

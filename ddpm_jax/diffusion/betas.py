@@ -7,7 +7,6 @@ numpy float64 array [num_steps] in (0, 1), built once, before anything is compil
 """
 
 import math
-import operator
 
 import numpy as np
 
@@ -22,26 +21,26 @@ def linear(
     With `rescale` they are multiplied by 1000/T, which keeps the noise at the end about
     the same for any number of steps (Nichol & Dhariwal 2021, arXiv:2102.09672).
     """
-    check_num_steps(num_steps)
+    _check_num_steps(num_steps)
     _check_fraction("beta_start", beta_start)
     _check_fraction("beta_end", beta_end)
     table = np.linspace(beta_start, beta_end, num_steps)
     if not rescale:
         return table
-    table = table * 1000 / num_steps
+    table *= 1000 / num_steps
     if table.max() >= 1.0:
         fewest = math.floor(1000 * max(beta_start, beta_end)) + 1
         raise ValueError(
-            f"{num_steps=} with rescale makes the largest beta {table.max():.4g}, but it "
-            f"must be below 1: with {beta_start=} and {beta_end=} the fewest steps that "
-            f"work are {fewest}"
+            f"{num_steps=} with rescale makes the largest beta {table.max():.4g}, but "
+            f"it must be below 1: with {beta_start=} and {beta_end=} the fewest steps "
+            f"that work are {fewest}"
         )
     return table
 
 
 def quadratic(num_steps: int, beta_start: float, beta_end: float) -> Table:
-    """Betas whose square roots are evenly spaced (the "quad" of Ho et al. 2020's code)."""
-    check_num_steps(num_steps)
+    """Betas with evenly spaced square roots, the "quad" of Ho et al. 2020's code."""
+    _check_num_steps(num_steps)
     _check_fraction("beta_start", beta_start)
     _check_fraction("beta_end", beta_end)
     return np.linspace(math.sqrt(beta_start), math.sqrt(beta_end), num_steps) ** 2
@@ -53,10 +52,12 @@ def cosine(num_steps: int, offset: float, max_beta: float) -> Table:
     Nichol & Dhariwal 2021 (arXiv:2102.09672), eq. 17, with s = `offset`. The cut keeps
     the last beta, which would be 1, from losing all signal.
     """
-    check_num_steps(num_steps)
+    _check_num_steps(num_steps)
     _check_fraction("max_beta", max_beta)
     if not 0.0 <= offset < math.inf:
-        raise ValueError(f"{offset=}: it must be finite and not negative, such as 0.008")
+        raise ValueError(
+            f"{offset=}: it must be finite and not negative, such as 0.008"
+        )
     u = np.arange(num_steps + 1) / num_steps
     angle = 0.5 * np.pi * (u + offset) / (1.0 + offset)
     before, after = angle[:-1], angle[1:]
@@ -70,10 +71,10 @@ def sigmoid(
 ) -> Table:
     """Betas along a logistic curve, between its values at -sharpness and +sharpness.
 
-    Xu et al. 2022 (GeoDiff, arXiv:2203.02923) with sharpness 6. The two ends come within
-    sigmoid(-sharpness) (beta_end - beta_start) of `beta_start` and `beta_end`.
+    Xu et al. 2022 (GeoDiff, arXiv:2203.02923) with sharpness 6. The table's ends come
+    within sigmoid(-sharpness) (beta_end - beta_start) of `beta_start` and `beta_end`.
     """
-    check_num_steps(num_steps)
+    _check_num_steps(num_steps)
     _check_fraction("beta_start", beta_start)
     _check_fraction("beta_end", beta_end)
     if not 0.0 < sharpness < math.inf:
@@ -84,7 +85,7 @@ def sigmoid(
 
 def constant(num_steps: int, beta: float) -> Table:
     """The same beta at every step."""
-    check_num_steps(num_steps)
+    _check_num_steps(num_steps)
     _check_fraction("beta", beta)
     return np.full(num_steps, float(beta))
 
@@ -104,8 +105,8 @@ def check(table: Table) -> Table:
     table = np.asarray(table, np.float64)
     if table.ndim != 1 or table.size < 2:
         raise ValueError(
-            f"betas has shape {table.shape}: it must be one-dimensional with at least 2 "
-            "entries, one a step"
+            f"betas has shape {table.shape}: it must be one-dimensional with at "
+            "least 2 entries, one a step"
         )
     wrong = ~((table > 0.0) & (table < 1.0))
     if wrong.any():
@@ -116,14 +117,9 @@ def check(table: Table) -> Table:
     return table
 
 
-def check_num_steps(num_steps: int) -> None:
-    """Raises unless `num_steps` is a whole number, 2 or more."""
-    try:
-        enough = operator.index(num_steps) >= 2
-    except TypeError:
-        enough = False
-    if not enough:
-        raise ValueError(f"{num_steps=}: it must be a whole number of at least 2")
+def _check_num_steps(num_steps: int) -> None:
+    if num_steps < 2:
+        raise ValueError(f"{num_steps=}: a model needs at least 2 steps")
 
 
 def _check_fraction(name: str, value: float) -> None:

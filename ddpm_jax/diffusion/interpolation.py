@@ -13,23 +13,23 @@ Curve = Callable[[Array], Array]
 def monotone_cubic(values: np.ndarray) -> Curve:
     """The cubic through `values` at the times k/(n-1), k = 0..n-1, as a function of t.
 
-    Piecewise cubic Hermite with the slopes of Fritsch & Butland 1984 (doi:10.1137/0905021),
-    which meet the condition of Fritsch & Carlson 1980 (doi:10.1137/0717021) for the curve
-    to be monotone wherever the table is. Its derivative is continuous, and nowhere zero
-    where the table is strictly monotone.
+    Piecewise cubic Hermite with the slopes of Fritsch & Butland 1984
+    (doi:10.1137/0905021), which meet the condition of Fritsch & Carlson 1980
+    (doi:10.1137/0717021) for a monotone curve. Its derivative is continuous and nowhere
+    zero.
 
     Args:
       values: strictly monotone table, numpy float64 [n], n >= 2.
 
     Returns:
-      A function of t in [0, 1], any shape, in t's dtype. At t = k/(n-1), rounded to that
-      dtype, it returns values[k] rounded to it and nothing else.
+      A function of t in [0, 1], any shape, in t's dtype. At t = k/(n-1), rounded to
+      that dtype, it returns values[k] rounded to it and nothing else.
     """
     last = len(values) - 1
     slopes = _slopes(values)
     secants = np.diff(values)
     # value = c0 + h (c1 + h (c2 + h c3)) at h in [0, 1) of a cell. The last grid point
-    # starts a cell of its own, a straight line, so that t = 1 is as exact as the others.
+    # starts a cell of its own, a straight line, so that t = 1 is as exact as the rest.
     squared = np.append(3.0 * secants - 2.0 * slopes[:-1] - slopes[1:], 0.0)
     cubed = np.append(slopes[:-1] + slopes[1:] - 2.0 * secants, 0.0)
 
@@ -98,4 +98,5 @@ def inverse_of_decreasing(curve: Curve) -> Curve:
         t = jnp.where(target >= curve(zeros), 0.0, t)
         return jnp.where(target <= curve(ones), 1.0, t)
 
-    return inverse
+    # Compiled, because the loop would be compiled anew at every call otherwise.
+    return jax.jit(inverse)

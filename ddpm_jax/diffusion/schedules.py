@@ -3,9 +3,9 @@
     z_t = alpha_t x + sigma_t eps,   alpha_t^2 + sigma_t^2 = 1,   t in [0, 1],
     log_snr(t) = log(alpha_t^2 / sigma_t^2),   strictly decreasing in t.
 
-A model of T = num_steps latents has them at t = k/(T-1), k = 0..T-1: t = 0 is the first,
-which has one step of noise already, and t = 1 the last. A table of betas gives log_snr on
-that grid exactly and, by monotone interpolation, between its points.
+A model of T = num_steps latents has them at t = k/(T-1), k = 0..T-1: t = 0 is the
+first, which has one step of noise already, and t = 1 the last. A table of betas gives
+log_snr on that grid exactly and, by monotone interpolation, between its points.
 """
 
 import dataclasses
@@ -46,8 +46,8 @@ def from_betas(betas: np.ndarray) -> Schedule:
     if not np.all(np.abs(table) <= LARGEST_LOG_SNR):
         raise ValueError(
             f"betas run from log SNR {table[0]:.4g} to {table[-1]:.4g}: beyond "
-            f"{LARGEST_LOG_SNR:g} either way float32 loses the signal or the noise; use "
-            "fewer steps or other betas"
+            f"{LARGEST_LOG_SNR:g} either way float32 loses the signal or the noise; "
+            "use fewer steps or other betas"
         )
     log_snr = interpolation.monotone_cubic(table)
     return Schedule(log_snr, interpolation.inverse_of_decreasing(log_snr))
@@ -90,8 +90,8 @@ def constant_beta(num_steps: int, beta: float) -> Schedule:
 def cosine(log_snr_min: float, log_snr_max: float) -> Schedule:
     """alpha_t = cos(u), sigma_t = sin(u), with the angle u affine in t.
 
-    The cosine schedule of Nichol & Dhariwal 2021 (arXiv:2102.09672, eq. 17) in continuous
-    time, its ends cut at finite log SNR instead of by an offset:
+    The cosine schedule of Nichol & Dhariwal 2021 (arXiv:2102.09672, eq. 17) in
+    continuous time, its ends cut at finite log SNR instead of by an offset:
     log_snr(t) = -2 log tan(u).
 
     Args:
@@ -140,6 +140,6 @@ def linear_log_snr(log_snr_min: float, log_snr_max: float) -> Schedule:
 def _check_ends(log_snr_min: float, log_snr_max: float) -> None:
     if not -LARGEST_LOG_SNR <= log_snr_min < log_snr_max <= LARGEST_LOG_SNR:
         raise ValueError(
-            f"{log_snr_min=}, {log_snr_max=}: the first must be below the second, and both "
-            f"within {-LARGEST_LOG_SNR:g} and {LARGEST_LOG_SNR:g}"
+            f"{log_snr_min=}, {log_snr_max=}: the first must be below the second, and "
+            f"both within {-LARGEST_LOG_SNR:g} and {LARGEST_LOG_SNR:g}"
         )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 # The share of draws that stays uniform, so that no time is ever given up (Nichol &
@@ -25,8 +26,8 @@ def stratified(
 ) -> Float[Array, " batch"]:
     """One u in each of batch_size equal strata: (u + i) / batch_size, one u for all i.
 
-    Each is uniform in [0, 1); together they cover it evenly, which lowers the variance of
-    the batch's mean loss (Kingma et al. 2021, arXiv:2107.00630, appendix I.1).
+    Each is uniform in [0, 1); together they cover it evenly, which lowers the variance
+    of the batch's mean loss (Kingma et al. 2021, arXiv:2107.00630, appendix I.1).
 
     Args:
       key: the same on every device and host: it depends on the step alone.
@@ -39,7 +40,7 @@ def stratified(
 
 
 def grid_time(index: Int[Array, "*shape"], num_steps: int) -> Float[Array, "*shape"]:
-    """t_k = k / (T - 1).
+    """t_k = k / (T - 1), rounded once: compiled, a division may become a product.
 
     Raises:
       ValueError: num_steps is below 2.
@@ -49,7 +50,7 @@ def grid_time(index: Int[Array, "*shape"], num_steps: int) -> Float[Array, "*sha
             f"num_steps = {num_steps}: a chain needs 2 latents or more, so that it has "
             f"a transition."
         )
-    return index / (num_steps - 1)
+    return jnp.asarray(np.arange(num_steps) / (num_steps - 1))[index]
 
 
 def on_grid(
@@ -65,12 +66,13 @@ class LossHistory(NamedTuple):
     """The last losses of each grid time, for importance sampling of times.
 
     Attributes:
-      losses: a ring a time, in the order of `count`, [num_steps, length].
-      count: losses recorded, kept below 2 length without moving the ring, [num_steps].
+      losses: a ring a time, [num_steps, length].
+      num_recorded: losses of each time so far, less whole turns of its ring after the
+        first, so that it never overflows, [num_steps].
     """
 
     losses: Float[Array, "num_steps length"]
-    count: Int[Array, " num_steps"]
+    num_recorded: Int[Array, " num_steps"]
 
 
 def init_history(num_steps: int, length: int = 10) -> LossHistory:
@@ -86,7 +88,7 @@ def init_history(num_steps: int, length: int = 10) -> LossHistory:
         )
     return LossHistory(
         losses=jnp.zeros((num_steps, length), jnp.float32),
-        count=jnp.zeros((num_steps,), jnp.int32),
+        num_recorded=jnp.zeros((num_steps,), jnp.int32),
     )
 
 
@@ -94,11 +96,11 @@ def probabilities(history: LossHistory) -> Float[Array, " num_steps"]:
     """Of drawing each grid time, proportional to the root mean square of its losses.
 
     That choice makes the variance of loss / probability least (Nichol & Dhariwal 2021,
-    arXiv:2102.09672, section 3.3). Uniform until every time has its full ring of losses.
+    arXiv:2102.09672, section 3.3). Uniform until every time has its ring full.
     """
     num_steps, length = history.losses.shape
     rms = jnp.sqrt(jnp.mean(jnp.square(history.losses), axis=1))
-    full = jnp.all(history.count >= length) & jnp.any(rms > 0)
+    full = jnp.all(history.num_recorded >= length) & jnp.any(rms > 0)
     importance = jnp.where(full, rms, 1.0)
     return (1.0 - UNIFORM_SHARE) * importance / jnp.sum(importance) + (
         UNIFORM_SHARE / num_steps
@@ -118,7 +120,7 @@ def draw(
       Index, time, and the weight 1/(T p) under which the mean loss is unbiased for that
       of uniform times.
     """
-    num_steps = history.count.shape[0]
+    num_steps = history.num_recorded.shape[0]
     p = probabilities(history)
     cumulative = jnp.cumsum(p)
     index = jnp.searchsorted(cumulative / cumulative[-1], u, side="right")
@@ -139,14 +141,14 @@ def record(
     first = jnp.searchsorted(ordered, ordered, side="left")
     after = jnp.searchsorted(ordered, ordered, side="right")
     place = jnp.arange(index.size)
-    slot = (history.count[ordered] + place - first) % length
+    slot = (history.num_recorded[ordered] + place - first) % length
     # Those that later ones of this batch overwrite go to a row that does not exist: a
     # scatter to one place twice has no order.
     row = jnp.where(after - place > length, num_steps, ordered)
-    count = history.count.at[index].add(1)
+    count = history.num_recorded.at[index].add(1)
     return LossHistory(
         losses=history.losses.at[row, slot].set(
             losses[order].astype(history.losses.dtype), mode="drop"
         ),
-        count=jnp.where(count < length, count, length + count % length),
+        num_recorded=jnp.where(count < length, count, length + count % length),
     )

@@ -9,7 +9,7 @@ predicts. Papers put theirs on other errors, which differ by a factor (SNR = e^l
 With the factor multiplied in, every weight here is finite and keeps its digits at any
 l. Those published as a weight on the bound's integrand (Kingma & Gao 2023,
 arXiv:2303.00848: 1/2 w(l) |eps - eps_hat|^2 dl) are `per_log_snr`: the loss also
-multiplies them by -dl/dt, so that its mean over uniform t does not depend on the schedule.
+multiplies them by -dl/dt, and its mean over uniform t is the same for any schedule.
 """
 
 import dataclasses
@@ -91,9 +91,7 @@ def sigmoid(bias: float = 2.0) -> Weighting:
     cares for finer detail; as it grows the loss becomes the bound itself.
     """
     return Weighting(
-        lambda log_snr: (
-            0.5 * jax.nn.sigmoid(log_snr) * jax.nn.sigmoid(bias - log_snr)
-        ),
+        lambda log_snr: 0.5 * jax.nn.sigmoid(log_snr) * jax.nn.sigmoid(bias - log_snr),
         per_log_snr=True,
     )
 
@@ -101,7 +99,7 @@ def sigmoid(bias: float = 2.0) -> Weighting:
 def edm(
     sigma_data: float = 0.5, log_sigma_mean: float = -1.2, log_sigma_std: float = 1.2
 ) -> Weighting:
-    """Loss of Karras et al. 2022 (arXiv:2206.00364), as a weight (Kingma & Gao, table 1).
+    """The loss of Karras et al. 2022 (arXiv:2206.00364), as Kingma & Gao rewrite it.
 
     There log(sigma/alpha) = -l/2 is normal and |x - x_hat|^2 has the weight
     (sigma_data^2 + 1/SNR) SNR / sigma_data^2, which makes the loss about 1 at every l

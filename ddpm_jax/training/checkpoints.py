@@ -23,22 +23,41 @@ class Checkpoints:
     """The checkpoints of one workdir."""
 
     def __init__(
-        self, workdir: epath.PathLike, *, keep_last: int, keep_every: int
+        self,
+        workdir: epath.PathLike,
+        *,
+        keep_last: int = 1,
+        keep_every: int = 0,
+        read_only: bool = False,
     ) -> None:
-        """keep_last: how many of the newest stay. keep_every: and those of these steps
-        (0: none)."""
+        """Opens a workdir's checkpoints.
+
+        Args:
+          workdir: the run's folder.
+          keep_last: how many of the newest stay.
+          keep_every: checkpoints of multiples of this step stay too; 0: none.
+          read_only: changes nothing there, beside a run that may be training.
+        """
         self._workdir = epath.Path(workdir)
+        self._read_only = read_only
         self._options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep_last,
+            max_to_keep=None if read_only else keep_last,
             keep_period=keep_every or None,
-            enable_async_checkpointing=True,
-            cleanup_tmp_directories=True,
+            enable_async_checkpointing=not read_only,
+            cleanup_tmp_directories=not read_only,
+            create=not read_only,
+            read_only=read_only,
         )
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
         return ocp.CheckpointManager(
-            self._workdir / FOLDER, options=self._options, item_names=(STATE, DIGEST)
+            self._workdir / FOLDER,
+            options=self._options,
+            item_handlers={
+                STATE: ocp.StandardCheckpointHandler(),
+                DIGEST: ocp.JsonCheckpointHandler(),
+            },
         )
 
     def steps(self) -> list[int]:
@@ -85,8 +104,8 @@ class Checkpoints:
                 return step, state
         if steps:
             raise RuntimeError(
-                f"every checkpoint of {self._workdir} is damaged (steps {steps}): they were"
-                f" moved to {self._workdir / SET_ASIDE}. Start again, or put back a copy."
+                f"every checkpoint of {self._workdir} is damaged (steps {steps}):"
+                " put back a copy, or start again in another --workdir."
             )
         return None
 
@@ -138,12 +157,13 @@ class Checkpoints:
     def _set_aside(self, step: int, error: Exception) -> None:
         reason = str(error).strip().splitlines()[0] if str(error) else repr(error)
         logging.warning(
-            "checkpoint of step %d is damaged and was moved to %s; using the one before"
-            " it. Reason: %s",
+            "the checkpoint of step %d is damaged; using the one before it. Reason: %s",
             step,
-            SET_ASIDE,
             reason,
         )
+        if self._read_only:
+            return
+        logging.warning("it was moved to %s", self._workdir / SET_ASIDE)
         self._manager.close()
         if jax.process_index() == 0:
             aside = self._workdir / SET_ASIDE

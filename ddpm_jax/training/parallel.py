@@ -97,7 +97,7 @@ class Training:
     """
 
     create: Callable[[], Any]
-    put: Callable[[HostBatch], dict[str, Array]]
+    put: Callable[[HostBatch], Any]
     step: Callable[[Any, Any], Any]
     to_global: Callable[[Any], TrainState]
     from_global: Callable[[TrainState], Any]
@@ -124,7 +124,7 @@ def by_pmap(mesh: Mesh, init: Callable[[], TrainState], step: TrainStep) -> Trai
     shapes = jax.eval_shape(init)
     whole = replicated(mesh)
 
-    def put(batch: HostBatch) -> dict[str, Array]:
+    def put(batch: HostBatch) -> dict[str, np.ndarray]:
         return {
             name: values.reshape(num_local, -1, *values.shape[1:])
             for name, values in batch.items()
@@ -141,7 +141,9 @@ def by_pmap(mesh: Mesh, init: Callable[[], TrainState], step: TrainStep) -> Trai
         def copies(a: Array) -> np.ndarray:
             return np.broadcast_to(np.asarray(a), (num_local, *a.shape))
 
-        return jax.pmap(lambda s: s)(jax.tree.map(copies, state))
+        # Under the step's own axis name: under another the step would compile twice.
+        spread = jax.pmap(lambda s: s, axis_name=PMAP_AXIS)
+        return spread(jax.tree.map(copies, state))
 
     return Training(
         create=lambda: from_global(jax.jit(init, out_shardings=whole)()),

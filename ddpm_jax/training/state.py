@@ -7,9 +7,11 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
 
 Params = Any  # A tree of arrays: {"net": ..., "schedule": ...}.
+
+# An array; in trees made from a state, also its shape, its sharding or nothing.
+Leaf = Any
 
 NUM_QUARTERS = 4
 
@@ -18,14 +20,14 @@ NUM_QUARTERS = 4
 class Window:
     """Sums over the steps since the last row of metrics, skipped ones left out."""
 
-    num_steps: Int[Array, ""]
-    loss: Float[Array, ""]
-    grad_norm: Float[Array, ""]
-    update_norm: Float[Array, ""]
-    param_norm: Float[Array, ""]
-    learning_rate: Float[Array, ""]
-    quarter_loss: Float[Array, " quarters"]  # Summed over examples, by quarter of t.
-    quarter_count: Float[Array, " quarters"]
+    num_steps: Leaf  # [], int32.
+    loss: Leaf  # [], like all that follow but the last two.
+    grad_norm: Leaf
+    update_norm: Leaf
+    param_norm: Leaf
+    learning_rate: Leaf
+    quarter_loss: Leaf  # [4], summed over examples by quarter of t.
+    quarter_count: Leaf  # [4], how many examples that were.
 
     @classmethod
     def empty(cls) -> "Window":
@@ -58,9 +60,9 @@ class TrainState:
       window: sums for the next row of metrics, so that it survives a stop.
     """
 
-    step: Int[Array, ""]
-    skipped: Int[Array, ""]
-    skipped_in_a_row: Int[Array, ""]
+    step: Leaf
+    skipped: Leaf
+    skipped_in_a_row: Leaf
     params: Params
     ema_params: Mapping[str, Params]
     opt_state: optax.OptState

@@ -42,6 +42,12 @@ class Writers:
         """A row of what the run computed: a function of config and step."""
         self._write(METRICS, step, scalars)
 
+    def has_row(self, step: int, name: str) -> bool:
+        """Whether metrics.jsonl has this number of this step."""
+        path = self._workdir / METRICS
+        rows = path.read_text().splitlines() if path.exists() else []
+        return any(r["step"] == step and name in r for r in map(json.loads, rows))
+
     def speed(self, step: int, scalars: Mapping[str, float | None]) -> None:
         """A row of how fast it went here."""
         self._write(SPEED, step, scalars)

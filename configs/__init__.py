@@ -1,0 +1,1 @@
+"""One runnable document an experiment; each starts from `ddpm_jax.config.default()`."""

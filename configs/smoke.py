@@ -1,0 +1,38 @@
+"""What `:smoke` makes of a config: the same code paths in a laptop's minute."""
+
+import ml_collections
+
+VARIANTS = ("full", "smoke")
+
+
+def check_variant(variant: str) -> None:
+    """Fails on a variant that no config has."""
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r}: write :full or :smoke.")
+
+
+def shrunk(c: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """A narrow network, 4 steps and few draws; data, schedule and objective stay."""
+    c.data.batch_size = 8
+    c.model.unet.update(
+        base_features=8,
+        feature_mults=c.model.unet.feature_mults[:2],
+        blocks_per_level=1,
+        attention_at=c.model.unet.attention_at[-1:],
+        num_groups=4,
+        num_heads=1,
+        head_features=0,
+    )
+    c.schedule.num_steps = 20
+    c.optimizer.warmup_steps = 2
+    c.training.update(
+        num_steps=4,
+        log_every=1,
+        eval_every=2,
+        sample_every=4,
+        checkpoint_every=2,
+        keep_every=0,
+    )
+    c.eval.update(num_draws=2, batch_size=8, num_examples=16)
+    c.sample.update(num_steps=5, num_samples=8, batch_size=8)
+    return c

@@ -1,0 +1,219 @@
+"""Data sets of TensorFlow Datasets, as ArrayRecord files with random access.
+
+Records are parsed here, and only their image and label: that is several times as fast as
+TFDS's own decoding, and keeps TensorFlow out of the process. Only preparing a data set
+imports it.
+"""
+
+import difflib
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+from tensorflow_datasets.core.download import downloader
+from tensorflow_datasets.proto import tf_example_pb2
+
+from ddpm_jax.data import images
+from ddpm_jax.data.images import Frame
+from ddpm_jax.data.sources import Example
+
+FILE_FORMAT = "array_record"
+# TFDS's ten tries to reach a server take three and a half silent minutes; these, seconds.
+MAX_RETRIES = 5
+
+
+class TfdsSource:
+    """Records on disk, decoded when they are asked for."""
+
+    num_values = 256
+
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        version: str,
+        records: Sequence[bytes],
+        has_labels: bool,
+        stored_shape: tuple[int | None, ...],
+        frame: Frame,
+    ) -> None:
+        """records: serialised tf.train.Example; stored_shape: None where it varies."""
+        self.name = name
+        self._records, self._has_labels, self._frame = records, has_labels, frame
+        height, width = 2 * (frame.size,) if frame.size else stored_shape[:2]
+        if height is None or width is None:
+            self.shape = self._decode(0)["image"].shape
+        else:
+            self.shape = (height, width, frame.channels)
+        self.identity: Mapping[str, Any] = {
+            "name": name,
+            "version": version,
+            "split": split,
+            "resizing": frame.describe(),
+            "num_examples": len(records),
+        }
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int, /) -> Example:
+        example = self._decode(index)
+        images.check_shape(example["image"], self.shape, self._title(index))
+        return example
+
+    def _decode(self, index: int) -> Example:
+        fields = tf_example_pb2.Example.FromString(
+            self._records[index]
+        ).features.feature
+        encoded = io.BytesIO(fields["image"].bytes_list.value[0])
+        label = fields["label"].int64_list.value[0] if self._has_labels else 0
+        return {"image": self._frame.read(encoded, self._title(index)), "label": label}
+
+    def _title(self, index: int) -> str:
+        return f"image {index} of {self.name}"
+
+
+def open_split(
+    dataset: str,
+    split: str,
+    *,
+    image_size: int | None,
+    center_crop: int | None,
+    channels: int | None,
+    data_dir: str | None,
+) -> TfdsSource:
+    """One split of a TFDS data set, prepared first if need be; see `sources.make`.
+
+    Raises:
+      ValueError: TFDS does not know it, cannot get it, or it holds no images to train on.
+    """
+    here = f"config.data.name = 'tfds:{dataset}'"
+    builder = _builder(here, dataset, data_dir)
+    if not builder.is_prepared():
+        builder = _prepared(here, dataset, data_dir)
+    feature = _image_feature(here, builder.info.features)
+    records = _records(here, builder, split)
+    frame = Frame(
+        channels=channels or (1 if feature.shape[-1] in (1, 2) else 3),
+        image_size=image_size,
+        center_crop=center_crop,
+    )
+    return TfdsSource(
+        f"tfds:{dataset}",
+        split,
+        builder.info.full_name,
+        records,
+        _has_labels(builder.info.features),
+        feature.shape,
+        frame,
+    )
+
+
+def _builder(
+    here: str, dataset: str, data_dir: str | None, **options: Any
+) -> tfds.core.DatasetBuilder:
+    try:
+        return tfds.builder(dataset, data_dir=data_dir, **options)
+    except tfds.core.DatasetNotFoundError as error:
+        known = tfds.list_builders(with_community_datasets=False)
+        close = difflib.get_close_matches(dataset, known, n=1)
+        hint = f" Did you mean 'tfds:{close[0]}'?" if close else ""
+        raise ValueError(f"{here} is no data set that TFDS knows.{hint}") from error
+    # Of a wrong configuration or version, TFDS says so by exceptions of many kinds.
+    except Exception as error:
+        raise ValueError(
+            f"{here} cannot be opened by TFDS: {_reason(error)}"
+        ) from error
+
+
+def _prepared(
+    here: str, dataset: str, data_dir: str | None
+) -> tfds.core.DatasetBuilder:
+    """Downloads and converts a data set, once for all runs."""
+    builder = _builder(here, dataset, data_dir, file_format=FILE_FORMAT)
+    if isinstance(builder, tfds.core.ReadOnlyBuilder):
+        raise ValueError(f"{here} has no files in {builder.data_path}.")
+    logging.info("preparing tfds:%s in %s, once ...", dataset, builder.data_path)
+    _hide_accelerators()
+    downloader.MAX_RETRIES = min(downloader.MAX_RETRIES, MAX_RETRIES)
+    try:
+        builder.download_and_prepare()
+    except Exception as error:
+        # Of processes that prepare it at once, the first to end has done it for all.
+        if not builder.is_prepared():
+            raise ValueError(
+                f"{here} could not be prepared: {_reason(error)}. Where there is no"
+                f" Internet, copy to {builder.data_path} the folder that"
+                f" tensorflow_datasets.builder('{dataset}', file_format='{FILE_FORMAT}')"
+                ".download_and_prepare() writes elsewhere."
+            ) from error
+    return _builder(here, dataset, data_dir)
+
+
+def _hide_accelerators() -> None:
+    """TensorFlow, which encodes the images, would take the GPU's memory from JAX."""
+    import tensorflow as tf  # Takes seconds, for this one use.
+
+    tf.config.set_visible_devices([], "GPU")
+
+
+def _records(
+    here: str, builder: tfds.core.DatasetBuilder, split: str
+) -> Sequence[bytes]:
+    """The serialised examples of a split; reads none of them."""
+    formats = {f.value for f in builder.info.available_file_formats()}
+    if FILE_FORMAT not in formats:
+        raise ValueError(
+            f"{here} is prepared in {builder.data_path} as {', '.join(sorted(formats))},"
+            f" not {FILE_FORMAT}: remove that folder, or write another in"
+            " config.data.data_dir, to have it prepared again."
+        )
+    try:
+        records = builder.as_data_source(
+            split,
+            deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES,
+            file_format=FILE_FORMAT,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"config.data.train_split or eval_split = {split!r} is no split of"
+            f" {builder.info.full_name}, which has {', '.join(builder.info.splits)}."
+        ) from error
+    for instruction in builder.info.splits[split].file_instructions:
+        if not tfds.core.Path(instruction.filename).exists():
+            raise ValueError(
+                f"{here}: {instruction.filename} is missing. Copy it there, or remove"
+                " its folder to have it prepared again."
+            )
+    if not len(records):
+        raise ValueError(f"{here}: its split {split!r} is empty.")
+    return records
+
+
+def _image_feature(here: str, features: Any) -> tfds.features.Image:
+    feature = features.get("image") if hasattr(features, "get") else None
+    if not isinstance(feature, tfds.features.Image):
+        raise ValueError(f"{here} has no image called 'image', but {list(features)}.")
+    if feature.np_dtype != np.uint8:
+        raise ValueError(
+            f"{here} has images of {np.dtype(feature.np_dtype)}: only uint8 will do."
+        )
+    return feature
+
+
+def _has_labels(features: Mapping[str, Any]) -> bool:
+    label = features.get("label")
+    return (
+        label is not None
+        and label.shape == ()
+        and np.issubdtype(label.np_dtype, np.integer)
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a message, and what it is."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0].strip()}".rstrip(".: ")

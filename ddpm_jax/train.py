@@ -1,0 +1,304 @@
+"""Train a model: from a config and a workdir to checkpoints, metrics, bounds and samples.
+
+The same command continues a run that was stopped anywhere, and ends with the same bits.
+"""
+
+import contextlib
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from clu import parameter_overview
+from etils import epath
+
+from ddpm_jax import build, evaluate, sample, workdir
+from ddpm_jax.config import Config
+from ddpm_jax.data import pipeline
+from ddpm_jax.data.sources import Source
+from ddpm_jax.training import parallel, progress
+from ddpm_jax.training.checkpoints import Checkpoints
+from ddpm_jax.training.interrupts import StopRequest
+from ddpm_jax.training.state import Window
+from ddpm_jax.training.writers import Writers
+
+# How many steps may be under way before the loop waits for the oldest.
+STEPS_IN_FLIGHT = 2
+# A profile leaves out the first steps, which compile and fill caches.
+PROFILE_AFTER = 5
+
+
+class NonFiniteError(RuntimeError):
+    """The loss or its gradient was not finite for too many steps in a row."""
+
+
+def run(config: Config, directory: epath.PathLike, profile_steps: int = 0) -> int:
+    """`--mode=train`: trains to config.training.num_steps.
+
+    Args:
+      config: checked by `build.check`.
+      directory: the workdir; a run found there goes on.
+      profile_steps: how many steps to trace for TensorBoard's profiler.
+
+    Returns:
+      0, or 128 + the number of the signal that stopped it after a checkpoint.
+
+    Raises:
+      NonFiniteError: after config.training.max_skipped bad steps in a row.
+    """
+    with workdir.claimed(directory) as path:
+        workdir.remember_config(path, config)
+        return _train(config, path, profile_steps)
+
+
+def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
+    every = config.training
+    mesh = parallel.make_mesh(config.parallel.fsdp)
+    source = build.source(config, config.data.train_split)
+    eval_source = build.source(config, config.data.eval_split)
+    model = build.model(config, source)
+    training = build.training(config, mesh, model)
+
+    # 1. The newest whole checkpoint, 2. else the first state.
+    checkpoints = Checkpoints(
+        path, keep_last=every.keep_last, keep_every=every.keep_every
+    )
+    restored = checkpoints.restore_newest(training.abstract)
+    start, state = (0, None) if restored is None else restored
+    state = training.create() if state is None else training.from_global(state)
+    if restored is not None:
+        logging.info("continuing from the checkpoint of step %d", start)
+
+    writers = Writers(path, resume_step=start)
+    if start == 0:
+        overview = parameter_overview.get_parameter_overview(
+            training.abstract.params, include_stats=False
+        )
+        logging.info("parameters:\n%s", overview)
+        writers.text(0, "config", f"```\n{config}\n```")
+    report = _reporter(config, path, mesh, model, training, source, writers)
+    clock = Clock(config.data.batch_size, start, every.num_steps)
+    batches = pipeline.iterate(
+        pipeline.train_batches(
+            source,
+            seed=config.seed,
+            batch_size=config.data.batch_size,
+            flip=config.data.flip,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        ),
+        start_step=start,
+        num_threads=config.data.num_threads,
+        num_prefetch=config.data.num_prefetch,
+    )
+    in_flight: list[tuple[int, jax.Array]] = []
+    status = None
+
+    def is_due(step: int, cadence: int) -> bool:
+        return cadence > 0 and (step == every.num_steps or step % cadence == 0)
+
+    with (
+        contextlib.closing(writers),
+        contextlib.closing(checkpoints),
+        contextlib.closing(batches),
+        StopRequest(jax.process_count()) as stop,
+        progress.Bar("training", every.num_steps, initial=start) as bar,
+        Profile(path, profile_steps) as profile,
+    ):
+        # What was due when a signal came is done first.
+        if start > 0:
+            with clock.paused():
+                report(start, state, is_due, only_missing=True)
+        for step in range(start + 1, every.num_steps + 1):
+            # Take a batch, step, log, evaluate, sample, and last of all checkpoint.
+            batch = training.put(next(batches))
+            with jax.profiler.StepTraceAnnotation("train", step_num=step):
+                state = training.step(state, batch)
+            if step == start + 1:
+                clock.compiled(state)
+            profile.after_step(step - start)
+            bar.update()
+
+            in_flight.append((step, state.skipped_in_a_row + 0))
+            if len(in_flight) > STEPS_IN_FLIGHT:
+                _check_finite(*in_flight.pop(0), every.max_skipped)
+            status = stop.exit_status(step)
+            is_last = step == every.num_steps or status is not None
+
+            if is_due(step, every.log_every):
+                counts = _host(training, (state.window, state.skipped))
+                writers.metrics(step, row(*counts))
+                writers.speed(step, clock.row(step))
+            if status is None:
+                with clock.paused():
+                    report(step, state, is_due)
+            if is_last or is_due(step, every.checkpoint_every):
+                while in_flight:
+                    _check_finite(*in_flight.pop(0), every.max_skipped)
+                with clock.paused():
+                    writers.flush()
+                    checkpoints.save(step, training.to_global(state))
+            if status is not None:
+                checkpoints.wait()
+                logging.info("stopped after step %d, its checkpoint saved", step)
+                break
+    return status or 0
+
+
+def _reporter(
+    config: Config,
+    path: epath.Path,
+    mesh: jax.sharding.Mesh,
+    model: build.Model,
+    training: parallel.Training,
+    source: Source,
+    writers: Writers,
+) -> Callable[..., None]:
+    """What measures and draws between two steps, where it is due."""
+    eval_source = build.source(config, config.data.eval_split)
+    evaluator = evaluate.make_evaluator(config, mesh, model, eval_source)
+    sampler = sample.make_sampler(config, mesh, model)
+
+    def report(
+        step: int,
+        state: Any,
+        is_due: Callable[[int, int], bool],
+        only_missing: bool = False,
+    ) -> None:
+        evaluates = is_due(step, config.training.eval_every)
+        samples = is_due(step, config.training.sample_every)
+        if only_missing:
+            evaluates &= not writers.has_row(step, evaluate.HEADLINE)
+            samples &= not sample.picture_path(path, step).exists()
+        if evaluates:
+            weights = build.weights(
+                config, training.to_global(state), config.eval.weights
+            )
+            found = evaluator(weights, step)
+            evaluate.write(path, step, found)
+            writers.metrics(step, evaluate.scalars(found))
+            logging.info("step %d: %s", step, evaluate.summary(found))
+        if samples:
+            weights = build.weights(
+                config, training.to_global(state), config.sample.weights
+            )
+            picture = sample.write(path, step, sampler(weights), source.num_values)
+            writers.image(step, "samples", picture)
+
+    return report
+
+
+def _check_finite(step: int, in_a_row: jax.Array, max_skipped: int) -> None:
+    """Fails once there are max_skipped bad steps in a row, the last of them `step`."""
+    count = int(np.max(np.asarray(in_a_row.addressable_data(0))))
+    if count >= max_skipped:
+        raise NonFiniteError(
+            f"the loss or its gradient was not finite at steps {step - count + 1} to"
+            f" {step}, {count} in a row (config.training.max_skipped = {max_skipped})."
+            " No such step changed the parameters; the last checkpoint is good."
+            " A lower config.optimizer.learning_rate may help."
+        )
+
+
+def _host(training: parallel.Training, part: Any) -> Any:
+    """Part of a state, small and not cut, on the host."""
+    return jax.tree.map(np.asarray, training.to_global(part))
+
+
+def row(window: Window, skipped: np.ndarray) -> dict[str, float | None]:
+    """Means over a window's steps; None where there were none."""
+
+    def mean(total: np.ndarray, count: np.ndarray) -> float | None:
+        return float(total) / float(count) if count > 0 else None
+
+    scalars = {
+        name: mean(getattr(window, name), window.num_steps)
+        for name in ("loss", "grad_norm", "update_norm", "param_norm", "learning_rate")
+    }
+    quarters = {
+        f"loss_quarter_{i + 1}": mean(total, count)
+        for i, (total, count) in enumerate(
+            zip(window.quarter_loss, window.quarter_count, strict=True)
+        )
+    }
+    return scalars | quarters | {"skipped_steps": int(skipped)}
+
+
+class Profile:
+    """Traces a few steps for TensorBoard's profiler, after those that compile."""
+
+    def __init__(self, path: epath.Path, num_steps: int) -> None:
+        self._path, self._num_steps = path, num_steps
+        self._is_on = False
+
+    def __enter__(self) -> "Profile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_on:
+            self._stop()
+
+    def after_step(self, steps_done: int) -> None:
+        """Starts or stops where it is time; steps_done: since the program began."""
+        if self._num_steps and steps_done == PROFILE_AFTER:
+            jax.profiler.start_trace(str(self._path))
+            self._is_on = True
+        elif self._is_on and steps_done == PROFILE_AFTER + self._num_steps:
+            self._stop()
+
+    def _stop(self) -> None:
+        jax.profiler.stop_trace()
+        self._is_on = False
+        logging.info("profile of %d steps in %s", self._num_steps, self._path)
+
+
+class Clock:
+    """Images a second and time left, without what is not training."""
+
+    def __init__(self, batch_size: int, start: int, num_steps: int) -> None:
+        self._batch_size, self._num_steps = batch_size, num_steps
+        self._step, self._since = start, time.perf_counter()
+        logging.info("compiling the train step ...")
+
+    def compiled(self, state: Any) -> None:
+        jax.block_until_ready(state)
+        logging.info("compiled in %.1f s", time.perf_counter() - self._since)
+        self._since = time.perf_counter()
+        self._step += 1
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._since += time.perf_counter() - start
+
+    def row(self, step: int) -> Mapping[str, float | None]:
+        """Rates since the last row, and memory in GiB."""
+        seconds = time.perf_counter() - self._since
+        steps = step - self._step
+        self._step, self._since = step, time.perf_counter()
+        seconds_a_step = seconds / steps if steps else None
+        return {
+            "images_per_second": (
+                self._batch_size / seconds_a_step if seconds_a_step else None
+            ),
+            "minutes_left": (
+                seconds_a_step * (self._num_steps - step) / 60
+                if seconds_a_step
+                else None
+            ),
+            "memory_gib": peak_memory_bytes() / 2**30,
+        }
+
+
+def peak_memory_bytes() -> int:
+    """The most held so far: of the first device, or of this process where that is a CPU."""
+    stats = jax.local_devices()[0].memory_stats()
+    if stats:
+        return stats["peak_bytes_in_use"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,100 @@
+"""Train, evaluate or sample a diffusion model.
+
+python main.py --config=configs/digits.py --workdir=runs/digits [--mode=train|eval|sample]
+"""
+
+import logging as python_logging
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from ddpm_jax import config as config_lib
+from ddpm_jax.config import ConfigError
+
+MODES = ("train", "eval", "sample")
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "A config file, or file:variant.", lock_config=True
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder; gs:// works too.")
+_MODE = flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.")
+_PROFILE = flags.DEFINE_integer("profile_steps", 0, "Train: how many steps to trace.")
+_CACHE = flags.DEFINE_string(
+    "compilation_cache", None, "A folder where compiled programs are kept between runs."
+)
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator_address", None, "Several hosts: host:port of process 0."
+)
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several hosts: how many.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several hosts: which is this.")
+
+
+# Libraries whose notes on their own work are not for this program's log.
+QUIET = ("orbax", "grain", "etils", "tensorflow_datasets", "jax")
+
+
+def main(_: Sequence[str]) -> int:
+    """Runs one mode; returns the exit status."""
+    # Imported once the flags are known to be right: a slip is told at once.
+    import jax
+
+    from ddpm_jax import build, evaluate, sample, train
+    from ddpm_jax.training import distributed
+
+    logging.set_verbosity(logging.INFO)
+    logging.get_absl_handler().addFilter(_is_ours)
+    if _CACHE.value:
+        jax.config.update("jax_compilation_cache_dir", _CACHE.value)
+    config = _CONFIG.value
+    try:
+        with config_lib.errors_are_the_users():
+            distributed.initialize(
+                _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+            )
+            build.check(config)
+            config_lib.check_devices(config, jax.device_count())
+        if _MODE.value == "eval":
+            evaluate.run(config, _WORKDIR.value)
+        elif _MODE.value == "sample":
+            sample.run(config, _WORKDIR.value)
+        else:
+            return train.run(config, _WORKDIR.value, _PROFILE.value)
+    except ConfigError as error:
+        return _complain(error, status=2)
+    except train.NonFiniteError as error:
+        return _complain(error, status=1)
+    return 0
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+    """Reads flags and config; ends with status 2 and one line if something is wrong."""
+    try:
+        config_lib.check_overrides(argv)
+        rest = flags.FLAGS(list(argv))
+        config_lib.choose(dict.fromkeys(MODES), _MODE.value, "--mode")
+        for flag in (_CONFIG, _WORKDIR):
+            if flag.value is None:
+                raise ConfigError(f"--{flag.name} is missing: write --{flag.name}=...")
+        config_lib.flat(_CONFIG.value)  # A file that cannot be read says so here.
+        if len(rest) > 1:
+            raise ConfigError(f"{rest[1]!r} is not a flag: write --name=value.")
+    except Exception as error:  # A config file may raise anything.
+        sys.exit(_complain(error, status=2))
+    return rest
+
+
+def _complain(error: Exception, status: int) -> int:
+    text = " ".join(str(error).split()) or repr(error)
+    print(f"error: {text}", file=sys.stderr)
+    return status
+
+
+def _is_ours(record: python_logging.LogRecord) -> bool:
+    is_quiet = any(f"/{name}/" in record.pathname for name in QUIET)
+    return record.levelno > python_logging.INFO or not is_quiet
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse)

@@ -1,0 +1,20 @@
+"""Strict broadcasting, eight simulated devices, and compiled programs kept for next time."""
+
+import os
+import tempfile
+
+# Before JAX is first imported. Training on fewer devices takes some of these.
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+)
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import jax
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update(
+    "jax_compilation_cache_dir",
+    os.path.join(tempfile.gettempdir(), "ddpm_jax_tests_cache"),
+)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

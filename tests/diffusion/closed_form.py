@@ -1,0 +1,230 @@
+"""Models whose answers are known, and the textbook's formulas for them in numpy float64.
+
+Pixels are independent. Either each is N(m, s^2), so that all latents are Gaussian and the
+best denoiser is linear, or each takes one of V values with known probabilities, and the
+best denoiser is the posterior mean over them.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.pixels import Codec
+from ddpm_jax.diffusion.predictions import KINDS
+
+SHAPE = (2, 2, 1)
+MEAN = np.array([0.3, -0.2, 0.0, 0.7]).reshape(SHAPE)
+STD = np.array([0.5, 0.1, 1.0, 0.02]).reshape(SHAPE)
+DEVIATES = np.sqrt(3.0) * np.array([-1.0, 0.0, 1.0])
+DEVIATE_WEIGHTS = np.array([1.0, 4.0, 1.0]) / 6.0  # Exact for polynomials to degree 5.
+
+FRACTIONS = {
+    "posterior": np.zeros(()),
+    "forward": np.ones(()),
+    "learned": np.array([0.1, 0.9, 0.5, -0.2]).reshape(SHAPE),
+}
+
+
+def betas(num_steps: int) -> np.ndarray:
+    """A schedule of any length that ends near pure noise."""
+    if num_steps == 2:
+        return np.array([0.05, 0.9])
+    first, last = {10: (0.01, 0.6), 1000: (1e-4, 0.02)}.get(num_steps, (1e-3, 0.3))
+    return np.linspace(first, last, num_steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    """The textbook's chain: alpha_bar of each latent, float64."""
+
+    alpha_bar: np.ndarray
+
+    @classmethod
+    def of(cls, num_steps: int) -> "Chain":
+        return cls(np.cumprod(1.0 - betas(num_steps)))
+
+    @property
+    def num_steps(self) -> int:
+        return self.alpha_bar.size
+
+    def visiting(self, grid: np.ndarray) -> "Chain":
+        return Chain(self.alpha_bar[grid])
+
+    def log_snr(self, t: jax.Array) -> jax.Array:
+        table = np.log(self.alpha_bar) - np.log1p(-self.alpha_bar)
+        return jnp.interp(t, np.linspace(0.0, 1.0, self.num_steps), table)
+
+    def beta(self, k: int) -> float:
+        return 1.0 - self.alpha_bar[k] / (self.alpha_bar[k - 1] if k else 1.0)
+
+    def posterior_variance(self, k: int) -> float:
+        """Of q(z_{k-1} | z_k, x)."""
+        a = self.alpha_bar
+        return (1.0 - a[k - 1]) / (1.0 - a[k]) * self.beta(k)
+
+    def reverse_variance(self, k: int, fraction: np.ndarray) -> np.ndarray:
+        """Of p(z_{k-1} | z_k); for k = 0 of the decoder."""
+        posterior = np.log(self.posterior_variance(max(k, 1)))
+        return np.exp((1.0 - fraction) * posterior + fraction * np.log(self.beta(k)))
+
+    def posterior_coefficients(self, k: int) -> tuple[float, float]:
+        """Of x and z_k in the mean of q(z_{k-1} | z_k, x)."""
+        a, beta = self.alpha_bar, self.beta(k)
+        of_x = np.sqrt(a[k - 1]) * beta / (1.0 - a[k])
+        return of_x, np.sqrt(1.0 - beta) * (1.0 - a[k - 1]) / (1.0 - a[k])
+
+
+def variance_of_latent(alpha_bar: float) -> np.ndarray:
+    return alpha_bar * STD**2 + (1.0 - alpha_bar)
+
+
+def variance_of_x(alpha_bar: float) -> np.ndarray:
+    """Var(x | z), whatever z is."""
+    return STD**2 * (1.0 - alpha_bar) / variance_of_latent(alpha_bar)
+
+
+def best_x(z: np.ndarray, alpha_bar: float) -> np.ndarray:
+    """E[x | z]."""
+    gain = np.sqrt(alpha_bar) * STD**2 / variance_of_latent(alpha_bar)
+    return MEAN + gain * (z - np.sqrt(alpha_bar) * MEAN)
+
+
+def transition_kl(
+    chain: Chain, k: int, x: np.ndarray, eps: np.ndarray, fraction: np.ndarray
+) -> np.ndarray:
+    """KL of two Gaussians by their means and variances, a pixel."""
+    a = chain.alpha_bar[k]
+    z = np.sqrt(a) * x + np.sqrt(1.0 - a) * eps
+    of_x, _ = chain.posterior_coefficients(k)
+    difference = of_x * (x - best_x(z, a))
+    return gaussian_kl(difference**2, chain, k, fraction)
+
+
+def mean_transition_kl(chain: Chain, k: int, fraction: np.ndarray) -> np.ndarray:
+    """The same, averaged over data and noise."""
+    of_x, _ = chain.posterior_coefficients(k)
+    return gaussian_kl(of_x**2 * variance_of_x(chain.alpha_bar[k]), chain, k, fraction)
+
+
+def gaussian_kl(
+    squared_difference: np.ndarray, chain: Chain, k: int, fraction: np.ndarray
+) -> np.ndarray:
+    q, p = chain.posterior_variance(k), chain.reverse_variance(k, fraction)
+    return 0.5 * (np.log(p / q) + (q + squared_difference) / p - 1.0)
+
+
+def reconstruction(
+    chain: Chain, squared_error: np.ndarray, fraction: np.ndarray
+) -> np.ndarray:
+    """-log density of the decoder, a pixel."""
+    variance = chain.reverse_variance(0, fraction)
+    return 0.5 * (np.log(2.0 * np.pi * variance) + squared_error / variance)
+
+
+def mean_prior_kl(chain: Chain) -> np.ndarray:
+    a = chain.alpha_bar[-1]
+    return 0.5 * (a * (MEAN**2 + STD**2) + (1.0 - a) - 1.0 - np.log(1.0 - a))
+
+
+def entropy() -> float:
+    """Of N(m, s^2), all pixels, nats."""
+    return float(np.sum(0.5 * np.log(2.0 * np.pi * np.e * STD**2)))
+
+
+class DensityCodec(Codec):
+    """N(m, s^2) data at the points that `DEVIATES` give, with a Gaussian density."""
+
+    num_values = 3
+
+    def encode(self, pixels, dtype=None):
+        dtype = jnp.result_type(float) if dtype is None else dtype
+        x = MEAN[None] + STD[None] * jnp.asarray(DEVIATES)[pixels]
+        return x.astype(dtype)
+
+    def log_prob(self, pixels, mean, log_std):
+        deviate = (self.encode(pixels, mean.dtype) - mean) * jnp.exp(-log_std)
+        nats = -0.5 * (jnp.square(deviate) + np.log(2.0 * np.pi)) - log_std
+        return jnp.sum(nats, axis=(1, 2, 3))
+
+
+def _gaussian_values() -> dict[str, Callable]:
+    """What a network of each kind must output; l_s, l_t are shaped like images."""
+
+    def moments(log_snr):
+        a = jax.nn.sigmoid(log_snr)
+        return jnp.sqrt(a), jnp.sqrt(1.0 - a), a * STD[None] ** 2 + 1.0 - a
+
+    def eps(z, l_s, l_t):
+        alpha, sigma, variance = moments(l_t)
+        return sigma * (z - alpha * MEAN[None]) / variance
+
+    def x(z, l_s, l_t):
+        alpha, _, variance = moments(l_t)
+        return MEAN[None] + alpha * STD[None] ** 2 / variance * (z - alpha * MEAN[None])
+
+    def v(z, l_s, l_t):
+        alpha, sigma, variance = moments(l_t)
+        gain = alpha * sigma * (1.0 - STD[None] ** 2) / variance
+        return gain * (z - alpha * MEAN[None]) - sigma * MEAN[None]
+
+    def score(z, l_s, l_t):
+        alpha, _, variance = moments(l_t)
+        return -(z - alpha * MEAN[None]) / variance
+
+    def mean(z, l_s, l_t):
+        alpha_s, _, variance_s = moments(l_s)
+        alpha, _, variance = moments(l_t)
+        gain = alpha / alpha_s * variance_s / variance
+        return alpha_s * MEAN[None] + gain * (z - alpha * MEAN[None])
+
+    return {"eps": eps, "x": x, "v": v, "score": score, "mean": mean}
+
+
+GAUSSIAN_VALUES = _gaussian_values()
+
+
+def gaussian_data(chain: Chain, kind: str = "x", variance: str = "posterior"):
+    """The best model of N(m, s^2) data, whose network predicts `kind`."""
+
+    def denoise(z_t: jax.Array, t: jax.Array) -> Prediction:
+        before = t - 1.0 / (chain.num_steps - 1)
+        l_s = jnp.where(before > -1e-6, chain.log_snr(before), jnp.inf)
+        l_t = chain.log_snr(t)
+        as_images = (l[:, None, None, None] for l in (l_s, l_t))
+        value = GAUSSIAN_VALUES[kind](z_t, *as_images)
+        fraction = jnp.asarray(FRACTIONS[variance], z_t.dtype)
+        if fraction.ndim:
+            fraction = jnp.broadcast_to(fraction, z_t.shape)
+        return Prediction(*KINDS[kind].estimates(value, z_t, l_s, l_t), fraction)
+
+    return Diffusion(chain.log_snr, denoise)
+
+
+def discrete_data(
+    log_snr: Callable[[jax.Array], jax.Array],
+    probabilities: np.ndarray,
+    fraction: float = 0.0,
+) -> Diffusion:
+    """The best model of pixels that take V values evenly spaced over [-1, 1]."""
+    values = np.linspace(-1.0, 1.0, probabilities.size)[None, None, None, None]
+    log_p = np.log(probabilities)[None, None, None, None]
+
+    def denoise(z_t: jax.Array, t: jax.Array) -> Prediction:
+        l_t = log_snr(t)[:, None, None, None]
+        alpha, sigma = jnp.sqrt(jax.nn.sigmoid(l_t)), jnp.sqrt(jax.nn.sigmoid(-l_t))
+        deviate = (z_t[..., None] - alpha[..., None] * values) / sigma[..., None]
+        posterior = jax.nn.softmax(log_p - 0.5 * deviate**2, axis=-1)
+        x = jnp.sum(posterior * values, axis=-1)
+        return Prediction(x, (z_t - alpha * x) / sigma, jnp.asarray(fraction, x.dtype))
+
+    return Diffusion(log_snr, denoise)
+
+
+def answering(log_snr: Callable, **known) -> Diffusion:
+    """A model that answers with the given arrays, whatever it is asked."""
+    known = {"variance_fraction": jnp.zeros(())} | known
+    return Diffusion(log_snr, lambda z_t, t: Prediction(**known))

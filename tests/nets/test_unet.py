@@ -1,0 +1,322 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ddpm_jax.nets.unet import UNet
+from tests.nets import reference, tools
+from tests.nets.tools import normal
+
+CIFAR = dict(
+    out_channels=3,
+    base_features=128,
+    feature_mults=(1, 2, 2, 2),
+    blocks_per_level=2,
+    attention_at=(16,),
+)
+WIDE = (1, 1, 2, 2, 4, 4)
+OF_PAPERS = {
+    # Ho et al. 2020, appendix B: 35.7 and 114 million.
+    "ddpm_cifar10": (32, 35_746_307, CIFAR),
+    "ddpm_celebahq256": (256, 113_673_219, CIFAR | {"feature_mults": WIDE}),
+    # Dhariwal & Nichol 2021, unconditional at 256x256: 552.8 million.
+    "adm_256": (
+        256,
+        552_814_086,
+        dict(
+            out_channels=6,
+            base_features=256,
+            feature_mults=WIDE,
+            blocks_per_level=2,
+            attention_at=(32, 16, 8),
+            head_features=64,
+            scale_shift=True,
+            resample_blocks=True,
+        ),
+    ),
+    # Nichol & Dhariwal 2021: 52.5 million.
+    "iddpm_cifar10": (
+        32,
+        52_546_438,
+        CIFAR
+        | dict(
+            out_channels=6,
+            blocks_per_level=3,
+            attention_at=(16, 8),
+            num_heads=4,
+            scale_shift=True,
+        ),
+    ),
+}
+OPTIONS = {
+    "plain": {},
+    "scale_shift": {"scale_shift": True},
+    "resample_blocks": {"resample_blocks": True},
+    "heads": {"num_heads": 2, "attention_at": (8, 4)},
+}
+
+
+def tiny(**options):
+    settings = dict(
+        out_channels=3,
+        base_features=8,
+        feature_mults=(1, 2),
+        blocks_per_level=1,
+        attention_at=(4,),
+        num_groups=4,
+    )
+    return UNet(**(settings | options))
+
+
+def inputs(batch=2, height=8, width=8, channels=3):
+    return normal(0, batch, height, width, channels), jnp.linspace(0.0, 999.0, batch)
+
+
+def make_variables(net, x, time):
+    """Away from their start, with an output of order one."""
+    return tools.random_variables(net, x, time, train=False, scale=0.2)
+
+
+def apply(net, variables, x, time):
+    return tools.apply(net, variables, x, time, train=False)
+
+
+def shapes(net, size):
+    x, time = jnp.zeros((1, size, size, 3)), jnp.zeros(1)
+    return jax.eval_shape(lambda: net.init(jax.random.key(0), x, time, train=False))
+
+
+@pytest.mark.parametrize("name", OF_PAPERS)
+def test_number_of_parameters_is_the_papers(name):
+    size, count, settings = OF_PAPERS[name]
+    leaves = jax.tree.leaves(shapes(UNet(**settings), size))
+    assert sum(leaf.size for leaf in leaves) == count
+
+
+def test_unet_matches_numpy():
+    net = tiny(blocks_per_level=2, feature_mults=(1, 2, 1))
+    x, time = inputs(2, 8, 12)
+    variables = make_variables(net, x, time)
+    want = reference.unet(
+        variables["params"],
+        x,
+        time,
+        base_features=8,
+        num_levels=3,
+        blocks_per_level=2,
+        num_groups=4,
+    )
+    got = apply(net, variables, x, time)
+    assert 0.1 < want.std() < 100
+    np.testing.assert_allclose(got, want, atol=1e-3 * want.std())
+
+
+def test_every_stage_of_an_attending_level_attends_and_no_other():
+    params = shapes(UNet(**CIFAR), 32)["params"]
+    attending = {name for name, value in params.items() if "attention" in value}
+    assert attending == {
+        "down_1_0",
+        "down_1_1",
+        "middle_0",
+        "up_1_0",
+        "up_1_1",
+        "up_1_2",
+    }
+
+
+def test_heads_are_counted_or_sized():
+    x, time = inputs()
+    variables = make_variables(tiny(), x, time)
+    # The attending level has 16 channels: 4 heads are 4 channels each.
+    counted = apply(tiny(num_heads=4), variables, x, time)
+    sized = apply(tiny(head_features=4), variables, x, time)
+    np.testing.assert_array_equal(counted, sized)
+    single = apply(tiny(), variables, x, time)
+    assert jnp.abs(counted - single).max() > 1e-3 * single.std()
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("height, width, channels", [(8, 8, 3), (8, 12, 1)])
+def test_output_starts_next_to_zero_in_float32(options, height, width, channels):
+    net = tiny(out_channels=6, **options)
+    x, time = inputs(2, height, width, channels)
+    y, variables = jax.jit(lambda key: net.init_with_output(key, x, time, train=False))(
+        jax.random.key(1)
+    )
+    assert y.shape == (2, height, width, 6) and y.dtype == jnp.float32
+    assert 0 < jnp.abs(y).max() < 1e-3
+    assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_single_examples_under_vmap_give_the_batch(options):
+    net = tiny(**options)
+    x, time = inputs(3)
+    variables = make_variables(net, x, time)
+
+    def one(variables, x, time):
+        return net.apply(variables, x[None], time[None], train=False)[0]
+
+    def singly(variables):
+        return jax.vmap(one, in_axes=(None, 0, 0))(variables, x, time)
+
+    def at_once(variables):
+        return net.apply(variables, x, time, train=False)
+
+    def value_and_grads(function):
+        def loss(variables):
+            y = function(variables)
+            return jnp.mean(jnp.square(y - x)), y
+
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(variables)
+
+    ((_, y_singly), grads_singly) = value_and_grads(singly)
+    ((_, y_at_once), grads_at_once) = value_and_grads(at_once)
+    np.testing.assert_allclose(y_singly, y_at_once, atol=1e-4 * y_at_once.std())
+    for got, want in zip(
+        jax.tree.leaves(grads_singly), jax.tree.leaves(grads_at_once), strict=True
+    ):
+        np.testing.assert_allclose(got, want, atol=1e-4 * (jnp.abs(want).max() + 1e-6))
+
+
+def test_dropout_under_vmap_belongs_to_the_example():
+    net = tiny(dropout=0.5)
+    x, time = inputs(3)
+    variables = make_variables(net, x, time)
+    keys = jax.random.split(jax.random.key(5), 3)
+
+    def one(x, time, key):
+        return net.apply(
+            variables, x[None], time[None], train=True, rngs={"dropout": key}
+        )[0]
+
+    together = jax.jit(jax.vmap(one))(x, time, keys)
+    for i in range(3):
+        alone = jax.jit(one)(x[i], time[i], keys[i])
+        np.testing.assert_allclose(together[i], alone, atol=1e-4 * alone.std())
+    dry = apply(net, variables, x, time)
+    assert (jnp.abs(together - dry).max(axis=(1, 2, 3)) > 0.1 * dry.std()).all()
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_remat_changes_no_number(options):
+    x, time = inputs()
+    variables = make_variables(tiny(**options), x, time)
+
+    def value_and_grads(remat):
+        net = tiny(dropout=0.5, remat=remat, **options)
+
+        def loss(variables):
+            rngs = {"dropout": jax.random.key(7)}
+            y = net.apply(variables, x, time, train=True, rngs=rngs)
+            return jnp.mean(jnp.square(y - x))
+
+        return jax.jit(jax.value_and_grad(loss))(variables)
+
+    for got, want in zip(
+        jax.tree.leaves(value_and_grads(True)),
+        jax.tree.leaves(value_and_grads(False)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(got, want, atol=1e-5 * (jnp.abs(want).max() + 1e-6))
+
+
+def test_remat_is_in_the_program():
+    def program(remat):
+        net, (x, time) = tiny(remat=remat), inputs()
+        step = jax.make_jaxpr(lambda v: net.apply(v, x, time, train=False))
+        return str(step(shapes(net, 8)))
+
+    assert "remat" in program(True) and "remat" not in program(False)
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_bfloat16_is_near_float32(options):
+    x, time = inputs()
+    variables = make_variables(tiny(**options), x, time)
+    want = apply(tiny(**options), variables, x, time)
+    got = apply(tiny(dtype=jnp.bfloat16, **options), variables, x, time)
+    assert got.dtype == jnp.float32
+    error = jnp.sqrt(jnp.mean(jnp.square(got - want)))
+    # bfloat16 rounds by 0.2% on average; some thirty roundings lie on the way.
+    assert 0 < error < 0.05 * want.std()
+
+
+def test_bfloat16_holds_all_activations_but_the_last():
+    net = tiny(dtype="bfloat16")
+    inside = tools.shapes_inside(net, *inputs(), train=False)
+    wide = {
+        str(path[0].key)
+        for path, value in jax.tree_util.tree_leaves_with_path(inside)
+        if value.dtype != jnp.bfloat16
+    }
+    assert wide == {"norm_out", "conv_out", "__call__"}
+
+
+def test_gradients_reach_every_parameter_but_the_keys_bias():
+    net = tiny(scale_shift=True, resample_blocks=True)
+    x, time = inputs()
+    variables = make_variables(net, x, time)
+    grads = jax.jit(
+        jax.grad(lambda v: jnp.mean(net.apply(v, x, time, train=False) ** 2))
+    )(variables)
+    for path, grad in jax.tree_util.tree_leaves_with_path(grads):
+        if "qkv" in jax.tree_util.keystr(path) and grad.ndim == 2:
+            np.testing.assert_array_equal(grad[1], 0.0)
+            grad = grad[jnp.array([0, 2])]
+        assert (grad != 0).mean() > 0.9, jax.tree_util.keystr(path)
+
+
+def test_examples_do_not_see_one_another_but_see_their_time():
+    net = tiny()
+    x, time = inputs(3)
+    variables = make_variables(net, x, time)
+    y = apply(net, variables, x, time)
+    order = jnp.array([2, 0, 1])
+    np.testing.assert_allclose(
+        apply(net, variables, x[order], time[order]), y[order], atol=1e-4 * y.std()
+    )
+    other = apply(net, variables, x, time.at[0].add(1.0))
+    assert jnp.abs(other[0] - y[0]).max() > 1e-3 * y.std()
+    np.testing.assert_array_equal(other[1:], y[1:])
+
+
+@pytest.mark.parametrize(
+    "options, height, width, message",
+    [
+        ({}, 9, 8, "height of 9 is not divisible by 2, .* 2 levels: 8 and 10 would be"),
+        ({}, 8, 1, "width of 1 is not divisible by 2, .* 2 levels: 2 would be"),
+        (
+            {"feature_mults": (1, 2, 2, 2), "attention_at": ()},
+            28,
+            28,
+            "height of 28 is not divisible by 8, .* 4 levels: 24 and 32 would be",
+        ),
+        (
+            {"attention_at": (4, 16)},
+            8,
+            16,
+            r"attention_at = \(4, 16\) .* \[16\], but .* \[8, 4\] high",
+        ),
+        ({"num_groups": 3}, 8, 8, r"num_groups = 3 .* \[8, 16\]: .* \[1, 2, 4, 8\]"),
+        ({"num_heads": 3}, 8, 8, "num_heads = 3 does not divide 16 channels"),
+        (
+            {"head_features": 5},
+            8,
+            8,
+            "head_features = 5 does not divide the 16 channels",
+        ),
+        (
+            {"head_features": 8, "num_heads": 2},
+            8,
+            8,
+            "num_heads = 2 and head_features = 8 .* leave one of them",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(options, height, width, message):
+    net = tiny(**options)
+    with pytest.raises(ValueError, match=message):
+        jax.eval_shape(
+            lambda: net.init(jax.random.key(0), *inputs(1, height, width), train=False)
+        )

@@ -1,0 +1,96 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ddpm_jax.training import optimizer
+
+PARAMS = {
+    "net": {
+        "conv": {"kernel": jnp.ones((3, 3, 2, 2)), "bias": jnp.ones(2)},
+        "norm": {"scale": jnp.ones(2), "bias": jnp.ones(2)},
+    },
+    "schedule": {"ends": jnp.ones(2)},
+}
+
+
+def make(name, decay=0.0, clip_norm=0.0, rate=0.1):
+    return optimizer.make_optimizer(
+        name,
+        lambda count: rate,
+        b1=0.9,
+        b2=0.99,
+        eps=1e-8,
+        weight_decay=decay,
+        clip_norm=clip_norm,
+    )
+
+
+def rates(steps, **changes):
+    options = {
+        "warmup_steps": 4,
+        "decay": "constant",
+        "decay_steps": 24,
+        "final_fraction": 0.0,
+    } | changes
+    schedule = optimizer.learning_rate_schedule(2.0, **options)
+    return np.array([schedule(n) for n in steps])
+
+
+def test_the_rate_warms_up_in_equal_steps_to_its_peak():
+    np.testing.assert_allclose(rates(range(6)), [0.5, 1.0, 1.5, 2.0, 2.0, 2.0])
+    np.testing.assert_allclose(rates(range(3), warmup_steps=1), 2.0)
+    np.testing.assert_allclose(rates(range(3), warmup_steps=0), 2.0)
+
+
+def test_the_rate_decays_by_cosine_to_its_final_fraction():
+    found = rates([4, 14, 24, 99], decay="cosine", final_fraction=0.1)
+    np.testing.assert_allclose(found, [2.0, 1.1, 0.2, 0.2], rtol=1e-6)
+
+
+def test_the_rate_decays_by_the_root():
+    found = rates([4, 24, 64], decay="rsqrt")
+    np.testing.assert_allclose(found, 2.0 / np.sqrt([1.0, 2.0, 4.0]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["adamw", "lion"])
+def test_only_kernels_decay(name):
+    rule = make(name, decay=0.5)
+    zero = jax.tree.map(jnp.zeros_like, PARAMS)
+    updates, _ = rule.update(zero, rule.init(PARAMS), PARAMS)
+    np.testing.assert_allclose(updates["net"]["conv"]["kernel"], -0.05, rtol=1e-6)
+    updates["net"]["conv"].pop("kernel")
+    assert all(np.all(np.asarray(u) == 0) for u in jax.tree.leaves(updates))
+
+
+@pytest.mark.parametrize("name", optimizer.OPTIMIZERS)
+def test_the_clip_bounds_the_global_norm_before_the_rule(name):
+    # Two gradients that differ in length alone give the same clipped update.
+    rule = make(name, clip_norm=1.0)
+    grads = jax.tree.map(lambda p: 3.0 + jnp.arange(p.size).reshape(p.shape), PARAMS)
+    long = jax.tree.map(lambda g: 100.0 * g, grads)
+    ours, _ = rule.update(grads, rule.init(PARAMS), PARAMS)
+    theirs, state = rule.update(long, rule.init(PARAMS), PARAMS)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+    first_moments = [
+        leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+        if "mu" in jax.tree_util.keystr(path)
+    ]
+    norm = np.sqrt(sum(float(jnp.sum(m**2)) for m in first_moments))
+    share = 0.01 if name == "lion" else 0.1
+    np.testing.assert_allclose(norm, share, rtol=1e-5)
+
+
+def test_adams_first_update_is_the_sign_of_the_gradient():
+    rule = make("adam")
+    grads = jax.tree.map(lambda p: -7.0 * p, PARAMS)
+    updates, _ = rule.update(grads, rule.init(PARAMS), PARAMS)
+    for u in jax.tree.leaves(updates):
+        np.testing.assert_allclose(u, 0.1, rtol=1e-5)
+
+
+def test_adam_with_a_decay_is_refused():
+    with pytest.raises(ValueError, match=r"weight_decay = 0.1 .*'adamw'"):
+        make("adam", decay=0.1)

@@ -1,0 +1,113 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec
+
+from ddpm_jax.diffusion import times
+from ddpm_jax.training import parallel
+from tests.training import toy
+from tests.training.test_step import assert_same
+
+NUM_STEPS = 20
+
+
+def trained(mode, fsdp, **changes):
+    """The toy after 20 steps, as a tree of global arrays, and the traces it took."""
+    traces = []
+
+    def loss(params, batch, draws):
+        traces.append(1)
+        return toy.loss_fn(params, batch, draws)
+
+    is_adaptive = changes.get("time_sampling") == "importance"
+    history = times.init_history(20, length=2) if is_adaptive else ()
+    axis = parallel.PMAP_AXIS if mode == "pmap" else None
+    mesh = parallel.make_mesh(fsdp)
+    training = parallel.MODES[mode](
+        mesh, lambda: toy.init(history), toy.make_step(axis, loss, **changes)
+    )
+    state = training.create()
+    for n in range(NUM_STEPS):
+        state = training.step(state, training.put(toy.batch(n)))
+    assert len(traces) == 1
+    return training, training.to_global(state)
+
+
+def alone(**changes):
+    """The same on one device, without a mesh."""
+    is_adaptive = changes.get("time_sampling") == "importance"
+    state = toy.init(times.init_history(20, length=2) if is_adaptive else ())
+    step = jax.jit(toy.make_step(**changes))
+    for n in range(NUM_STEPS):
+        state = step(state, toy.batch(n))
+    return state
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "stratified", "importance"])
+@pytest.mark.parametrize("mode, fsdp", [("jit", 1), ("jit", 4), ("pmap", 1)])
+def test_eight_devices_do_what_one_does(mode, fsdp, sampling):
+    assert jax.device_count() == 8
+    _, ours = trained(mode, fsdp, time_sampling=sampling)
+    assert_same(ours, alone(time_sampling=sampling), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode, fsdp", [("jit", 4), ("pmap", 1)])
+def test_microbatches_on_eight_devices(mode, fsdp):
+    _, ours = trained(mode, fsdp, num_microbatches=2)
+    assert_same(ours, alone(num_microbatches=2), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode, fsdp", [("jit", 1), ("jit", 4), ("pmap", 1)])
+def test_a_state_goes_through_global_arrays_unchanged(mode, fsdp):
+    training, state = trained(mode, fsdp)
+    before = jax.device_get(state)
+    again = training.to_global(training.from_global(state))
+    assert_same(again, before, rtol=0)
+    for a, wanted in zip(
+        jax.tree.leaves(again), jax.tree.leaves(training.abstract), strict=True
+    ):
+        assert a.shape == wanted.shape and a.dtype == wanted.dtype
+
+
+def test_large_arrays_are_cut_along_their_largest_dividing_dimension():
+    mesh = parallel.make_mesh(4)
+    shapes = {
+        "tall": jax.ShapeDtypeStruct((64, 32), jnp.float32),
+        "odd": jax.ShapeDtypeStruct((63, 33), jnp.float32),
+        "wide": jax.ShapeDtypeStruct((3, 3, 64, 512), jnp.float32),
+        "one_way": jax.ShapeDtypeStruct((999, 4), jnp.float32),
+        "small": jax.ShapeDtypeStruct((8, 8), jnp.float32),
+        "number": jax.ShapeDtypeStruct((), jnp.int32),
+    }
+    found = {k: s.spec for k, s in parallel.state_shardings(mesh, shapes).items()}
+    assert found == {
+        "tall": PartitionSpec("fsdp", None),
+        "odd": PartitionSpec(),
+        "wide": PartitionSpec(None, None, None, "fsdp"),
+        "one_way": PartitionSpec(None, "fsdp"),
+        "small": PartitionSpec(),
+        "number": PartitionSpec(),
+    }
+
+
+def test_a_batch_is_cut_over_all_devices():
+    mesh = parallel.make_mesh(2)
+    batch = parallel.put_batch(mesh, toy.batch(0))
+    assert len(batch["image"].sharding.device_set) == 8
+    assert batch["image"].addressable_shards[0].data.shape == (2, toy.DIM)
+    np.testing.assert_array_equal(batch["image"], toy.batch(0)["image"])
+
+
+def test_results_come_back_whole():
+    mesh = parallel.make_mesh(2)
+    double = parallel.compile_for_batch(mesh, lambda p, b: p * b["image"])
+    found = double(2.0, parallel.put_batch(mesh, toy.batch(0)))
+    assert found.is_fully_replicated
+    np.testing.assert_array_equal(found, 2.0 * toy.batch(0)["image"])
+
+
+@pytest.mark.parametrize("fsdp", [0, 3, 16])
+def test_a_mesh_that_does_not_divide_is_refused(fsdp):
+    with pytest.raises(ValueError, match=rf"parallel.fsdp = {fsdp} .*\[1, 2, 4, 8\]"):
+        parallel.make_mesh(fsdp)

@@ -1,0 +1,201 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ddpm_jax.diffusion import times
+from ddpm_jax.training import randomness, step
+from tests.training import toy
+
+
+def run(train_step, state, num_steps, first=0):
+    train_step = jax.jit(train_step)
+    for n in range(first, first + num_steps):
+        state = train_step(state, toy.batch(n))
+    return state
+
+
+def assert_same(ours, theirs, **tolerance):
+    for (path, a), b in zip(
+        jax.tree_util.tree_leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
+    ):
+        np.testing.assert_allclose(a, b, err_msg=jax.tree_util.keystr(path), **tolerance)
+
+
+def test_one_step_is_the_optimizers_on_the_mean_gradient():
+    state = toy.init()
+    draws, _ = step._draw(state, jnp.arange(toy.BATCH), toy.settings())
+    grads = jax.grad(lambda p: jnp.mean(toy.loss_fn(p, toy.batch(0), draws)))(
+        state.params
+    )
+    rule, _ = toy.rule()
+    updates, _ = rule.update(grads, rule.init(state.params), state.params)
+    params = optax.apply_updates(state.params, updates)
+
+    after = run(toy.make_step(), state, 1)
+    assert_same(after.params, params, rtol=1e-6)
+    for name, decay in (("0.9", 0.9), ("0.5", 0.5)):
+        average = jax.tree.map(
+            lambda old, new, d=decay: d * old + (1 - d) * new, state.params, params
+        )
+        assert_same(after.ema_params[name], average, rtol=1e-6)
+    np.testing.assert_allclose(after.window.grad_norm, optax.tree.norm(grads), rtol=1e-6)
+
+
+def test_microbatches_equal_the_whole_batch():
+    whole = run(toy.make_step(), toy.init(), 6)
+    for num in (2, 8):
+        pieces = run(toy.make_step(num_microbatches=num), toy.init(), 6)
+        assert_same(pieces, whole, rtol=2e-5, atol=1e-7)
+
+
+def test_microbatches_equal_the_whole_batch_under_importance_sampling():
+    def start():
+        return toy.init(times.init_history(20, length=1))
+
+    whole = run(toy.make_step(time_sampling="importance"), start(), 6)
+    pieces = run(
+        toy.make_step(time_sampling="importance", num_microbatches=4), start(), 6
+    )
+    assert np.all(whole.time_history.num_recorded > 0)
+    assert_same(pieces, whole, rtol=2e-5, atol=1e-7)
+
+
+def test_importance_weights_leave_the_expected_gradient_unchanged():
+    # A loss that depends on t alone and on the parameters through a factor: its gradient
+    # under importance sampling, averaged over many batches, is the uniform one.
+    def loss(params, batch, draws):
+        return (1.0 + 30.0 * draws.t**4) * params["net"]["dense"]["bias"][0]
+
+    state = toy.init(times.init_history(20, length=1))
+    history = times.record(
+        state.time_history,
+        jnp.arange(20),
+        1.0 + 30.0 * times.grid_time(jnp.arange(20), 20) ** 4,
+    )
+    settings = toy.settings(time_sampling="importance")
+
+    @jax.jit
+    def gradient(n):
+        at = state.replace(time_history=history, step=n)
+        draws, weight = step._draw(at, jnp.arange(toy.BATCH), settings)
+        _, grads = step._losses_and_grads(loss, state.params, {}, draws, weight, 1)
+        return grads["net"]["dense"]["bias"][0], jnp.max(weight)
+
+    found, largest = map(np.asarray, jax.vmap(gradient)(jnp.arange(2_000)))
+    assert largest.max() > 2.0
+    expected = np.mean(1.0 + 30.0 * (np.arange(20) / 19) ** 4)
+    # Five standard errors: fails a correct program once in 1.7 million seeds.
+    assert abs(found.mean() - expected) < 5 * found.std() / np.sqrt(found.size)
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_changes_nothing_but_the_counters(where):
+    def bad_loss(params, batch, draws):
+        losses = toy.loss_fn(params, batch, draws)
+        kernel = params["net"]["dense"]["kernel"]
+        # The root's derivative at zero is infinite, its value is not.
+        poison = jnp.sqrt(jnp.sum(jnp.square(kernel - kernel)))
+        poison = poison if where == "gradient" else jnp.nan
+        is_bad = jnp.any(batch["image"] > 1e3)
+        return jnp.where(is_bad, losses + poison, losses)
+
+    train_step = jax.jit(toy.make_step(loss=bad_loss, log_every=100))
+    good, bad = toy.batch(0), toy.batch(1)
+    bad["image"][0, 0] = 1e4
+    state = run(toy.make_step(), toy.init(), 2)
+    if where == "loss":
+        state = train_step(state, good)
+    kept = ("params", "ema_params", "opt_state", "window")
+    for count in (1, 2, 3):
+        after = train_step(state, bad)
+        for name in kept:
+            assert_same(getattr(after, name), getattr(state, name), rtol=0)
+        assert after.step == state.step + 1
+        assert after.skipped == count and after.skipped_in_a_row == count
+        state = after
+    if where == "loss":
+        state = train_step(state, good)
+        assert state.skipped == 3 and state.skipped_in_a_row == 0
+
+
+def test_the_window_sums_since_the_last_row():
+    train_step = jax.jit(toy.make_step(log_every=3))
+    state, losses = toy.init(), []
+    for n in range(7):
+        before = state
+        state = train_step(state, toy.batch(n))
+        draws, _ = step._draw(before, jnp.arange(toy.BATCH), toy.settings())
+        losses.append(np.asarray(toy.loss_fn(before.params, toy.batch(n), draws)))
+        since = losses[n - n % 3 :]
+        assert state.window.num_steps == len(since)
+        np.testing.assert_allclose(state.window.loss, sum(map(np.mean, since)), rtol=1e-5)
+        np.testing.assert_allclose(
+            np.sum(state.window.quarter_loss), np.sum(since), rtol=1e-5
+        )
+        # Stratified over 20 latents, so each quarter of [0, 1] has its 5.
+        np.testing.assert_array_equal(state.window.quarter_count.sum(), 16 * len(since))
+
+
+def test_quarters_hold_their_own_times():
+    def loss(params, batch, draws):
+        return draws.t + 0.0 * params["net"]["dense"]["bias"][0]
+
+    window = run(toy.make_step(loss=loss), toy.init(), 1).window
+    means = np.asarray(window.quarter_loss / window.quarter_count)
+    assert np.all(np.floor(means * 4) == np.arange(4))
+
+
+def test_ema_warms_up():
+    plain = toy.init()
+    after = run(toy.make_step(ema_warmup=True), plain, 1)
+    # At the first update the decay is min(0.9, 1/10).
+    average = jax.tree.map(lambda a, b: 0.1 * a + 0.9 * b, plain.params, after.params)
+    assert_same(after.ema_params["0.9"], average, rtol=1e-6)
+
+
+def test_every_step_stream_and_example_draws_its_own_numbers():
+    state = toy.init()
+    drawn = set()
+    for n in range(3):
+        draws, _ = step._draw(
+            state.replace(step=jnp.int32(n)), jnp.arange(4), toy.settings()
+        )
+        for keys in (draws.noise_keys, draws.dropout_keys):
+            drawn |= {int(b) for b in jax.vmap(jax.random.bits)(keys)}
+    assert len(drawn) == 3 * 2 * 4
+
+
+def test_times_are_stratified_over_the_whole_batch_and_change_with_the_step():
+    state = toy.init()
+    settings = toy.settings(num_latents=toy.BATCH)
+    first, _ = step._draw(state, jnp.arange(toy.BATCH), settings)
+    np.testing.assert_array_equal(first.index, np.arange(toy.BATCH))
+    fine = toy.settings(num_latents=10_000)
+    a, _ = step._draw(state, jnp.arange(toy.BATCH), fine)
+    b, _ = step._draw(state.replace(step=jnp.int32(1)), jnp.arange(toy.BATCH), fine)
+    assert not np.any(a.index == b.index)
+
+
+def test_streams_have_their_numbers_for_good():
+    # These are part of every run's identity: a changed one breaks resuming.
+    assert {s.name: int(s) for s in randomness.Stream} == {
+        "INIT": 0,
+        "TIME": 1,
+        "NOISE": 2,
+        "DROPOUT": 3,
+        "EVAL": 4,
+        "SAMPLE": 5,
+    }
+
+
+def test_it_compiles_once():
+    traces = []
+
+    def counted(params, batch, draws):
+        traces.append(1)
+        return toy.loss_fn(params, batch, draws)
+
+    run(toy.make_step(loss=counted), toy.init(), 12)
+    assert len(traces) == 1

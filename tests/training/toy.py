@@ -1,0 +1,70 @@
+"""The smallest thing that can be trained: one matrix that guesses its target from noise."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ddpm_jax.training import optimizer, state, step
+
+DIM = 8
+BATCH = 16
+
+
+def loss_fn(params, batch, draws):
+    """Squared error of each example, with noise and dropout from the example's keys."""
+    noise = jax.vmap(lambda key: jax.random.normal(key, (DIM,)))(draws.noise_keys)
+    keep = jax.vmap(lambda key: jax.random.bernoulli(key, 0.9, (DIM,)))(
+        draws.dropout_keys
+    )
+    x = batch["image"] + draws.t[:, None] * noise
+    dense = params["net"]["dense"]
+    guess = (x * keep) @ dense["kernel"] + dense["bias"][None]
+    return jnp.mean(jnp.square(guess - batch["image"][:, ::-1]), axis=1)
+
+
+def first_params():
+    kernel = np.random.default_rng(0).normal(size=(DIM, DIM)).astype(np.float32)
+    return {"net": {"dense": {"kernel": jnp.asarray(kernel), "bias": jnp.zeros(DIM)}}}
+
+
+def settings(**changes):
+    given = {
+        "seed": 3,
+        "batch_size": BATCH,
+        "num_latents": 20,
+        "time_sampling": "stratified",
+        "num_microbatches": 1,
+        "ema_decays": {"0.9": 0.9, "0.5": 0.5},
+        "ema_warmup": False,
+        "log_every": 5,
+    }
+    return step.StepSettings(**(given | changes))
+
+
+def rule(learning_rate=0.01):
+    rate = optimizer.learning_rate_schedule(
+        learning_rate, warmup_steps=4, decay="constant", decay_steps=1, final_fraction=0.0
+    )
+    made = optimizer.make_optimizer(
+        "adamw", rate, b1=0.9, b2=0.99, eps=1e-8, weight_decay=0.01, clip_norm=1.0
+    )
+    return made, rate
+
+
+def init(time_history=()):
+    made, _ = rule()
+    return state.create(first_params(), made, ("0.9", "0.5"), time_history)
+
+
+def make_step(axis_name=None, loss=loss_fn, **changes):
+    made, rate = rule()
+    return step.make_train_step(loss, made, rate, settings(**changes), axis_name)
+
+
+def batch(number, num=BATCH):
+    rng = np.random.default_rng([7, number])
+    return {
+        "image": rng.normal(size=(num, DIM)).astype(np.float32),
+        "label": np.zeros(num, np.int32),
+        "position": np.arange(num, dtype=np.int32),
+    }
