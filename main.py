@@ -4,6 +4,7 @@ python main.py --config=configs/digits.py --workdir=runs/digits [--mode=train|ev
 """
 
 import logging as python_logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -31,6 +32,8 @@ _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several hosts: how
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several hosts: which is this.")
 
 
+# TensorFlow, which writes the event files, else greets on standard error.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Libraries whose notes on their own work are not for this program's log.
 QUIET = ("orbax", "grain", "etils", "tensorflow_datasets", "jax")
 

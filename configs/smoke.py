@@ -16,9 +16,7 @@ def shrunk(c: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     c.data.batch_size = 8
     c.model.unet.update(
         base_features=8,
-        feature_mults=c.model.unet.feature_mults[:2],
         blocks_per_level=1,
-        attention_at=c.model.unet.attention_at[-1:],
         num_groups=4,
         num_heads=1,
         head_features=0,

@@ -163,6 +163,11 @@ def check(config: Config) -> None:
     }.items():
         choose(table, config_lib.flat(config)[field], field)
     config_lib.check_range(config)
+    if config.eval.estimator == "stratified" and config.eval.num_draws % 2:
+        raise ConfigError(
+            f"config.eval.num_draws = {config.eval.num_draws}: the stratified estimate"
+            " draws in pairs, write an even number."
+        )
     for group in ("eval", "sample"):
         field = f"{group}.weights"
         choose(dict.fromkeys(weight_names(config)), config[group].weights, field)

@@ -333,7 +333,7 @@ def differences(ours: Config, theirs: Mapping[str, Any]) -> list[str]:
     return changed
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(config: Config | Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"a.b": value} of nested groups; lists as tuples."""
     out: dict[str, Any] = {}
     for name, value in config.items():

@@ -79,7 +79,6 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
             training.abstract.params, include_stats=False
         )
         logging.info("parameters:\n%s", overview)
-        writers.text(0, "config", f"```\n{config}\n```")
     report = _reporter(config, path, mesh, model, training, source, writers)
     clock = Clock(config.data.batch_size, start, every.num_steps)
     batches = pipeline.iterate(

@@ -31,7 +31,7 @@ def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
         return
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = (path / LOCK).open("a+") if _is_local(path) else None
+        lock = open(path / LOCK, "a+") if _is_local(path) else None  # noqa: SIM115
     except OSError as error:
         raise ConfigError(
             f"--workdir={path} cannot be written ({error.strerror or error}):"

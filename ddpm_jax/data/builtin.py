@@ -139,6 +139,6 @@ def refuse(name: str, options: Mapping[str, Any], *fields: str) -> None:
 def _check_split(name: str, split: str) -> None:
     if split not in ("train", "test"):
         raise ValueError(
-            f"config.data.train_split or eval_split = {split!r}: {name!r} has the splits"
-            " 'train' and 'test'."
+            f"config.data.train_split or eval_split = {split!r}: {name!r} has the"
+            " splits 'train' and 'test'."
         )

@@ -85,7 +85,8 @@ def open_split(
     """One split of the folder at `path`; see `sources.make`.
 
     Whether files can be read is not known before they are, unless `skip_broken`: then
-    each is decoded once at start, and those that cannot be are named, counted, left out.
+    each is decoded once at start, and those that cannot be are named, counted and left
+    out.
 
     Raises:
       ValueError: there is no such folder, it holds no image, or not in this split.
@@ -95,8 +96,8 @@ def open_split(
     root = pathlib.Path(path).expanduser()
     if split not in SPLITS:
         raise ValueError(
-            f"config.data.train_split or eval_split = {split!r}: a folder has the splits"
-            " 'train' and 'test'."
+            f"config.data.train_split or eval_split = {split!r}: a folder has the"
+            " splits 'train' and 'test'."
         )
     if not root.is_dir():
         raise ValueError(f"{here}: there is no folder {root}.")
@@ -111,8 +112,8 @@ def open_split(
         root = root / split
     elif present and all(p.startswith(f"{present[0]}/") for p in paths):
         raise ValueError(
-            f"{here} holds {present[0]!r} alone: add the other of 'train' and 'test', or"
-            f" write folder:{root / present[0]} for a split by this program."
+            f"{here} holds {present[0]!r} alone: add the other of 'train' and 'test',"
+            f" or write folder:{root / present[0]} for a split by this program."
         )
     else:
         classes = sorted({_class_of(p) for p in paths})

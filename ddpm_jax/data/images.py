@@ -1,19 +1,19 @@
 """Encoded images as arrays of one shape: what Pillow is used for.
 
-Images of 8 bits a channel only: an image of 16 bits read as 8 would be another data set.
+Images of 8 bits a channel only: one of 16 bits read as 8 would be another data set.
 """
 
 import dataclasses
+import io
 import math
 from os import PathLike
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
 Pixels = UInt8[np.ndarray, "height width channels"]
-# Pillow widens a filter's support with the reduction, so that it averages over all pixels.
+# Pillow widens a filter with the reduction, so that every pixel has its weight.
 RESAMPLING = Image.Resampling.LANCZOS
 MODES = {1: "L", 3: "RGB"}
 
@@ -27,8 +27,8 @@ class Frame:
     """From images of any size and colours to [height, width, channels].
 
     First the colours, transparent parts laid on white. Then the central square of
-    `center_crop`, if that is set. Last, if `image_size` is set, the largest central square
-    is resized to it with an anti-aliasing filter; an image of that size stays as it is.
+    `center_crop`, if that is set. Last, if `image_size` is set, the largest central
+    square is resized to it with an anti-aliasing filter; an image of that size stays.
 
     Attributes:
       channels: 1 or 3.
@@ -59,16 +59,16 @@ class Frame:
             steps.append(f"largest central square to {size}, {RESAMPLING.name.lower()}")
         return ", then ".join(steps) or "none"
 
-    def read(self, file: str | PathLike[str] | BinaryIO, where: str) -> Pixels:
+    def read(self, file: PathLike[str] | io.BytesIO, where: str) -> Pixels:
         """One image.
 
         Args:
-          file: a path, or an open file.
+          file: a path, or what a file holds.
           where: what messages call the image.
 
         Raises:
           BrokenImageError: it cannot be decoded.
-          ValueError: it has more than 8 bits a channel, or is smaller than `center_crop`.
+          ValueError: it has more than 8 bits a channel, or less than `center_crop`.
         """
         try:
             with Image.open(file) as image:
@@ -112,7 +112,7 @@ class Frame:
 
 
 def check_shape(pixels: Pixels, shape: tuple[int, int, int], where: str) -> None:
-    """Raises ValueError, with the remedy, unless an image is of the data set's shape."""
+    """Raises ValueError, with the remedy, unless an image has the data set's shape."""
     if pixels.shape != shape:
         height, width, _ = shape
         raise ValueError(
@@ -130,7 +130,9 @@ def _central_square(image: Image.Image, size: int) -> Image.Image:
 def _is_deep(image: Image.Image) -> bool:
     """Whether the file, not yet loaded, has more than 8 bits a channel."""
     # Pillow opens RGB of 16 bits as of 8, which only the decoder's arguments tell.
-    return image.mode[0] in "IF" or any(";16" in str(tile) for tile in image.tile)
+    return image.mode[0] in "IF" or any(
+        ";16" in str(tile) for tile in getattr(image, "tile", ())
+    )
 
 
 def _power_of_2_below(size: int) -> int:

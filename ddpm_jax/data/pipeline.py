@@ -3,13 +3,14 @@
 The stream of training examples is one permutation of the source after another, each of
 them a function of (seed, epoch). Global batch n is its positions n B to (n+1) B - 1, so
 that batches run on over the end of an epoch and no example is dropped; process p of P
-reads the p-th of P equal parts of it. What a transform draws for an example it draws from
-(seed, epoch, example). Nothing depends on what was read before: to resume, ask for the
-next batch.
+reads the p-th of P equal parts of it. What a transform draws for an example it draws
+from (seed, epoch, example). Nothing depends on what was read before: to resume, ask for
+the next batch.
 """
 
 import contextlib
-import dataclasses
+import functools
+import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,17 +32,17 @@ def flip_horizontally(example: Example, generator: np.random.Generator) -> Examp
     return example
 
 
-@dataclasses.dataclass(frozen=True)
 class Batches:
-    """Batches by number; a few are read ahead in threads where they are iterated over."""
+    """One process's batches by number; iterating over them reads a few ahead."""
 
-    dataset: grain.MapDataset[Batch]
+    def __init__(self, read: Callable[[int], Batch], num_batches: int) -> None:
+        self.dataset = grain.MapDataset.range(num_batches).map(read)
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, step: int) -> Batch:
-        return self.dataset[step]
+    def __getitem__(self, number: int) -> Batch:
+        return self.dataset[range(len(self))[number]]
 
     def __iter__(self) -> Iterator[Batch]:
         return iterate(self)
@@ -74,26 +75,23 @@ def train_batches(
     """
     transforms = (flip_horizontally, *transforms) if flip else tuple(transforms)
     num_examples = len(source)
+    local = _local_positions("data", batch_size, process_index, process_count)
 
-    def load(stream_position: int, index: int) -> dict[str, Any]:
-        example = source[index]
+    def example(position: int) -> Example:
+        epoch, place = divmod(position, num_examples)
+        index = int(_permutation(seed, epoch, num_examples)[place])
+        found = source[index]
         if transforms:
-            generator = _generator(seed, stream_position // num_examples, index)
+            generator = np.random.Generator(_bits(seed, AUGMENT, epoch, index))
             for transform in transforms:
-                example = transform(example, generator)
-        return {
-            "image": example["image"],
-            "label": np.int32(example["label"]),
-            "position": np.int32(stream_position % batch_size),
-        }
+                found = transform(found, generator)
+        return found
 
-    stream = (
-        grain.MapDataset.range(num_examples)
-        .shuffle(seed=_shuffle_seed(seed))
-        .repeat()
-        .map_with_index(load)
-    )
-    return _cut(stream, "data", batch_size, process_index, process_count)
+    def read(number: int) -> Batch:
+        examples = [example(number * batch_size + i) for i in local]
+        return _stack(examples) | {"position": np.array(local, np.int32)}
+
+    return Batches(read, sys.maxsize // batch_size)
 
 
 def eval_batches(
@@ -117,41 +115,48 @@ def eval_batches(
       False where the last batch is filled up with black images.
     """
     num_examples = len(source)
-    num_padded = -(-num_examples // batch_size) * batch_size
+    local = _local_positions("eval", batch_size, process_index, process_count)
     padding: Example = {"image": np.zeros(source.shape, np.uint8), "label": 0}
 
-    def load(index: int) -> dict[str, Any]:
-        example = source[index] if index < num_examples else padding
-        return {
-            "image": example["image"],
-            "label": np.int32(example["label"]),
-            "index": np.int32(index),
-            "mask": np.bool_(index < num_examples),
-        }
+    def read(number: int) -> Batch:
+        index = np.array(local, np.int32) + number * batch_size
+        mask = index < num_examples
+        examples = [
+            source[int(i)] if kept else padding
+            for i, kept in zip(index, mask, strict=True)
+        ]
+        return _stack(examples) | {"index": index, "mask": mask}
 
-    examples = grain.MapDataset.range(num_padded).map(load)
-    return _cut(examples, "eval", batch_size, process_index, process_count)
+    return Batches(read, -(-num_examples // batch_size))
 
 
 def iterate(
-    batches: Batches, start_step: int = 0, num_threads: int = 4, num_prefetch: int = 8
+    batches: Batches,
+    start_step: int = 0,
+    *,
+    num_threads: int = 4,
+    num_prefetch: int = 8,
+    num_workers: int = 0,
 ) -> Generator[Batch]:
     """Batches from `start_step` on, in order, read ahead.
 
     Args:
       batches: of this process.
       start_step: number of the first.
-      num_threads: that read, a batch each. Decoding large files gains by more of them; small
-        images in memory or on a local disk are read fastest by 1 or 2.
-      num_prefetch: batches held ready, at most.
+      num_threads: that read, a batch each. Decoding large files gains by more of them;
+        small images in memory or on a local disk are read fastest by 1 or 2.
+      num_prefetch: batches held ready, at most, by each that reads.
+      num_workers: processes to read in, each with as many threads; 0: this one.
 
     Returns:
-      An iterator; closing it stops the threads.
+      An iterator; closing it stops what reads.
     """
     options = grain.ReadOptions(
         num_threads=min(num_threads, num_prefetch), prefetch_buffer_size=num_prefetch
     )
     rest = batches.dataset[start_step:].to_iter_dataset(options)
+    if num_workers:
+        rest = rest.mp_prefetch(grain.MultiprocessingOptions(num_workers=num_workers))
     with contextlib.closing(iter(rest)) as iterator:
         yield from iterator
 
@@ -181,31 +186,40 @@ def first(source: Source, num_examples: int) -> First:
     return First(source, num_examples)
 
 
-def _cut(
-    examples: grain.MapDataset[Any],
-    field: str,
-    batch_size: int,
-    process_index: int,
-    process_count: int,
-) -> Batches:
-    """Every process_count-th of the batches of batch_size / process_count examples."""
+def _local_positions(
+    field: str, batch_size: int, process_index: int, process_count: int
+) -> range:
+    """Which places of a global batch are this process's."""
     if batch_size < 1 or batch_size % process_count:
         raise ValueError(
             f"config.{field}.batch_size = {batch_size} does not divide over"
             f" {process_count} processes: write a multiple of {process_count}."
         )
-    local = examples.batch(batch_size // process_count)
-    return Batches(local[process_index::process_count])
+    size = batch_size // process_count
+    return range(process_index * size, (process_index + 1) * size)
 
 
-def _generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """Random numbers of one example in one epoch, alike on every machine."""
-    # A draw moves the lowest word of the counter: no two examples' draws meet.
-    key = np.array([seed % 2**64, AUGMENT], np.uint64)
+def _stack(examples: Sequence[Example]) -> dict[str, np.ndarray]:
+    return {
+        "image": np.stack([example["image"] for example in examples]),
+        "label": np.array([example["label"] for example in examples], np.int32),
+    }
+
+
+# A batch needs one of these, or two where an epoch ends in it.
+@functools.lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
+    """The order of one epoch: the ranks of 64 random bits an example.
+
+    Raw bits, because NumPy may change what it makes of them, as in its `permutation`.
+    """
+    bits = _bits(seed, SHUFFLE, epoch, 0).random_raw(num_examples)
+    return np.argsort(bits, kind="stable")
+
+
+def _bits(seed: int, stream: int, epoch: int, index: int) -> np.random.Philox:
+    """Random bits that are a function of the arguments, on every machine."""
+    # Drawing moves the lowest words of the counter: no two streams ever meet.
+    key = np.array([seed % 2**64, stream], np.uint64)
     counter = np.array([0, 0, index, epoch], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=counter))
-
-
-def _shuffle_seed(seed: int) -> int:
-    """Grain adds the epoch to its seed: neighbouring seeds would share permutations."""
-    return int(np.random.SeedSequence([seed % 2**64, SHUFFLE]).generate_state(1)[0])
+    return np.random.Philox(key=key, counter=counter)

@@ -12,7 +12,7 @@ A new kind of source is one new file and one new entry of `SOURCES`.
 import difflib
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -25,6 +25,7 @@ class Example(TypedDict):
     label: int
 
 
+@runtime_checkable
 class Source(Protocol):
     """One split of a data set.
 

@@ -38,7 +38,7 @@ def alpha_sigma(
 
 
 def diffuse(x: Images, eps: Images, log_snr: Float[Array, " batch"]) -> Images:
-    """z_t = alpha_t x + sigma_t eps, a draw of q(z_t | x) when eps is standard normal."""
+    """z_t = alpha_t x + sigma_t eps: a draw of q(z_t | x) if eps is one of N(0, I)."""
     alpha, sigma = alpha_sigma(per_example(log_snr))
     return alpha * x + sigma * eps
 
@@ -107,7 +107,7 @@ def transition_kl(
 
 
 def _variance_excess(r: Array) -> Array:
-    """r + expm1(-r) = r^2/2 - r^3/6 + ..., of which float32 keeps nothing below 1e-4."""
+    """r + expm1(-r) = r^2/2 - r^3/6 + ..., which float32's sum loses below r = 1e-4."""
     series = r**2 * (1 / 2 - r * (1 / 6 - r * (1 / 24 - r * (1 / 120 - r / 720))))
     return jnp.where(jnp.abs(r) < 0.1, series, r + jnp.expm1(-r))
 
@@ -117,8 +117,9 @@ def velocity_error(
 ) -> Images:
     """|v - v_hat|^2 of each dimension, v = alpha eps - sigma x.
 
-    It equals |eps - eps_hat|^2 / alpha^2 and |x - x_hat|^2 / sigma^2, and keeps its digits
-    where one of those two is a difference of near-equals, so that all losses start here.
+    It equals |eps - eps_hat|^2 / alpha^2 and |x - x_hat|^2 / sigma^2, and keeps its
+    digits where one of those two is a difference of near-equals, so that all losses
+    start here.
     """
     alpha, sigma = alpha_sigma(per_example(log_snr))
     error = alpha * (eps - prediction.eps) - sigma * (x - prediction.x)

@@ -5,7 +5,7 @@ A decoder is only right for its own spacing of the values, so both are one objec
 
 import dataclasses
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +21,7 @@ LogStd = Float[Array, ""] | Float[Array, "#batch #height #width #channels"]
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
+@runtime_checkable
 class Codec(Protocol):
     """Pixel values 0..num_values-1 as real numbers, with the decoder for them."""
 
@@ -82,8 +83,9 @@ class DiscretizedGaussian:
         upper = ((twice + 1).astype(mean.dtype) / last - mean) * inverse_std
         log_width = jnp.broadcast_to(math.log(2.0 / last) - log_std, mean.shape)
         inside = _log_interval(lower, upper, log_width)
-        nats = jnp.where(pixels == last, _log_cdf(-lower), inside)
-        return sum_dims(jnp.where(pixels == 0, _log_cdf(upper), nats))
+        outside = _log_cdf(jnp.where(pixels == 0, upper, -lower))
+        outer = (pixels == 0) | (pixels == last)
+        return sum_dims(jnp.where(outer, outside, inside))
 
 
 # Below, each branch of a `where` is given harmless arguments where the other is chosen:
@@ -153,10 +155,10 @@ def _log_cdf(x: Array) -> Array:
 def _log_mills(x: Array) -> Array:
     """log(Phi(x)/phi(x)) for x <= 0: about -log(-x) far out, where Phi itself is 0."""
     far = x < -5.0
-    # Laplace's continued fraction; 16 levels leave an error of 2e-13 at 5.
+    # Laplace's continued fraction; 12 levels leave an error of 3e-11 at 5.
     y = jnp.where(far, -x, 5.0)
     fraction = y
-    for level in range(16, 0, -1):
+    for level in range(12, 0, -1):
         fraction = y + level / fraction
     close = jnp.where(far, 0.0, x)
     return jnp.where(

@@ -1,8 +1,8 @@
 """What a network may predict, and how each becomes estimates of x and eps.
 
-Every kind is two functions: the value it takes for known (x, eps), which is the network's
-target, and (x, eps) from a value and z_t. Any two kinds convert through (x, eps), so a new
-kind is one new entry of `KINDS`.
+Every kind is two functions: the value it takes for known (x, eps), which is the
+network's target, and (x, eps) from a value and z_t. Any two kinds convert through
+(x, eps), so a new kind is one new entry of `KINDS`.
 """
 
 import dataclasses
@@ -15,14 +15,16 @@ from ddpm_jax.diffusion import gaussian
 from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 
+Estimates = tuple[Images, Images]
+
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """One parameterisation of the denoiser.
 
-    Both functions end with log_snr_s and log_snr_t, [batch]: t is the latent's time and s
-    that of the latent before it, which only "mean" uses. log_snr_s = inf stands for the
-    data itself, before the first latent.
+    Both functions end with log_snr_s and log_snr_t, [batch]: t is the latent's time and
+    s that of the latent before it, which only "mean" uses. log_snr_s = inf stands for
+    the data itself, before the first latent.
 
     Attributes:
       value: (x, eps, log_snr_s, log_snr_t) -> the network's target, shaped like x.
@@ -30,7 +32,7 @@ class Kind:
     """
 
     value: Callable[[Images, Images, Array, Array], Images]
-    estimates: Callable[[Images, Images, Array, Array], tuple[Images, Images]]
+    estimates: Callable[[Images, Images, Array, Array], Estimates]
 
 
 def _x_from_eps(z_t: Images, eps: Images, log_snr: Array) -> Images:
@@ -43,11 +45,15 @@ def _eps_from_x(z_t: Images, x: Images, log_snr: Array) -> Images:
     return (z_t - alpha * x) / sigma
 
 
-def _eps_estimates(eps: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array):
+def _eps_estimates(
+    eps: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array
+) -> Estimates:
     return _x_from_eps(z_t, eps, log_snr_t), eps
 
 
-def _x_estimates(x: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array):
+def _x_estimates(
+    x: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array
+) -> Estimates:
     return x, _eps_from_x(z_t, x, log_snr_t)
 
 
@@ -56,7 +62,9 @@ def _v_value(x: Images, eps: Images, log_snr_s: Array, log_snr_t: Array) -> Imag
     return alpha * eps - sigma * x
 
 
-def _v_estimates(v: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array):
+def _v_estimates(
+    v: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array
+) -> Estimates:
     alpha, sigma = gaussian.alpha_sigma(gaussian.per_example(log_snr_t))
     return alpha * z_t - sigma * v, sigma * z_t + alpha * v
 
@@ -66,7 +74,9 @@ def _score_value(x: Images, eps: Images, log_snr_s: Array, log_snr_t: Array) -> 
     return -eps / sigma
 
 
-def _score_estimates(score: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array):
+def _score_estimates(
+    score: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array
+) -> Estimates:
     _, sigma = gaussian.alpha_sigma(gaussian.per_example(log_snr_t))
     eps = -sigma * score
     return _x_from_eps(z_t, eps, log_snr_t), eps
@@ -89,7 +99,9 @@ def _mean_value(x: Images, eps: Images, log_snr_s: Array, log_snr_t: Array) -> I
     return a * z_t + b * x
 
 
-def _mean_estimates(mean: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array):
+def _mean_estimates(
+    mean: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array
+) -> Estimates:
     a, b = _mean_coefficients(log_snr_s, log_snr_t)
     x = (mean - a * z_t) / b
     return x, _eps_from_x(z_t, x, log_snr_t)
@@ -105,7 +117,10 @@ KINDS: dict[str, Kind] = {
 
 
 def clip(
-    prediction: Prediction, z_t: Images, log_snr: Float[Array, " batch"], bound: float = 1.0
+    prediction: Prediction,
+    z_t: Images,
+    log_snr: Float[Array, " batch"],
+    bound: float = 1.0,
 ) -> Prediction:
     """Cuts x_hat to [-bound, bound] and moves eps_hat with it."""
     x = jnp.clip(prediction.x, -bound, bound)
@@ -113,7 +128,7 @@ def clip(
 
 
 def clipped(diffusion: Diffusion, bound: float = 1.0) -> Diffusion:
-    """The model whose x_hat never leaves [-bound, bound]: another model, another bound."""
+    """The model whose x_hat stays in [-bound, bound]: another model and bound."""
 
     def denoise(z_t: Array, t: Array) -> Prediction:
         return clip(diffusion.denoise(z_t, t), z_t, diffusion.log_snr(t), bound)

@@ -56,9 +56,6 @@ class Writers:
         """One picture for TensorBoard, uint8 [height, width, channels]."""
         self._clu.write_images(step, {name: image[None]})
 
-    def text(self, step: int, name: str, text: str) -> None:
-        self._clu.write_texts(step, {name: text})
-
     def _write(
         self, file: str, step: int, scalars: Mapping[str, float | None]
     ) -> None:

@@ -1,8 +1,8 @@
-"""Models whose answers are known, and the textbook's formulas for them in numpy float64.
+"""Models whose answers are known, and the textbook's formulas for them in numpy.
 
-Pixels are independent. Either each is N(m, s^2), so that all latents are Gaussian and the
-best denoiser is linear, or each takes one of V values with known probabilities, and the
-best denoiser is the posterior mean over them.
+Pixels are independent. Either each is N(m, s^2), so that all latents are Gaussian and
+the best denoiser is linear, or each takes one of V values with known probabilities, and
+the best denoiser is the posterior mean over them.
 """
 
 import dataclasses
@@ -135,10 +135,17 @@ def entropy() -> float:
     return float(np.sum(0.5 * np.log(2.0 * np.pi * np.e * STD**2)))
 
 
-class DensityCodec(Codec):
-    """N(m, s^2) data at the points that `DEVIATES` give, with a Gaussian density."""
+class OneWayCodec(Codec):
+    """A codec for tests, which never decode."""
 
     num_values = 3
+
+    def decode(self, x):
+        raise NotImplementedError
+
+
+class DensityCodec(OneWayCodec):
+    """N(m, s^2) data at the points that `DEVIATES` give, with a Gaussian density."""
 
     def encode(self, pixels, dtype=None):
         dtype = jnp.result_type(float) if dtype is None else dtype
@@ -187,6 +194,10 @@ def _gaussian_values() -> dict[str, Callable]:
 GAUSSIAN_VALUES = _gaussian_values()
 
 
+def images(values: jax.Array) -> jax.Array:
+    return values[:, None, None, None]
+
+
 def gaussian_data(chain: Chain, kind: str = "x", variance: str = "posterior"):
     """The best model of N(m, s^2) data, whose network predicts `kind`."""
 
@@ -194,8 +205,7 @@ def gaussian_data(chain: Chain, kind: str = "x", variance: str = "posterior"):
         before = t - 1.0 / (chain.num_steps - 1)
         l_s = jnp.where(before > -1e-6, chain.log_snr(before), jnp.inf)
         l_t = chain.log_snr(t)
-        as_images = (l[:, None, None, None] for l in (l_s, l_t))
-        value = GAUSSIAN_VALUES[kind](z_t, *as_images)
+        value = GAUSSIAN_VALUES[kind](z_t, images(l_s), images(l_t))
         fraction = jnp.asarray(FRACTIONS[variance], z_t.dtype)
         if fraction.ndim:
             fraction = jnp.broadcast_to(fraction, z_t.shape)
@@ -214,7 +224,7 @@ def discrete_data(
     log_p = np.log(probabilities)[None, None, None, None]
 
     def denoise(z_t: jax.Array, t: jax.Array) -> Prediction:
-        l_t = log_snr(t)[:, None, None, None]
+        l_t = images(log_snr(t))
         alpha, sigma = jnp.sqrt(jax.nn.sigmoid(l_t)), jnp.sqrt(jax.nn.sigmoid(-l_t))
         deviate = (z_t[..., None] - alpha[..., None] * values) / sigma[..., None]
         posterior = jax.nn.softmax(log_p - 0.5 * deviate**2, axis=-1)

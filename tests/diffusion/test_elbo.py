@@ -10,7 +10,7 @@ import scipy.stats
 
 from ddpm_jax.diffusion import elbo
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.pixels import Codec, DiscretizedGaussian
+from ddpm_jax.diffusion.pixels import DiscretizedGaussian
 from tests.diffusion import closed_form
 
 CODEC = closed_form.DensityCodec()
@@ -64,7 +64,7 @@ def test_every_term_of_gaussian_data_is_numpys(kind, variance, num_steps):
     nats = closed_form.reconstruction(chain, closed_form.variance_of_x(a), fraction)
     means[0] = nats.sum()
 
-    # What the textbook's formula itself loses, where x and eps are as expected, is 1e-15.
+    # Where x and eps are as expected, the textbook formula itself loses 1e-15.
     np.testing.assert_allclose(got, draws, rtol=1e-6, atol=1e-14)
     # Each term is quadratic in x and eps, so that nine points give its mean exactly.
     weight = np.outer(closed_form.DEVIATE_WEIGHTS, closed_form.DEVIATE_WEIGHTS)
@@ -157,7 +157,7 @@ def test_the_true_noise_costs_nothing_and_no_answer_costs_the_snr_difference():
 
 
 def exact_terms(chain: closed_form.Chain, value: int, variance: str) -> np.ndarray:
-    """Mean over noise of diffusion and reconstruction, of one image; then their total."""
+    """Means over noise of diffusion and reconstruction, of one image."""
     terms = np.asarray(all_terms(chain.num_steps, "x", variance))
     means = terms[:, 3 * value : 3 * value + 3] @ closed_form.DEVIATE_WEIGHTS
     # Pixels share a deviate there, but each enters by itself: the mean is the same.
@@ -285,10 +285,8 @@ def test_the_network_is_compiled_once_and_evaluated_as_often_as_stated(
 
 
 def test_decoder_never_sees_estimates_from_noisier_latents():
-    class Narrow(Codec):
+    class Narrow(closed_form.OneWayCodec):
         """A decoder whose derivative is NaN outside of [-1, 1]."""
-
-        num_values = 3
 
         def encode(self, pixels, dtype=jnp.float32):
             return 0.5 * pixels.astype(dtype)
@@ -354,5 +352,5 @@ def test_stratified_draws_come_in_pairs(num_draws):
 def test_full_needs_a_draw():
     model = closed_form.gaussian_data(closed_form.Chain.of(10))
     keys = jax.random.split(jax.random.key(9), 1)
-    with pytest.raises(ValueError, match="eval.num_draws = 0: write 1"):
+    with pytest.raises(ValueError, match=r"eval.num_draws = 0: write 1"):
         elbo.full(model, CODEC, same_pixels(0, 1), keys, 10, 0)

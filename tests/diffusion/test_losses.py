@@ -1,11 +1,13 @@
 """Losses of known predictors, and what each part of a loss teaches."""
 
 import functools
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.typing import ArrayLike
 
 from ddpm_jax.diffusion import elbo, losses, weightings
 from ddpm_jax.diffusion.model import Diffusion, Prediction
@@ -132,14 +134,16 @@ def test_single_times_average_to_the_whole_bound():
     np.testing.assert_allclose(mean, expected, rtol=1e-9)
 
 
-def two_heads(parameters: dict[str, jax.Array], calls: list | None = None) -> Diffusion:
+def two_heads(
+    parameters: Mapping[str, ArrayLike], calls: list | None = None
+) -> Diffusion:
     """A model with a parameter for its mean and one for its reverse variance."""
 
     def denoise(z_t, t):
         if calls is not None:
             calls.append(1)
         alpha, sigma = alpha_sigma_traced(t)
-        x = parameters["mean"] * jnp.tanh(z_t)
+        x = jnp.asarray(parameters["mean"]) * jnp.tanh(z_t)
         fraction = jax.nn.sigmoid(parameters["variance"] * z_t)
         return Prediction(x, (z_t - alpha * x) / sigma, fraction)
 

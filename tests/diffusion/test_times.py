@@ -79,7 +79,7 @@ def test_the_ends_of_the_grid():
 
 
 def test_a_chain_has_two_latents_or_more():
-    with pytest.raises(ValueError, match="num_steps = 1: .* 2 latents"):
+    with pytest.raises(ValueError, match=r"num_steps = 1: .* 2 latents"):
         times.on_grid(jnp.array([0.5]), 1)
     with pytest.raises(ValueError, match="num_steps = 1"):
         times.init_history(1)
@@ -111,7 +111,9 @@ def test_history_is_that_of_one_loss_at_a_time():
     rng = np.random.default_rng(0)
     record = jax.jit(times.record)
     history = times.init_history(num_steps, length)
-    deques = [collections.deque(maxlen=length) for _ in range(num_steps)]
+    deques: list[collections.deque] = [
+        collections.deque(maxlen=length) for _ in range(num_steps)
+    ]
     for _ in range(40):
         # Few times, so that one occurs up to batch times, also more often than length.
         index = rng.choice(num_steps, batch, p=[0.6, 0.2, 0.1, 0.09, 0.01])

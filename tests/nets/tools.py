@@ -18,7 +18,7 @@ def apply(module, variables, *args, **options):
 
 
 def random_variables(module, *args, scale=1.0, **options):
-    """Normal draws in place of the zeros, ones and near-zeros that layers start with."""
+    """Normal draws in place of the zeros and ones that layers start with."""
     shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), *args, **options))
     leaves, tree = jax.tree.flatten(shapes)
     leaves = [scale * normal(i, *leaf.shape) for i, leaf in enumerate(leaves)]

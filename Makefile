@@ -1,0 +1,36 @@
+# `make digits` trains, evaluates and samples; `make test` runs the tests. Both install first.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/installed
+DIGITS := runs/digits
+CACHE := .cache/xla
+
+.PHONY: digits test lint lock clean
+
+digits: $(INSTALLED)
+	$(RUN) main.py --config=configs/digits.py --workdir=$(DIGITS) --compilation_cache=$(CACHE)
+	$(RUN) main.py --config=configs/digits.py --workdir=$(DIGITS) --compilation_cache=$(CACHE) --mode=sample
+	$(RUN) main.py --config=configs/digits.py --workdir=$(DIGITS) --compilation_cache=$(CACHE) --mode=eval
+
+test: $(INSTALLED)
+	$(RUN) -m pytest
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy ddpm_jax main.py configs benchmarks
+
+$(INSTALLED): requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv==0.13.8
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) -r requirements.lock
+	touch $(INSTALLED)
+
+# Exact versions for Python 3.11 to 3.13, from the ranges of requirements*.txt.
+lock:
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 requirements-dev.txt -o requirements.lock
+
+clean:
+	rm -rf $(VENV) $(CACHE)

@@ -1,0 +1,298 @@
+"""Batches as a function of (seed, step): order, coverage, flips, processes, resume."""
+
+import gc
+import math
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from ddpm_jax.data import pipeline
+
+
+def numbers(batch):
+    """The examples of a batch of `CountingSource`, flipped or not."""
+    return np.minimum(batch["image"][:, 0, 0, 0], batch["image"][:, 0, 3, 0])
+
+
+def is_flipped(batch):
+    return batch["image"][:, 0, 0, 0] > batch["image"][:, 0, 3, 0]
+
+
+def assert_equal(batch, other):
+    assert batch.keys() == other.keys()
+    for name in batch:
+        assert batch[name].dtype == other[name].dtype
+        np.testing.assert_array_equal(batch[name], other[name])
+
+
+def stream(batches, num_batches):
+    return np.concatenate([numbers(batches[n]) for n in range(num_batches)])
+
+
+@pytest.mark.parametrize(("length", "batch_size"), [(10, 4), (7, 7), (3, 8), (1, 2)])
+def test_each_epoch_is_a_permutation(counting, length, batch_size):
+    batches = pipeline.train_batches(counting(length), seed=0, batch_size=batch_size)
+    seen = stream(batches, 6 * length)[: 6 * batch_size * length // length * length]
+    epochs = seen[: len(seen) // length * length].reshape(-1, length)
+    assert len(epochs) >= 6
+    np.testing.assert_array_equal(
+        np.sort(epochs), np.broadcast_to(np.arange(length), epochs.shape)
+    )
+
+
+def test_epochs_and_seeds_differ(counting):
+    """Two orders of 100 agree with probability 1/100!; one fixed shift of them too."""
+    orders = {}
+    for seed in (0, 1, -1, 2**40):
+        batches = pipeline.train_batches(counting(100), seed=seed, batch_size=100)
+        for epoch in range(4):
+            orders[seed, epoch] = tuple(numbers(batches[epoch]))
+    assert len(set(orders.values())) == len(orders)
+    assert tuple(range(100)) not in orders.values()
+
+
+def test_the_order_is_that_of_other_days(counting):
+    """Nothing but the seed goes in: a new version that changed this would lose runs."""
+    batches = pipeline.train_batches(counting(8), seed=3, batch_size=8, flip=True)
+    found = [(int(i), bool(f)) for i, f in zip(*_both(batches[1]), strict=True)]
+    assert found == GOLDEN
+
+
+def _both(batch):
+    return numbers(batch), is_flipped(batch)
+
+
+# Example and whether it is flipped, in order.
+GOLDEN = [
+    (3, True),
+    (1, False),
+    (6, False),
+    (7, False),
+    (4, True),
+    (2, True),
+    (0, True),
+    (5, True),
+]
+
+
+@pytest.mark.parametrize("length", [23, 5])
+def test_four_processes_read_what_one_reads(counting, length):
+    options = dict(seed=1, batch_size=8, flip=True)
+    whole = pipeline.train_batches(counting(length), **options)
+    parts = [
+        pipeline.train_batches(
+            counting(length), **options, process_index=p, process_count=4
+        )
+        for p in range(4)
+    ]
+    for n in (0, 1, 2, 9):
+        read = [part[n] for part in parts]
+        joined = {
+            name: np.concatenate([batch[name] for batch in read]) for name in whole[n]
+        }
+        assert_equal(joined, whole[n])
+        np.testing.assert_array_equal(whole[n]["position"], np.arange(8))
+
+
+def test_a_batch_reads_its_own_examples_alone(counting):
+    source = counting(150)
+    batches = pipeline.train_batches(
+        source, seed=0, batch_size=8, process_index=1, process_count=2
+    )
+    assert source.reads == []
+    batch = batches[10**9]
+    assert source.reads == list(numbers(batch))
+    assert len(source.reads) == 4
+
+
+def test_shapes_and_types(counting):
+    batch = pipeline.train_batches(counting(9), seed=0, batch_size=6)[2]
+    assert {name: (a.shape, a.dtype) for name, a in batch.items()} == {
+        "image": ((6, 2, 4, 1), np.uint8),
+        "label": ((6,), np.int32),
+        "position": ((6,), np.int32),
+    }
+    np.testing.assert_array_equal(batch["label"], numbers(batch) % 7)
+
+
+def test_flips_are_of_seed_epoch_and_example(counting):
+    """Whatever the batch size, hence position, the same ones are flipped."""
+
+    def flips(seed, batch_size):
+        batches = pipeline.train_batches(
+            counting(60), seed=seed, batch_size=batch_size, flip=True
+        )
+        found = {}
+        for n in range(240 // batch_size):
+            for place, (i, flipped) in enumerate(zip(*_both(batches[n]), strict=True)):
+                found[(n * batch_size + place) // 60, int(i)] = bool(flipped)
+        return found
+
+    found = flips(0, 8)
+    assert flips(0, 48) == found
+    other = flips(1, 8)
+    assert sum(other[k] != found[k] for k in found) > 60
+    epochs = [[found[epoch, i] for i in range(60)] for epoch in range(4)]
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_flips_are_fair(counting):
+    """Of 10,000 flips within 5 standard deviations of half: false alarm 6e-7.
+
+    Of 100 examples over 100 epochs each within 6: false alarm 2e-7.
+    """
+    batches = pipeline.train_batches(counting(100), seed=0, batch_size=100, flip=True)
+    flipped = np.zeros((100, 100), bool)
+    for epoch in range(100):
+        examples, flips = _both(batches[epoch])
+        flipped[epoch, examples] = flips
+    assert abs(flipped.sum() - 5_000) < 5 * math.sqrt(10_000 / 4)
+    for axis in (0, 1):
+        assert np.abs(flipped.sum(axis) - 50).max() < 6 * math.sqrt(100 / 4)
+
+
+def test_no_flip_unless_asked_for(counting):
+    batches = pipeline.train_batches(counting(50), seed=0, batch_size=50)
+    assert not is_flipped(batches[0]).any()
+
+
+def test_transforms_draw_from_example_and_epoch(counting):
+    def tag(example, generator):
+        return {"image": example["image"], "label": int(generator.integers(2**31))}
+
+    def tags(batch_size, epoch):
+        batches = pipeline.train_batches(
+            counting(12), seed=5, batch_size=batch_size, transforms=[tag]
+        )
+        found = {}
+        for n in range(12 * epoch // batch_size, 12 * (epoch + 1) // batch_size):
+            found |= dict(zip(numbers(batches[n]), batches[n]["label"], strict=True))
+        return found
+
+    assert tags(3, epoch=1) == tags(12, epoch=1)
+    assert len(set(tags(12, 1).values()) | set(tags(12, 2).values())) == 24
+
+
+@pytest.mark.parametrize("num_threads", [1, 5])
+def test_iteration_goes_on_where_it_stopped(counting, num_threads):
+    batches = pipeline.train_batches(counting(11), seed=0, batch_size=4, flip=True)
+    rest = pipeline.iterate(batches, 7, num_threads=num_threads, num_prefetch=3)
+    for n in range(7, 20):
+        assert_equal(next(rest), batches[n])
+    rest.close()
+
+
+def test_iteration_in_another_process_reads_the_same():
+    """In a program of its own: functions under run-time type checks cannot be sent."""
+    program = """
+from absl import flags
+from ddpm_jax.data import pipeline, sources
+flags.FLAGS([""])
+source = sources.make("digits", "test")
+batches = pipeline.train_batches(source, seed=0, batch_size=32, flip=True)
+rest = pipeline.iterate(batches, 5, num_threads=1, num_workers=1)
+print(all((next(rest)["image"] == batches[n]["image"]).all() for n in range(5, 8)))
+rest.close()
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert out.stdout.strip() == "True"
+
+
+def test_closing_stops_the_threads(counting):
+    before = threading.active_count()
+    batches = pipeline.train_batches(counting(11), seed=0, batch_size=4)
+    rest = pipeline.iterate(batches, num_threads=4, num_prefetch=8)
+    next(rest)
+    assert threading.active_count() > before
+    rest.close()
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def test_no_more_is_read_ahead_than_asked_for(counting):
+    source = counting(150)
+    batches = pipeline.train_batches(source, seed=0, batch_size=4)
+    rest = pipeline.iterate(batches, num_threads=2, num_prefetch=3)
+    next(rest)
+    time.sleep(0.2)
+    assert len(source.reads) <= 4 * (1 + 3)
+    rest.close()
+    gc.collect()
+
+
+def test_an_error_in_a_thread_reaches_the_reader(counting):
+    class Broken(type(counting(1))):
+        def __getitem__(self, index, /):
+            raise ValueError("image 3 cannot be read")
+
+    batches = pipeline.train_batches(Broken(5), seed=0, batch_size=2)
+    with pytest.raises(ValueError, match="image 3 cannot be read"):
+        next(pipeline.iterate(batches))
+
+
+@pytest.mark.parametrize(("length", "num_batches"), [(10, 2), (16, 2), (17, 3), (1, 1)])
+@pytest.mark.parametrize("process_count", [1, 4])
+def test_evaluation_reads_every_example_once(
+    counting, length, num_batches, process_count
+):
+    parts = [
+        pipeline.eval_batches(
+            counting(length), batch_size=8, process_index=p, process_count=process_count
+        )
+        for p in range(process_count)
+    ]
+    assert [len(part) for part in parts] == process_count * [num_batches]
+    seen = []
+    for n in range(num_batches):
+        for part in parts:
+            batch = part[n]
+            assert batch["image"].shape == (8 // process_count, 2, 4, 1)
+            assert batch["index"].dtype == batch["label"].dtype == np.int32
+            kept = batch["mask"]
+            np.testing.assert_array_equal(numbers(batch)[kept], batch["index"][kept])
+            np.testing.assert_array_equal(
+                batch["label"][kept], batch["index"][kept] % 7
+            )
+            assert not batch["image"][~kept].any()
+            seen += list(batch["index"][kept])
+    assert seen == list(range(length))
+
+
+def test_evaluation_can_be_iterated_over_twice(counting):
+    batches = pipeline.eval_batches(counting(10), batch_size=4)
+    for _ in range(2):
+        assert sum(int(batch["mask"].sum()) for batch in batches) == 10
+    assert sum(1 for _ in pipeline.iterate(batches)) == 3
+
+
+def test_the_first_examples(counting):
+    source = pipeline.first(counting(10), 4)
+    assert len(source) == source.identity["num_examples"] == 4
+    assert source.identity["split"] == "train, the first 4"
+    assert [source[i]["label"] for i in range(4)] == [0, 1, 2, 3]
+    with pytest.raises(IndexError):
+        source[4]
+    assert len(pipeline.first(counting(10), 99)) == 10
+
+
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        (lambda s, **kw: pipeline.train_batches(s, seed=0, **kw), "data"),
+        (pipeline.eval_batches, "eval"),
+    ],
+)
+def test_a_batch_divides_over_the_processes(counting, make, field):
+    message = (
+        f"config.{field}.batch_size = 10 .* over 4 processes: write a multiple of 4"
+    )
+    with pytest.raises(ValueError, match=message):
+        make(counting(5), batch_size=10, process_index=0, process_count=4)

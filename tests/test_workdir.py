@@ -1,0 +1,94 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from etils import epath
+
+from ddpm_jax import workdir
+from ddpm_jax.config import ConfigError
+from tests import tiny
+
+
+def test_the_config_is_written_and_the_same_one_may_come_again(tmp_path):
+    path = epath.Path(tmp_path)
+    workdir.remember_config(path, tiny.config())
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert saved["schedule"]["num_steps"] == 10
+    workdir.remember_config(path, tiny.config())
+
+
+def test_harmless_changes_are_remembered(tmp_path):
+    path = epath.Path(tmp_path)
+    workdir.remember_config(path, tiny.config())
+    workdir.remember_config(path, tiny.config(training__num_steps=99))
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert saved["training"]["num_steps"] == 99
+
+
+def test_another_config_is_refused_with_its_differences(tmp_path):
+    path = epath.Path(tmp_path)
+    workdir.remember_config(path, tiny.config())
+    before = (tmp_path / "config.json").read_bytes()
+    with pytest.raises(ConfigError) as error:
+        workdir.remember_config(path, tiny.config(seed=1, prediction="x"))
+    assert "config.seed (now 1, then 0)" in str(error.value)
+    assert "config.prediction (now 'x', then 'eps')" in str(error.value)
+    assert (tmp_path / "config.json").read_bytes() == before
+
+
+def test_a_workdir_without_a_run_is_refused_by_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"holds no config.json: train there first"):
+        workdir.check_config(epath.Path(tmp_path), tiny.config())
+
+
+def test_a_config_that_is_no_json_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"config.json cannot be read as JSON"):
+        workdir.check_config(epath.Path(tmp_path), tiny.config())
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(ConfigError, match=r"--workdir=.*file/run cannot be written"),
+        workdir.claimed(tmp_path / "file" / "run"),
+    ):
+        pass
+
+
+HOLD = """
+import sys, time
+from ddpm_jax import workdir
+with workdir.claimed(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_live_process_holds_its_workdir_and_a_dead_one_does_not(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.getcwd()},
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        with (
+            pytest.raises(ConfigError, match=rf"in use by .* process {process.pid}:"),
+            workdir.claimed(tmp_path),
+        ):
+            pass
+    finally:
+        process.kill()
+        process.wait()
+    with workdir.claimed(tmp_path) as path:
+        assert path == epath.Path(tmp_path)
+
+
+def test_a_workdir_is_free_again_after_use(tmp_path):
+    for _ in range(2):
+        with workdir.claimed(tmp_path):
+            pass

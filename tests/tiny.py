@@ -1,0 +1,35 @@
+"""A config so small that whole runs fit into tests."""
+
+from ddpm_jax import config as config_lib
+
+
+def config(**changes):
+    """Digits, a U-Net of 5,000 parameters, 6 steps. Changes: flat fields, "." as "__"."""
+    c = config_lib.default()
+    c.reverse_variance = "posterior"
+    c.data.update(name="digits", batch_size=16, num_threads=1, num_prefetch=2)
+    c.schedule.update(name="linear_log_snr", num_steps=10)
+    c.schedule.linear_log_snr.update(log_snr_min=-6.0, log_snr_max=6.0)
+    c.model.unet.update(
+        base_features=8,
+        feature_mults=(1, 1),
+        blocks_per_level=1,
+        attention_at=(4,),
+        dropout=0.1,
+        num_groups=2,
+    )
+    c.loss.weighting = "elbo"
+    c.optimizer.update(learning_rate=2e-3, warmup_steps=2)
+    c.ema.decay = 0.9
+    c.training.update(
+        num_steps=6, log_every=4, eval_every=0, sample_every=0, checkpoint_every=2
+    )
+    c.eval.update(num_draws=2, batch_size=16, num_examples=20)
+    c.sample.update(num_steps=4, num_samples=9, batch_size=8)
+    for name, value in changes.items():
+        group, _, field = name.rpartition("__")
+        target = c
+        for part in group.split("__") if group else ():
+            target = target[part]
+        target[field] = value
+    return c
