@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from ddpm_jax import checks
 from ddpm_jax import config as config_lib
 from ddpm_jax.config import ConfigError
 
@@ -57,7 +58,7 @@ def main(_: Sequence[str]) -> int:
                 _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
             )
             build.check(config)
-            config_lib.check_devices(config, jax.device_count())
+            checks.devices(config, jax.device_count())
         if _MODE.value == "eval":
             evaluate.run(config, _WORKDIR.value)
         elif _MODE.value == "sample":
@@ -74,7 +75,7 @@ def main(_: Sequence[str]) -> int:
 def parse(argv: Sequence[str]) -> list[str]:
     """Reads flags and config; ends with status 2 and one line if something is wrong."""
     try:
-        config_lib.check_overrides(argv)
+        checks.overrides(argv)
         rest = flags.FLAGS(list(argv))
         config_lib.choose(dict.fromkeys(MODES), _MODE.value, "--mode")
         for flag in (_CONFIG, _WORKDIR):

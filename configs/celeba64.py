@@ -6,7 +6,8 @@ One minute: ... --config=configs/celeba64.py:smoke
 Source: the crop is that of Song et al. 2021 (DDIM, arXiv:2010.02502) and of score-based models
 since; network and schedule are Ho et al.'s (arXiv:2006.11239), with five levels as in their
 larger models. Expected from DDIM's paper: FID 3.26 by ancestral sampling of a DDPM with T =
-1000 steps, 3.51 by DDIM in 1000. Not yet reached here: no figure of our own stands behind this file.
+1000 steps, 3.51 by DDIM in 1000. Not yet reached here: no figure of our own stands behind this
+file.
 """
 
 import ml_collections

@@ -11,8 +11,8 @@ paper: at most 3.75 bits per dim, FID 3.17, after 800,000 steps of 128 images; a
 
 import ml_collections
 
-from ddpm_jax import config
 from configs import smoke
+from ddpm_jax import config
 
 
 def get_config(variant: str = "full") -> ml_collections.ConfigDict:

@@ -33,7 +33,11 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     )
     c.loss.update(weighting="simple", time_sampling="uniform", variance_weight=0.001)
     c.optimizer.update(
-        name="adamw", learning_rate=1e-4, warmup_steps=0, clip_norm=0.0, weight_decay=0.0
+        name="adamw",
+        learning_rate=1e-4,
+        warmup_steps=0,
+        clip_norm=0.0,
+        weight_decay=0.0,
     )
     c.training.num_steps = 500_000
     return smoke.shrunk(c) if variant == "smoke" else c

@@ -6,8 +6,8 @@ One minute: ... --config=configs/digits.py:smoke
 
 import ml_collections
 
-from ddpm_jax import config
 from configs import smoke
+from ddpm_jax import config
 
 
 def get_config(variant: str = "full") -> ml_collections.ConfigDict:

@@ -11,8 +11,8 @@ choices made here.
 
 import ml_collections
 
-from ddpm_jax import config
 from configs import smoke
+from ddpm_jax import config
 
 
 def get_config(variant: str = "full") -> ml_collections.ConfigDict:

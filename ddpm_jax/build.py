@@ -1,24 +1,21 @@
 """From a config to the parts it names: the only place where a name becomes a thing."""
 
-import dataclasses
-import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import optax
 from etils import epath
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
-from ddpm_jax import config as config_lib
-from ddpm_jax.config import Config, ConfigError, choose
+from ddpm_jax import checks
+from ddpm_jax.binding import Model
+from ddpm_jax.config import Config, ConfigError, choose, flat
 from ddpm_jax.data import sources
 from ddpm_jax.diffusion import elbo, losses, pixels, predictions, schedules, times
 from ddpm_jax.diffusion import weightings as weightings_lib
-from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.samplers import ancestral, chain, ddim, grids
 from ddpm_jax.nets import unet
 from ddpm_jax.training import checkpoints, optimizer, parallel, state, step
@@ -56,97 +53,14 @@ SAMPLERS: dict[str, Callable[..., chain.Step]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Model:
-    """A network and a schedule; parameters bind them into a `Diffusion`.
-
-    Attributes:
-      network: (images, times, train) -> images, with twice the channels where the reverse
-        variance is learned.
-      schedule: t <-> log SNR.
-      kind: what the network predicts.
-      variance_fraction: 0 posterior, 1 forward, None learned.
-      codec: pixels <-> x, and the decoder p(x | z_0).
-      num_steps: T.
-      time_scale: the network's input for t = 1.
-      shape: of an image, (height, width, channels).
-    """
-
-    network: nn.Module
-    schedule: schedules.Schedule
-    kind: predictions.Kind
-    variance_fraction: float | None
-    codec: pixels.Codec
-    num_steps: int
-    time_scale: float
-    shape: tuple[int, int, int]
-
-    def init(self, key: Key[Array, ""]) -> Params:
-        """First parameters, {"net": ...}."""
-        images, t = jnp.zeros((1, *self.shape)), jnp.zeros((1,))
-        return {"net": self.network.init(key, images, t, train=False)["params"]}
-
-    def bind(
-        self, params: Params, dropout_keys: Key[Array, " batch"] | None = None
-    ) -> Diffusion:
-        """The model with these parameters, in training mode if it is given keys.
-
-        Args:
-          params: as `init` gives them.
-          dropout_keys: one an example, for the batch that `denoise` will be called with.
-        """
-
-        def denoise(z_t: Array, t: Array) -> Prediction:
-            log_snr_t = self.schedule.log_snr(t)
-            step = 1.0 / (self.num_steps - 1)
-            # Before the first latent comes the data itself, whose log SNR is infinite.
-            log_snr_s = jnp.where(
-                t < 0.5 * step,
-                jnp.inf,
-                self.schedule.log_snr(jnp.maximum(t - step, 0.0)),
-            )
-            output = self._apply(params["net"], z_t, t * self.time_scale, dropout_keys)
-            if self.variance_fraction is None:
-                output, head = jnp.split(output, 2, axis=-1)
-                fraction = 0.5 * (head + 1.0)
-            else:
-                fraction = jnp.asarray(self.variance_fraction, output.dtype)
-            x, eps = self.kind.estimates(output, z_t, log_snr_s, log_snr_t)
-            return Prediction(x=x, eps=eps, variance_fraction=fraction)
-
-        return Diffusion(log_snr=self.schedule.log_snr, denoise=denoise)
-
-    def _apply(
-        self,
-        params: Params,
-        images: Float[Array, "batch height width channels"],
-        time: Float[Array, " batch"],
-        dropout_keys: Key[Array, " batch"] | None,
-    ) -> Float[Array, "batch height width out"]:
-        if dropout_keys is None:
-            return self.network.apply({"params": params}, images, time, train=False)
-
-        # One example at a time, so that its dropout is its own wherever it is computed.
-        def one(image: Array, time: Array, key: Array) -> Array:
-            return self.network.apply(
-                {"params": params},
-                image[None],
-                time[None],
-                train=True,
-                rngs={"dropout": key},
-            )[0]
-
-        return jax.vmap(one)(images, time, dropout_keys)
-
-
 def check(config: Config) -> None:
     """All that can be said against a config before anything is built.
 
     Raises:
       ConfigError: the first such thing, in one line.
     """
-    config_lib.check_fields(config)
-    for field, table in {
+    checks.fields(config)
+    tables: dict[str, Mapping[str, Any]] = {
         "prediction": predictions.KINDS,
         "reverse_variance": VARIANCE_FRACTIONS,
         "schedule.name": SCHEDULES,
@@ -160,9 +74,10 @@ def check(config: Config) -> None:
         "sample.sampler": SAMPLERS,
         "sample.spacing": grids.GRIDS,
         "model.unet.dtype": dict.fromkeys(("float32", "bfloat16")),
-    }.items():
-        choose(table, config_lib.flat(config)[field], field)
-    config_lib.check_range(config)
+    }
+    for field, table in tables.items():
+        choose(table, flat(config)[field], field)
+    checks.ranges(config)
     if config.eval.estimator == "stratified" and config.eval.num_draws % 2:
         raise ConfigError(
             f"config.eval.num_draws = {config.eval.num_draws}: the stratified estimate"
@@ -235,7 +150,9 @@ def loss(config: Config, model: Model) -> step.LossFn:
         params: Params, batch: step.Batch, draws: step.Draws
     ) -> Float[Array, " batch"]:
         images = batch["image"]
-        eps = jax.vmap(lambda key: jax.random.normal(key, model.shape))(draws.noise_keys)
+        eps = jax.vmap(lambda key: jax.random.normal(key, model.shape))(
+            draws.noise_keys
+        )
         diffusion = model.bind(params, draws.dropout_keys)
         at = (images, draws.index, eps, model.num_steps)
         if weighting is None:

@@ -1,20 +1,18 @@
-"""The config: every field with its default, and the checks before anything is allocated.
+"""The config: every field there is, with its default.
 
 A config file starts from `default()` and states the difference. What belongs to one choice
 stands in a group of that choice's name (`schedule.cosine` for `schedule.name = "cosine"`),
-so that any choice can be made by an override. Each message of a check names the field, what
-it held, and what would work.
+so that any choice can be made by an override.
 """
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-import ml_collections
+from ml_collections import ConfigDict as Config
 
 T = TypeVar("T")
-Config = ml_collections.ConfigDict
 
 
 class ConfigError(ValueError):
@@ -138,33 +136,13 @@ def default() -> Config:
     return c
 
 
-# Fields that a run may change between two starts: its numbers do not depend on them.
-HARMLESS = (
-    "data.data_dir",
-    "data.num_threads",
-    "data.num_prefetch",
-    "training.num_steps",
-    "training.max_skipped",
-    "training.log_every",
-    "training.eval_every",
-    "training.sample_every",
-    "training.checkpoint_every",
-    "training.keep_last",
-    "training.keep_every",
-    "parallel",
-    "eval",
-    "sample",
-    "model.unet.remat",
-)
-
-
 def choose(table: Mapping[str, T], name: str, field: str) -> T:
     """table[name], or an error that says what could have been written."""
     if name in table:
         return table[name]
     where = field if field.startswith("--") else f"config.{field}"
     raise ConfigError(
-        f"{where} = {name!r} is not one of {sorted(table)}.{_hint(name, table)}"
+        f"{where} = {name!r} is not one of {sorted(table)}.{hint(name, table)}"
     )
 
 
@@ -179,160 +157,6 @@ def errors_are_the_users() -> Iterator[None]:
         raise ConfigError(str(error)) from error
 
 
-def check_overrides(argv: Sequence[str]) -> None:
-    """Every --config.FIELD of a command line is a field, or a group of fields.
-
-    Raises:
-      ConfigError: naming the first that is not.
-    """
-    known = flat(default())
-    for argument in argv:
-        if argument.startswith(("--config.", "-config.")):
-            field = argument.split("=")[0].split("config.", 1)[1]
-            is_group = any(name.startswith(field + ".") for name in known)
-            if field not in known and not is_group:
-                raise ConfigError(f"unknown field config.{field}.{_hint(field, known)}")
-
-
-def check_fields(config: Config) -> None:
-    """Every field is one of `default()`'s, and of its type.
-
-    Raises:
-      ConfigError: naming the first that is not.
-    """
-    known = flat(default())
-    given = flat(config)
-    for field, value in given.items():
-        if field not in known:
-            raise ConfigError(f"unknown field config.{field}.{_hint(field, known)}")
-        wanted = known[field]
-        is_number = isinstance(wanted, float) and type(value) is int
-        if type(value) is not type(wanted) and not is_number:
-            raise ConfigError(
-                f"config.{field} = {value!r} is of type {type(value).__name__}:"
-                f" write a {type(wanted).__name__}, such as {wanted!r}."
-            )
-    missing = sorted(known.keys() - given.keys())
-    if missing:
-        raise ConfigError(
-            f"config.{missing[0]} is missing: start from ddpm_jax.config.default()."
-        )
-
-
-def check_range(config: Config) -> None:
-    """Every number is one that can work.
-
-    Raises:
-      ConfigError: naming the first that is not.
-    """
-    values = flat(config)
-    at_least = {
-        1: (
-            "data.batch_size",
-            "data.num_threads",
-            "data.num_prefetch",
-            "data.stride",
-            "training.num_steps",
-            "training.num_microbatches",
-            "training.max_skipped",
-            "training.keep_last",
-            "eval.num_draws",
-            "eval.batch_size",
-            "sample.num_samples",
-            "sample.batch_size",
-            "parallel.fsdp",
-        ),
-        0: (
-            "data.image_size",
-            "data.center_crop",
-            "loss.variance_weight",
-            "optimizer.warmup_steps",
-            "optimizer.weight_decay",
-            "optimizer.clip_norm",
-            "optimizer.final_fraction",
-            "training.log_every",
-            "training.eval_every",
-            "training.sample_every",
-            "training.checkpoint_every",
-            "training.keep_every",
-            "eval.num_examples",
-            "model.time_scale",
-        ),
-        2: ("schedule.num_steps", "sample.num_steps"),
-    }
-    for bound, fields in at_least.items():
-        for field in fields:
-            if not values[field] >= bound:
-                raise ConfigError(
-                    f"config.{field} = {values[field]}: write {bound} or more."
-                )
-    if not values["optimizer.learning_rate"] > 0:
-        raise ConfigError(
-            f"config.optimizer.learning_rate = {values['optimizer.learning_rate']}:"
-            " write a number above 0, such as 2e-4."
-        )
-    for decay in (config.ema.decay, *config.ema.extra_decays):
-        if not 0.0 <= decay < 1.0:
-            raise ConfigError(
-                f"config.ema.decay = {decay}: write a number in [0, 1), such as 0.9999."
-            )
-    if values["sample.num_steps"] > values["schedule.num_steps"]:
-        raise ConfigError(
-            f"config.sample.num_steps = {values['sample.num_steps']} is more than"
-            f" config.schedule.num_steps = {values['schedule.num_steps']}: write at most"
-            " that."
-        )
-    pieces = config.training.num_microbatches
-    if config.data.batch_size % pieces:
-        raise ConfigError(
-            f"config.data.batch_size = {config.data.batch_size} does not divide into"
-            f" config.training.num_microbatches = {pieces}:"
-            f" {_next_multiple(config.data.batch_size, pieces)} would."
-        )
-
-
-def check_devices(config: Config, num_devices: int) -> None:
-    """Every batch divides over the devices, and its pieces too.
-
-    Raises:
-      ConfigError: naming the field and the next size that does.
-    """
-    pieces = num_devices * config.training.num_microbatches
-    for field, size, parts in (
-        ("data.batch_size", config.data.batch_size, pieces),
-        ("eval.batch_size", config.eval.batch_size, num_devices),
-        ("sample.batch_size", config.sample.batch_size, num_devices),
-    ):
-        if size % parts:
-            split = f"{num_devices} devices"
-            if parts != num_devices:
-                split += f" in {config.training.num_microbatches} microbatches"
-            raise ConfigError(
-                f"config.{field} = {size} does not divide over {split}."
-                f" The next that does is {_next_multiple(size, parts)}."
-            )
-
-
-def differences(ours: Config, theirs: Mapping[str, Any]) -> list[str]:
-    """Fields in which two configs differ, those of `HARMLESS` left out.
-
-    Args:
-      ours: a config.
-      theirs: another, flat, as `flat` gives it.
-
-    Returns:
-      One text a field: "field (now NEW, then OLD)".
-    """
-    flat_ours = flat(ours)
-    changed = []
-    for field in sorted(flat_ours.keys() | theirs.keys()):
-        now, then = flat_ours.get(field, "absent"), theirs.get(field, "absent")
-        is_same = now == (tuple(then) if isinstance(then, list) else then)
-        if not is_same and not _is_harmless(field):
-            changed.append(f"config.{field} (now {now!r}, then {then!r})")
-    return changed
-
-
 def flat(config: Config | Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"a.b": value} of nested groups; lists as tuples."""
     out: dict[str, Any] = {}
@@ -344,14 +168,7 @@ def flat(config: Config | Mapping[str, Any], prefix: str = "") -> dict[str, Any]
     return out
 
 
-def _is_harmless(field: str) -> bool:
-    return any(field == h or field.startswith(h + ".") for h in HARMLESS)
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
+def hint(name: str, known: Iterable[str]) -> str:
+    """What of `known` may have been meant, as a sentence, or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
-
-
-def _next_multiple(value: int, of: int) -> int:
-    return -(-value // of) * of

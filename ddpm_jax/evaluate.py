@@ -7,7 +7,7 @@ test set's mean (over draws of noise), and that of the test set as a sample (ove
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from etils import epath
 from jax.sharding import Mesh
 
 from ddpm_jax import build, workdir
+from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
 from ddpm_jax.data.sources import Source
@@ -25,12 +26,13 @@ from ddpm_jax.training import parallel, progress, writers
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 
 Report = dict[str, Any]
+Columns = Mapping[str, Any]
 # The name of the bound among a run's metrics.
 HEADLINE = "eval/bits_per_dim"
 
 
 def make_evaluator(
-    config: Config, mesh: Mesh, model: build.Model, source: Source
+    config: Config, mesh: Mesh, model: Model, source: Source
 ) -> Callable[[Any, int], Report]:
     """Compiles once: (parameters, their step) -> report on the whole split."""
     estimate = build.bound_estimator(config, model)
@@ -38,9 +40,10 @@ def make_evaluator(
     if config.eval.num_examples:
         source = pipeline.first(source, config.eval.num_examples)
 
-    def estimate_batch(params: Any, batch: Any) -> elbo.Estimate:
+    def estimate_batch(params: Any, batch: Any) -> tuple[Columns, Columns]:
         keys = example_keys(root, batch["index"])
-        return estimate(model.bind(params), batch["image"], keys)
+        found = estimate(model.bind(params), batch["image"], keys)
+        return columns(found.terms), columns(found.draw_variance)
 
     compiled = parallel.compile_for_batch(mesh, estimate_batch)
     batches = pipeline.eval_batches(
@@ -60,7 +63,8 @@ def make_evaluator(
                 found.append(jax.tree.map(lambda a, kept=kept: a[kept], result))
                 bar.update()
         whole = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
-        return report(config, source, whole, step)
+        nats, draw_variance = whole
+        return report(config, source, nats, draw_variance, step)
 
     return evaluate
 
@@ -69,23 +73,33 @@ def _whole(mesh: Mesh, values: Any) -> np.ndarray:
     return np.asarray(jax.device_put(values, parallel.replicated(mesh)))
 
 
+def columns(terms: elbo.Terms) -> Columns:
+    """One [batch] array a term, and their total."""
+    return {**terms._asdict(), "total": terms.total}
+
+
 def report(
-    config: Config, source: Source, estimate: elbo.Estimate, step: int
+    config: Config, source: Source, nats: Columns, draw_variance: Columns, step: int
 ) -> Report:
-    """Means over images in bits per dim, from nats an image."""
+    """Means over images in bits per dim.
+
+    Args:
+      config: of the run.
+      source: the images that were measured.
+      nats: of each image, one array a term.
+      draw_variance: of each of these over draws of noise, nan where it is not known.
+      step: of the weights.
+    """
     unit = math.prod(source.shape) * math.log(2.0)
-    nats = {name: np.asarray(v, np.float64) for name, v in _columns(estimate.terms)}
-    variance = {
-        name: np.asarray(v, np.float64) for name, v in _columns(estimate.draw_variance)
-    }
     num = len(nats["total"])
 
     def figures(name: str) -> dict[str, float | None]:
-        over_draws = math.sqrt(variance[name].sum()) / num / unit
-        over_images = nats[name].std(ddof=1) / math.sqrt(num) / unit if num > 1 else None
+        values = np.asarray(nats[name], np.float64)
+        variance = np.sum(np.asarray(draw_variance[name], np.float64))
+        over_images = values.std(ddof=1) / math.sqrt(num) / unit if num > 1 else None
         return {
-            "bits_per_dim": nats[name].mean() / unit,
-            "stderr": None if math.isnan(over_draws) else over_draws,
+            "bits_per_dim": values.mean() / unit,
+            "stderr": None if np.isnan(variance) else math.sqrt(variance) / num / unit,
             "stderr_images": over_images,
         }
 
@@ -100,10 +114,6 @@ def report(
         "num_network_evaluations": build.num_network_evaluations(config),
         "convention": convention(config, source, step),
     }
-
-
-def _columns(terms: elbo.Terms) -> list[tuple[str, Any]]:
-    return [*terms._asdict().items(), ("total", terms.total)]
 
 
 def convention(config: Config, source: Source, step: int) -> dict[str, Any]:

@@ -16,19 +16,17 @@ from jax.sharding import Mesh
 from jaxtyping import UInt8
 
 from ddpm_jax import build, pictures, workdir
+from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.training import parallel, progress
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
-from ddpm_jax.training.state import TrainState
 
 Images = UInt8[np.ndarray, "samples height width channels"]
 # Steps x images from which a bar is worth its line.
 LONG = 2_000
 
 
-def make_sampler(
-    config: Config, mesh: Mesh, model: build.Model
-) -> Callable[[Any], Images]:
+def make_sampler(config: Config, mesh: Mesh, model: Model) -> Callable[[Any], Images]:
     """Compiles once: parameters -> config.sample.num_samples images, as pixel values."""
     draw = build.sampler(config, model)
     root = stream_key(config.seed, Stream.SAMPLE)
@@ -90,5 +88,3 @@ def run(config: Config, directory: epath.PathLike) -> None:
     pixels = make_sampler(config, mesh, model)(params)
     write(path, step, pixels, source.num_values)
     print(f"step {step}: {len(pixels)} samples in {picture_path(path, step)}")
-
-

@@ -4,10 +4,7 @@ The same command continues a run that was stopped anywhere, and ends with the sa
 """
 
 import contextlib
-import resource
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,19 +14,19 @@ from clu import parameter_overview
 from etils import epath
 
 from ddpm_jax import build, evaluate, sample, workdir
+from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
 from ddpm_jax.data.sources import Source
 from ddpm_jax.training import parallel, progress
 from ddpm_jax.training.checkpoints import Checkpoints
+from ddpm_jax.training.clock import Clock, Profile
 from ddpm_jax.training.interrupts import StopRequest
 from ddpm_jax.training.state import Window
 from ddpm_jax.training.writers import Writers
 
 # How many steps may be under way before the loop waits for the oldest.
 STEPS_IN_FLIGHT = 2
-# A profile leaves out the first steps, which compile and fill caches.
-PROFILE_AFTER = 5
 
 
 class NonFiniteError(RuntimeError):
@@ -59,7 +56,6 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     every = config.training
     mesh = parallel.make_mesh(config.parallel.fsdp)
     source = build.source(config, config.data.train_split)
-    eval_source = build.source(config, config.data.eval_split)
     model = build.model(config, source)
     training = build.training(config, mesh, model)
 
@@ -152,7 +148,7 @@ def _reporter(
     config: Config,
     path: epath.Path,
     mesh: jax.sharding.Mesh,
-    model: build.Model,
+    model: Model,
     training: parallel.Training,
     source: Source,
     writers: Writers,
@@ -208,10 +204,10 @@ def _host(training: parallel.Training, part: Any) -> Any:
     return jax.tree.map(np.asarray, training.to_global(part))
 
 
-def row(window: Window, skipped: np.ndarray) -> dict[str, float | None]:
+def row(window: Window, skipped: Any) -> dict[str, float | None]:
     """Means over a window's steps; None where there were none."""
 
-    def mean(total: np.ndarray, count: np.ndarray) -> float | None:
+    def mean(total: Any, count: Any) -> float | None:
         return float(total) / float(count) if count > 0 else None
 
     scalars = {
@@ -225,79 +221,3 @@ def row(window: Window, skipped: np.ndarray) -> dict[str, float | None]:
         )
     }
     return scalars | quarters | {"skipped_steps": int(skipped)}
-
-
-class Profile:
-    """Traces a few steps for TensorBoard's profiler, after those that compile."""
-
-    def __init__(self, path: epath.Path, num_steps: int) -> None:
-        self._path, self._num_steps = path, num_steps
-        self._is_on = False
-
-    def __enter__(self) -> "Profile":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._is_on:
-            self._stop()
-
-    def after_step(self, steps_done: int) -> None:
-        """Starts or stops where it is time; steps_done: since the program began."""
-        if self._num_steps and steps_done == PROFILE_AFTER:
-            jax.profiler.start_trace(str(self._path))
-            self._is_on = True
-        elif self._is_on and steps_done == PROFILE_AFTER + self._num_steps:
-            self._stop()
-
-    def _stop(self) -> None:
-        jax.profiler.stop_trace()
-        self._is_on = False
-        logging.info("profile of %d steps in %s", self._num_steps, self._path)
-
-
-class Clock:
-    """Images a second and time left, without what is not training."""
-
-    def __init__(self, batch_size: int, start: int, num_steps: int) -> None:
-        self._batch_size, self._num_steps = batch_size, num_steps
-        self._step, self._since = start, time.perf_counter()
-        logging.info("compiling the train step ...")
-
-    def compiled(self, state: Any) -> None:
-        jax.block_until_ready(state)
-        logging.info("compiled in %.1f s", time.perf_counter() - self._since)
-        self._since = time.perf_counter()
-        self._step += 1
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self._since += time.perf_counter() - start
-
-    def row(self, step: int) -> Mapping[str, float | None]:
-        """Rates since the last row, and memory in GiB."""
-        seconds = time.perf_counter() - self._since
-        steps = step - self._step
-        self._step, self._since = step, time.perf_counter()
-        seconds_a_step = seconds / steps if steps else None
-        return {
-            "images_per_second": (
-                self._batch_size / seconds_a_step if seconds_a_step else None
-            ),
-            "minutes_left": (
-                seconds_a_step * (self._num_steps - step) / 60
-                if seconds_a_step
-                else None
-            ),
-            "memory_gib": peak_memory_bytes() / 2**30,
-        }
-
-
-def peak_memory_bytes() -> int:
-    """The most held so far: of the first device, or of this process where that is a CPU."""
-    stats = jax.local_devices()[0].memory_stats()
-    if stats:
-        return stats["peak_bytes_in_use"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

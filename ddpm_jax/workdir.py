@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import jax
 from etils import epath
 
-from ddpm_jax import config as config_lib
-from ddpm_jax.config import Config, ConfigError
+from ddpm_jax import checks
+from ddpm_jax.config import Config, ConfigError, flat
 from ddpm_jax.training import writers
 
 CONFIG, LOCK = "config.json", ".lock"
@@ -84,7 +84,7 @@ def check_config(workdir: epath.Path, config: Config) -> None:
         ) from error
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path} cannot be read as JSON: {error}.") from error
-    changed = config_lib.differences(config, config_lib.flat(saved))
+    changed = checks.differences(config, flat(saved))
     if changed:
         raise ConfigError(
             f"--workdir={workdir} belongs to a run with another config:"

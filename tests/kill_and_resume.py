@@ -107,7 +107,9 @@ def differences(ours: pathlib.Path, theirs: pathlib.Path) -> list[str]:
     a, b = newest_state(ours), newest_state(theirs)
     if a.keys() != b.keys():
         found.append("the arrays there are")
-    found += [name for name in a if name in b and a[name].tobytes() != b[name].tobytes()]
+    found += [
+        name for name in a if name in b and a[name].tobytes() != b[name].tobytes()
+    ]
     for file in sorted(theirs.glob("eval/*.json")) + sorted(theirs.glob("samples/*")):
         here = ours / file.relative_to(theirs)
         if not here.exists() or here.read_bytes() != file.read_bytes():

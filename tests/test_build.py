@@ -1,3 +1,6 @@
+import dataclasses
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,6 +9,7 @@ import pytest
 from ddpm_jax import build
 from ddpm_jax.config import ConfigError
 from ddpm_jax.diffusion import gaussian, weightings
+from ddpm_jax.training.state import TrainState, Window
 from ddpm_jax.training.step import Draws
 from tests import tiny
 
@@ -14,6 +18,14 @@ def model_of(**changes):
     c = tiny.config(**changes)
     build.check(c)
     return c, build.model(c, build.source(c, "train"))
+
+
+def simple_model_of(**changes):
+    """With a network of one convolution."""
+    c, model = model_of(**changes)
+    channels = 2 if c.reverse_variance == "learned" else 1
+    network = tiny.Network(channels, dropout=c.model.unet.dropout)
+    return c, dataclasses.replace(model, network=network)
 
 
 def batch_of(num=4, shape=(8, 8, 1)):
@@ -30,10 +42,8 @@ def draws_of(num, num_latents=10):
 @pytest.mark.parametrize("prediction", ["eps", "x", "v", "score", "mean"])
 @pytest.mark.parametrize("variance", ["posterior", "forward", "learned"])
 def test_every_prediction_and_variance_gives_consistent_estimates(prediction, variance):
-    _, model = model_of(prediction=prediction, reverse_variance=variance)
+    _, model = simple_model_of(prediction=prediction, reverse_variance=variance)
     params = model.init(jax.random.key(0))
-    # The network starts near zero: give it an opinion.
-    params = jax.tree.map(lambda p: p + 0.05, params)
     z = jax.random.normal(jax.random.key(1), (4, 8, 8, 1))
     t = jnp.array([0.0, 1 / 9, 5 / 9, 1.0])
     found = model.bind(params).denoise(z, t)
@@ -44,8 +54,8 @@ def test_every_prediction_and_variance_gives_consistent_estimates(prediction, va
 
 
 def test_the_mean_before_the_first_latent_is_the_data():
-    _, model = model_of(prediction="mean")
-    params = jax.tree.map(lambda p: p + 0.05, model.init(jax.random.key(0)))
+    _, model = simple_model_of(prediction="mean")
+    params = model.init(jax.random.key(0))
     z = jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
     output = model.network.apply(
         {"params": params["net"]}, z, jnp.zeros(2), train=False
@@ -57,12 +67,10 @@ def test_the_mean_before_the_first_latent_is_the_data():
 def test_the_network_sees_the_index_or_a_scale_of_its_own():
     seen = []
 
-    class Spy:
+    class Spy(nn.Module):
         def apply(self, variables, images, time, train):
             seen.append(np.asarray(time))
             return images
-
-    import dataclasses
 
     for scale, wanted in ((0.0, [0.0, 9.0]), (999.75, [0.0, 999.75])):
         _, model = model_of(model__time_scale=scale)
@@ -72,8 +80,8 @@ def test_the_network_sees_the_index_or_a_scale_of_its_own():
 
 
 def test_dropout_belongs_to_the_example():
-    _, model = model_of(model__unet__dropout=0.5)
-    params = jax.tree.map(lambda p: p + 0.05, model.init(jax.random.key(0)))
+    _, model = simple_model_of(model__unet__dropout=0.5)
+    params = model.init(jax.random.key(0))
     z = jax.random.normal(jax.random.key(1), (6, 8, 8, 1))
     t, keys = jnp.linspace(0, 1, 6), jax.random.split(jax.random.key(2), 6)
     together = model.bind(params, keys).denoise(z, t).eps
@@ -89,7 +97,7 @@ def test_dropout_belongs_to_the_example():
 @pytest.mark.parametrize("weighting", [*weightings.WEIGHTINGS, "elbo"])
 @pytest.mark.parametrize("variance", ["posterior", "learned"])
 def test_every_loss_is_finite_with_its_gradient(weighting, variance):
-    c, model = model_of(loss__weighting=weighting, reverse_variance=variance)
+    c, model = simple_model_of(loss__weighting=weighting, reverse_variance=variance)
     params = model.init(jax.random.key(0))
     loss_fn = build.loss(c, model)
 
@@ -117,11 +125,9 @@ def test_every_average_and_the_raw_weights_can_be_named():
     c = tiny.config(ema__decay=0.9, ema__extra_decays=(0.5, 0.99))
     assert build.weight_names(c) == ["raw", "ema", "ema:0.9", "ema:0.5", "ema:0.99"]
 
-    class State:
-        params = "raw parameters"
-        ema_params = {"0.9": "a", "0.5": "b", "0.99": "c"}  # noqa: RUF012
-
-    found = [build.weights(c, State, name) for name in build.weight_names(c)]
+    averages = {"0.9": "a", "0.5": "b", "0.99": "c"}
+    state = TrainState(0, 0, 0, "raw parameters", averages, (), (), Window.empty())
+    found = [build.weights(c, state, name) for name in build.weight_names(c)]
     assert found == ["raw parameters", "a", "a", "b", "c"]
 
 

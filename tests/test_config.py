@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from ddpm_jax import checks
 from ddpm_jax import config as config_lib
 from ddpm_jax.config import ConfigError
 from tests import tiny
@@ -9,9 +10,9 @@ from tests import tiny
 
 def test_the_defaults_pass_their_own_checks():
     c = config_lib.default()
-    config_lib.check_fields(c)
-    config_lib.check_range(c)
-    config_lib.check_devices(c, 8)
+    checks.fields(c)
+    checks.ranges(c)
+    checks.devices(c, 8)
 
 
 def test_a_choice_is_looked_up_or_corrected():
@@ -33,15 +34,17 @@ def test_a_choice_like_nothing_gets_no_guess():
 def test_an_unknown_field_is_named_and_corrected():
     c = config_lib.default()
     c.schedule.num_step = 3
-    with pytest.raises(ConfigError, match=r"config.schedule.num_step\. .*'schedule.num_"):
-        config_lib.check_fields(c)
+    with pytest.raises(
+        ConfigError, match=r"config.schedule.num_step\. .*'schedule.num_"
+    ):
+        checks.fields(c)
 
 
 def test_a_missing_field_is_named():
     c = config_lib.default()
     del c.optimizer["b1"]
     with pytest.raises(ConfigError, match=r"config.optimizer.b1 is missing"):
-        config_lib.check_fields(c)
+        checks.fields(c)
 
 
 @pytest.mark.parametrize(
@@ -52,12 +55,12 @@ def test_a_wrong_type_is_named(field, value, kind):
     with c.ignore_type():
         c.update_from_flattened_dict({field: value})
     with pytest.raises(ConfigError, match=rf"config.{field} = .* write a {kind}"):
-        config_lib.check_fields(c)
+        checks.fields(c)
 
 
 def test_an_int_may_stand_for_a_float():
     c = tiny.config(optimizer__learning_rate=1)
-    config_lib.check_fields(c)
+    checks.fields(c)
 
 
 @pytest.mark.parametrize(
@@ -79,54 +82,59 @@ def test_a_number_out_of_range_is_named_with_its_value(field, value):
     c = config_lib.default()
     c.update_from_flattened_dict({field: value})
     with pytest.raises(ConfigError, match=rf"config.{field} = {value}"):
-        config_lib.check_range(c)
+        checks.ranges(c)
 
 
 def test_more_sampling_steps_than_latents_are_refused():
     with pytest.raises(ConfigError, match=r"sample.num_steps = 11 .*num_steps = 10"):
-        config_lib.check_range(tiny.config(sample__num_steps=11))
+        checks.ranges(tiny.config(sample__num_steps=11))
 
 
 def test_a_batch_that_does_not_divide_is_told_the_next_that_does():
     c = tiny.config(data__batch_size=20)
     with pytest.raises(ConfigError, match=r"batch_size = 20 .* 8 devices.* is 24\."):
-        config_lib.check_devices(c, 8)
+        checks.devices(c, 8)
     c = tiny.config(data__batch_size=16, training__num_microbatches=4)
     with pytest.raises(ConfigError, match=r"8 devices in 4 microbatches.* is 32\."):
-        config_lib.check_devices(c, 8)
+        checks.devices(c, 8)
     with pytest.raises(ConfigError, match=r"num_microbatches = 3: 18 would"):
-        config_lib.check_range(tiny.config(training__num_microbatches=3))
+        checks.ranges(tiny.config(training__num_microbatches=3))
 
 
 def test_overrides_are_checked_before_they_are_read():
-    config_lib.check_overrides(
+    checks.overrides(
         ["main.py", "--config=x.py", "--config.seed=1", "--config.data.name=a"]
     )
     with pytest.raises(ConfigError, match=r"config.sed\. Did you mean 'seed'"):
-        config_lib.check_overrides(["--config.sed=1"])
+        checks.overrides(["--config.sed=1"])
 
 
 def test_two_configs_differ_only_where_it_matters():
     ours = tiny.config()
     saved = config_lib.flat(json.loads(json.dumps(ours.to_dict())))
-    assert config_lib.differences(ours, saved) == []
-    longer = tiny.config(training__num_steps=9, training__log_every=1, eval__num_draws=4)
-    assert config_lib.differences(longer, saved) == []
+    assert checks.differences(ours, saved) == []
+    longer = tiny.config(
+        training__num_steps=9, training__log_every=1, eval__num_draws=4
+    )
+    assert checks.differences(longer, saved) == []
     other = tiny.config(seed=1, prediction="v", training__num_steps=9)
-    assert config_lib.differences(other, saved) == [
+    assert checks.differences(other, saved) == [
         "config.prediction (now 'v', then 'eps')",
         "config.seed (now 1, then 0)",
     ]
     del saved["seed"]
-    assert config_lib.differences(ours, saved) == ["config.seed (now 0, then 'absent')"]
+    assert checks.differences(ours, saved) == ["config.seed (now 0, then 'absent')"]
 
 
 def test_errors_of_what_is_built_are_the_users():
-    with pytest.raises(ConfigError, match="too many"), config_lib.errors_are_the_users():
+    with (
+        pytest.raises(ConfigError, match="too many"),
+        config_lib.errors_are_the_users(),
+    ):
         raise ValueError("too many")
 
 
 def test_harmless_fields_exist():
     known = config_lib.flat(config_lib.default())
-    for field in config_lib.HARMLESS:
+    for field in checks.HARMLESS:
         assert any(k == field or k.startswith(field + ".") for k in known), field

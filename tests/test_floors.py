@@ -18,7 +18,8 @@ FLOORS = {
     "training": {"diffusion", "nets"},
 }
 # Top-level modules, from the ground up: each may import those before it.
-TOP = ["config", "pictures", "workdir", "build", "evaluate", "sample", "train"]
+TOP = ["config", "checks", "pictures", "workdir", "binding", "build"]
+TOP += ["evaluate", "sample", "train"]
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 CORE_TRAINING = {"state", "step", "optimizer", "parallel", "randomness"}
 

@@ -1,5 +1,8 @@
 """A config so small that whole runs fit into tests."""
 
+import flax.linen as nn
+import jax.numpy as jnp
+
 from ddpm_jax import config as config_lib
 
 
@@ -33,3 +36,17 @@ def config(**changes):
             target = target[part]
         target[field] = value
     return c
+
+
+class Network(nn.Module):
+    """One convolution, where a test is not about networks: it compiles at once."""
+
+    out_channels: int
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, x, time, *, train):
+        emb = nn.Dense(4, name="time")(time[:, None] / 10.0)
+        h = nn.Conv(4, (3, 3), name="conv_in")(x) + emb[:, None, None, :]
+        h = nn.Dropout(self.dropout, deterministic=not train)(jnp.tanh(h))
+        return nn.Conv(self.out_channels, (3, 3), name="conv_out")(h)

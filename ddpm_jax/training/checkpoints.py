@@ -169,7 +169,9 @@ class Checkpoints:
             aside = self._workdir / SET_ASIDE
             aside.mkdir(parents=True, exist_ok=True)
             taken = {path.name for path in aside.iterdir()}
-            names = (f"{step}" if n == 0 else f"{step}.{n}" for n in range(len(taken) + 1))
+            names = (
+                f"{step}" if n == 0 else f"{step}.{n}" for n in range(len(taken) + 1)
+            )
             name = next(name for name in names if name not in taken)
             (self._workdir / FOLDER / str(step)).rename(aside / name)
         _barrier("set aside")
@@ -199,7 +201,9 @@ def digest(tree: Any) -> dict[str, int]:
     """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     sums = jax.device_get(_bit_sums([leaf for _, leaf in leaves]))
-    names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
+    names = [
+        jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves
+    ]
     return {name: int(value) for name, value in zip(names, sums, strict=True)}
 
 

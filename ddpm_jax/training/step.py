@@ -169,9 +169,7 @@ def _losses_and_grads(
 
     # Every num_microbatches-th example, so that each piece stays spread over the devices.
     pieces = jax.tree.map(
-        lambda a: jnp.swapaxes(
-            a.reshape(-1, num_microbatches, *a.shape[1:]), 0, 1
-        ),
+        lambda a: jnp.swapaxes(a.reshape(-1, num_microbatches, *a.shape[1:]), 0, 1),
         whole,
     )
 
@@ -196,9 +194,7 @@ def _average(
     for name, decay in settings.ema_decays.items():
         if settings.ema_warmup:
             decay = jnp.minimum(decay, (1.0 + num_updates) / (10.0 + num_updates))
-        averaged[name] = optax.incremental_update(
-            params, ema_params[name], 1.0 - decay
-        )
+        averaged[name] = optax.incremental_update(params, ema_params[name], 1.0 - decay)
     return averaged
 
 

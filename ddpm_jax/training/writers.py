@@ -56,10 +56,10 @@ class Writers:
         """One picture for TensorBoard, uint8 [height, width, channels]."""
         self._clu.write_images(step, {name: image[None]})
 
-    def _write(
-        self, file: str, step: int, scalars: Mapping[str, float | None]
-    ) -> None:
-        finite = {k: v for k, v in scalars.items() if v is not None and math.isfinite(v)}
+    def _write(self, file: str, step: int, scalars: Mapping[str, float | None]) -> None:
+        finite = {
+            k: v for k, v in scalars.items() if v is not None and math.isfinite(v)
+        }
         if self._is_main:
             # JSON has no NaN: what is not finite is null.
             row = {"step": step} | {k: finite.get(k) for k in scalars}

@@ -205,16 +205,16 @@ rest.close()
 
 
 def test_closing_stops_the_threads(counting):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     batches = pipeline.train_batches(counting(11), seed=0, batch_size=4)
     rest = pipeline.iterate(batches, num_threads=4, num_prefetch=8)
     next(rest)
-    assert threading.active_count() > before
+    started = set(threading.enumerate()) - before
+    assert started
     rest.close()
-    deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+    for thread in started:
+        thread.join(timeout=5)
+        assert not thread.is_alive()
 
 
 def test_no_more_is_read_ahead_than_asked_for(counting):

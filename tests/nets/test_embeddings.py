@@ -34,6 +34,7 @@ def test_bfloat16_keeps_neighbouring_times_apart():
     # The nearest bfloat16 to 999 is 1000: sinusoids of a rounded time would be equal.
     net = embeddings.TimeEmbedding(8, dtype=jnp.bfloat16)
     times = jnp.array([999.0, 1000.0])
-    emb = tools.apply(net, tools.init(net, times), times)
+    # Not compiled: XLA may leave out roundings that the program asks for.
+    emb = net.apply(tools.init(net, times), times)
     assert emb.dtype == jnp.bfloat16
     assert jnp.abs(emb[0] - emb[1]).max() > 0.01

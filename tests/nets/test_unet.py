@@ -156,8 +156,8 @@ def test_heads_are_counted_or_sized():
     level = {"feature_mults": (2,), "attention_at": (8,)}  # Of 16 channels.
     x, time = inputs()
     variables = make_variables(tiny(**level), x, time)
-    counted = apply(tiny(num_heads=4, **level), variables, x, time)
-    sized = apply(tiny(head_features=4, **level), variables, x, time)
+    counted = apply(tiny(num_heads=2, **level), variables, x, time)
+    sized = apply(tiny(head_features=8, **level), variables, x, time)
     np.testing.assert_array_equal(counted, sized)
     single = apply(tiny(**level), variables, x, time)
     assert jnp.abs(counted - single).max() > 1e-3 * single.std()

@@ -28,7 +28,9 @@ def abstract(fsdp=1, of=None):
     shapes = jax.eval_shape(lambda: tree(0)) if of is None else of
     shardings = parallel.state_shardings(parallel.make_mesh(fsdp), shapes)
     return jax.tree.map(
-        lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s), shapes, shardings
+        lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s),
+        shapes,
+        shardings,
     )
 
 

@@ -20,7 +20,9 @@ def assert_same(ours, theirs, **tolerance):
     for (path, a), b in zip(
         jax.tree_util.tree_leaves_with_path(ours), jax.tree.leaves(theirs), strict=True
     ):
-        np.testing.assert_allclose(a, b, err_msg=jax.tree_util.keystr(path), **tolerance)
+        np.testing.assert_allclose(
+            a, b, err_msg=jax.tree_util.keystr(path), **tolerance
+        )
 
 
 def test_one_step_is_the_optimizers_on_the_mean_gradient():
@@ -40,7 +42,9 @@ def test_one_step_is_the_optimizers_on_the_mean_gradient():
             lambda old, new, d=decay: d * old + (1 - d) * new, state.params, params
         )
         assert_same(after.ema_params[name], average, rtol=1e-6)
-    np.testing.assert_allclose(after.window.grad_norm, optax.tree.norm(grads), rtol=1e-6)
+    np.testing.assert_allclose(
+        after.window.grad_norm, optax.tree.norm(grads), rtol=1e-6
+    )
 
 
 def test_microbatches_equal_the_whole_batch():
@@ -130,7 +134,9 @@ def test_the_window_sums_since_the_last_row():
         losses.append(np.asarray(toy.loss_fn(before.params, toy.batch(n), draws)))
         since = losses[n - n % 3 :]
         assert state.window.num_steps == len(since)
-        np.testing.assert_allclose(state.window.loss, sum(map(np.mean, since)), rtol=1e-5)
+        np.testing.assert_allclose(
+            state.window.loss, sum(map(np.mean, since)), rtol=1e-5
+        )
         np.testing.assert_allclose(
             np.sum(state.window.quarter_loss), np.sum(since), rtol=1e-5
         )

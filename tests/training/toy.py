@@ -43,7 +43,11 @@ def settings(**changes):
 
 def rule(learning_rate=0.01):
     rate = optimizer.learning_rate_schedule(
-        learning_rate, warmup_steps=4, decay="constant", decay_steps=1, final_fraction=0.0
+        learning_rate,
+        warmup_steps=4,
+        decay="constant",
+        decay_steps=1,
+        final_fraction=0.0,
     )
     made = optimizer.make_optimizer(
         "adamw", rate, b1=0.9, b2=0.99, eps=1e-8, weight_decay=0.01, clip_norm=1.0

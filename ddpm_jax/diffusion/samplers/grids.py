@@ -43,8 +43,7 @@ def _grid(num_steps: int, num_visited: int, power: int) -> Grid:
     ideal = (num_steps - 1) * np.linspace(0.0, 1.0, num_visited) ** power
     order = np.arange(num_visited)
     # A sequence increases strictly when, less its order, it does not decrease.
-    above = np.maximum.accumulate(np.rint(ideal).astype(int) - order)
-    return np.minimum(above, num_steps - num_visited) + order
+    return np.maximum.accumulate(np.rint(ideal).astype(int) - order) + order
 
 
 def times(grid: Grid, num_steps: int) -> Float[Array, " num_visited"]:
