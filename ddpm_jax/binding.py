@@ -1,6 +1,7 @@
 """Where networks and diffusion meet: parameters bind both into a `Diffusion`."""
 
 import dataclasses
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -80,16 +81,20 @@ class Model:
         dropout_keys: Key[Array, " batch"] | None,
     ) -> Float[Array, "batch height width out"]:
         if dropout_keys is None:
-            return self.network.apply({"params": params}, images, time, train=False)
+            return self._output(params, images, time, train=False)
 
         # One example at a time, so that its dropout is its own wherever it is computed.
         def one(image: Array, time: Array, key: Array) -> Array:
-            return self.network.apply(
-                {"params": params},
-                image[None],
-                time[None],
-                train=True,
-                rngs={"dropout": key},
-            )[0]
+            rngs = {"dropout": key}
+            return self._output(params, image[None], time[None], train=True, rngs=rngs)[
+                0
+            ]
 
         return jax.vmap(one)(images, time, dropout_keys)
+
+    def _output(
+        self, params: Params, images: Array, time: Array, **options: Any
+    ) -> Array:
+        output = self.network.apply({"params": params}, images, time, **options)
+        assert isinstance(output, jax.Array)  # Not a tuple: it changes no variables.
+        return output

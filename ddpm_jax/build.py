@@ -1,6 +1,7 @@
 """From a config to the parts it names: the only place where a name becomes a thing."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -154,7 +155,7 @@ def loss(config: Config, model: Model) -> step.LossFn:
             draws.noise_keys
         )
         diffusion = model.bind(params, draws.dropout_keys)
-        at = (images, draws.index, eps, model.num_steps)
+        at = (images, draws.time_index, eps, model.num_steps)
         if weighting is None:
             return losses.elbo(diffusion, model.codec, *at)
         if model.variance_fraction is None:

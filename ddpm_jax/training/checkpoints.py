@@ -148,11 +148,13 @@ class Checkpoints:
         try:
             self._check_same_arrays(step, abstract)
         except OSError as error:
-            return self._set_aside(step, error)
+            self._set_aside(step, error)
+            return None
         try:
             return self._restore(step, abstract)
         except Exception as error:  # Orbax and TensorStore raise many kinds.
-            return self._set_aside(step, error)
+            self._set_aside(step, error)
+            return None
 
     def _set_aside(self, step: int, error: Exception) -> None:
         reason = str(error).strip().splitlines()[0] if str(error) else repr(error)

@@ -62,7 +62,7 @@ def state_shardings(mesh: Mesh, shapes: Any) -> Any:
         if size == 1 or not dims or np.prod(a.shape) < MIN_ELEMENTS_TO_CUT:
             return replicated(mesh)
         largest = max(dims, key=lambda d: a.shape[d])
-        spec = [None] * len(a.shape)
+        spec: list[str | None] = [None] * len(a.shape)
         spec[largest] = "fsdp"
         return NamedSharding(mesh, PartitionSpec(*spec))
 

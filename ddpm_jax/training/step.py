@@ -24,7 +24,7 @@ Batch = Mapping[str, Array]
 class Draws(NamedTuple):
     """The random part of a step, one row an example."""
 
-    index: Int[Array, " batch"]  # The latent's number, 0..T-1.
+    time_index: Int[Array, " batch"]  # The latent's number, 0..T-1.
     t: Float[Array, " batch"]
     noise_keys: Key[Array, " batch"]
     dropout_keys: Key[Array, " batch"]
@@ -106,7 +106,8 @@ def make_train_step(
             time_history=_remember(state.time_history, draws, losses, axis_name),
             window=window,
         )
-        unchanged = state.replace(
+        unchanged = dataclasses.replace(
+            state,
             step=state.step + 1,
             skipped=state.skipped + 1,
             skipped_in_a_row=state.skipped_in_a_row + 1,
@@ -138,7 +139,7 @@ def _draw(
         index, t = times.on_grid(u, settings.num_latents)
         weight = jnp.ones_like(t)
     draws = Draws(
-        index=index,
+        time_index=index,
         t=t,
         noise_keys=example_keys(key(Stream.NOISE), position),
         dropout_keys=example_keys(key(Stream.DROPOUT), position),
@@ -192,9 +193,11 @@ def _average(
 ) -> dict[str, Params]:
     averaged = {}
     for name, decay in settings.ema_decays.items():
+        step_size: float | Array = 1.0 - decay
         if settings.ema_warmup:
-            decay = jnp.minimum(decay, (1.0 + num_updates) / (10.0 + num_updates))
-        averaged[name] = optax.incremental_update(params, ema_params[name], 1.0 - decay)
+            # 1 - (1 + n) / (10 + n).
+            step_size = jnp.maximum(step_size, 9.0 / (10.0 + num_updates))
+        averaged[name] = optax.incremental_update(params, ema_params[name], step_size)
     return averaged
 
 
@@ -204,7 +207,7 @@ def _remember(
     if not isinstance(history, times.LossHistory):
         return history
     return times.record(
-        history, _gather(draws.index, axis_name), _gather(losses, axis_name)
+        history, _gather(draws.time_index, axis_name), _gather(losses, axis_name)
     )
 
 
@@ -219,7 +222,8 @@ def _add_to_window(
 ) -> Window:
     quarter = jnp.minimum((t * NUM_QUARTERS).astype(jnp.int32), NUM_QUARTERS - 1)
     sums = {name: getattr(window, name) + value for name, value in scalars.items()}
-    return window.replace(
+    return dataclasses.replace(
+        window,
         num_steps=window.num_steps + 1,
         quarter_loss=window.quarter_loss.at[quarter].add(losses),
         quarter_count=window.quarter_count.at[quarter].add(1.0),

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,7 +84,7 @@ def test_importance_weights_leave_the_expected_gradient_unchanged():
 
     @jax.jit
     def gradient(n):
-        at = state.replace(time_history=history, step=n)
+        at = dataclasses.replace(state, time_history=history, step=n)
         draws, weight = step._draw(at, jnp.arange(toy.BATCH), settings)
         _, grads = step._losses_and_grads(loss, state.params, {}, draws, weight, 1)
         return grads["net"]["dense"]["bias"][0], jnp.max(weight)
@@ -166,7 +168,7 @@ def test_every_step_stream_and_example_draws_its_own_numbers():
     drawn = set()
     for n in range(3):
         draws, _ = step._draw(
-            state.replace(step=jnp.int32(n)), jnp.arange(4), toy.settings()
+            dataclasses.replace(state, step=jnp.int32(n)), jnp.arange(4), toy.settings()
         )
         for keys in (draws.noise_keys, draws.dropout_keys):
             drawn |= {int(b) for b in jax.vmap(jax.random.bits)(keys)}
@@ -177,11 +179,13 @@ def test_times_are_stratified_over_the_whole_batch_and_change_with_the_step():
     state = toy.init()
     settings = toy.settings(num_latents=toy.BATCH)
     first, _ = step._draw(state, jnp.arange(toy.BATCH), settings)
-    np.testing.assert_array_equal(first.index, np.arange(toy.BATCH))
+    np.testing.assert_array_equal(first.time_index, np.arange(toy.BATCH))
     fine = toy.settings(num_latents=10_000)
     a, _ = step._draw(state, jnp.arange(toy.BATCH), fine)
-    b, _ = step._draw(state.replace(step=jnp.int32(1)), jnp.arange(toy.BATCH), fine)
-    assert not np.any(a.index == b.index)
+    b, _ = step._draw(
+        dataclasses.replace(state, step=jnp.int32(1)), jnp.arange(toy.BATCH), fine
+    )
+    assert not np.any(a.time_index == b.time_index)
 
 
 def test_streams_have_their_numbers_for_good():
