@@ -12,6 +12,7 @@ from ddpm_jax.config import Config, ConfigError, default, flat, hint
 HARMLESS = (
     "data.data_dir",
     "data.num_threads",
+    "data.num_workers",
     "data.num_prefetch",
     "training.num_steps",
     "training.max_skipped",
@@ -93,6 +94,7 @@ def ranges(config: Config) -> None:
         ),
         0: (
             "data.image_size",
+            "data.num_workers",
             "data.center_crop",
             "loss.variance_weight",
             "optimizer.warmup_steps",

@@ -38,8 +38,9 @@ def default() -> Config:
         eval_split="test",
         flip=False,  # Horizontally, half of the times an example is seen.
         skip_broken=False,  # Image files of a folder that cannot be read.
-        num_threads=16,
-        num_prefetch=16,  # Batches.
+        num_threads=4,  # That read batches; large files gain by more.
+        num_workers=0,  # Processes that read, where threads are not enough; 0: none.
+        num_prefetch=16,  # Batches held ready.
     )
 
     c.schedule = dict(

@@ -62,7 +62,7 @@ def picture_path(path: epath.Path, step: int) -> epath.Path:
 
 def write(
     path: epath.Path, step: int, pixels: Images, num_values: int
-) -> UInt8[np.ndarray, "height width channels"]:
+) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
     """Writes samples/<step>.npz and a grid as .png; returns the grid."""
     picture = pictures.grid(pictures.to_uint8(pixels, num_values))
     if jax.process_index() == 0:

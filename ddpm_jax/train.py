@@ -89,6 +89,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
         start_step=start,
         num_threads=config.data.num_threads,
         num_prefetch=config.data.num_prefetch,
+        num_workers=config.data.num_workers,
     )
     in_flight: list[tuple[int, jax.Array]] = []
     status = None

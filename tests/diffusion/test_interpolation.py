@@ -26,7 +26,7 @@ def slope(curve, t):
 
 
 @given(decreasing_tables)
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_the_curve_falls_everywhere_and_is_never_flat(values):
     with jax.enable_x64(True):
         curve = interpolation.monotone_cubic(values)
@@ -35,7 +35,7 @@ def test_the_curve_falls_everywhere_and_is_never_flat(values):
         assert np.all(slope(curve, t) < 0)
 
 
-@pytest.mark.parametrize("n", [2, 3, 17, 1000, 4000, 10_000])
+@pytest.mark.parametrize("n", [2, 1000, 4000])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_grid_points_give_the_table_exactly(n, dtype):
     rng = np.random.default_rng(n)

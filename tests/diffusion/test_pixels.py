@@ -126,8 +126,7 @@ def test_log_prob_is_that_of_an_interval_of_the_normal(num_values, x64):
         dtype = jnp.float64 if x64 else jnp.float32
         case = every_case(num_values, dtype)
         got, *_ = log_prob_and_gradients(num_values)(*case)
-        case = [np.asarray(a) for a in case]
-    k, mean, log_std = (np.ravel(a).astype(np.float64) for a in case)
+        k, mean, log_std = (np.asarray(a, np.float64).ravel() for a in case)
     want = np.array(
         [
             log_prob_by_scipy(num_values, *one)

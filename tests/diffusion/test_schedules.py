@@ -111,7 +111,7 @@ def table_by_definition(name, n):
     }[name]
 
 
-@pytest.mark.parametrize("num_steps", [2, 10, 1000, 4000])
+@pytest.mark.parametrize("num_steps", [2, 1000, 4000])
 @pytest.mark.parametrize("name", sorted(FACTORIES.keys() - {"cosine_beta"}))
 def test_on_the_grid_it_is_the_running_product_of_1_minus_beta(name, num_steps):
     if name == "rescaled" and num_steps < 21:
@@ -182,7 +182,7 @@ def test_inverse_beyond_the_ends_is_0_or_1(name):
     np.testing.assert_array_equal(inverse(jnp.asarray([99.0, -99.0])), [0.0, 1.0])
 
 
-@every_schedule
+@pytest.mark.parametrize("name", ["linear_1000", "cosine", "linear_log_snr"])
 def test_the_same_uncompiled_batched_and_for_any_shape(name):
     m, schedule = measure(name, x64=False), SCHEDULES[name]
     # Another order of rounding, in t and in the result.
