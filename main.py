@@ -35,6 +35,7 @@ _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several hosts: which is 
 
 # TensorFlow, which writes the event files, else greets on standard error.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # Libraries whose notes on their own work are not for this program's log.
 QUIET = ("orbax", "grain", "etils", "tensorflow_datasets", "jax")
 

@@ -28,7 +28,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     )
     c.loss.weighting = "elbo"
     c.optimizer.update(
-        name="adamw", learning_rate=1e-3, warmup_steps=100, b2=0.99, weight_decay=0.01
+        name="adamw", learning_rate=2e-3, warmup_steps=100, b2=0.99, weight_decay=0.01
     )
     c.ema.decay = 0.995
     c.training.update(

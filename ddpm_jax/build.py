@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key
 
 from ddpm_jax import checks
 from ddpm_jax.binding import Model
-from ddpm_jax.config import Config, ConfigError, choose, flat
+from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users, flat
 from ddpm_jax.data import sources
 from ddpm_jax.diffusion import elbo, losses, pixels, predictions, schedules, times
 from ddpm_jax.diffusion import weightings as weightings_lib
@@ -89,6 +89,7 @@ def check(config: Config) -> None:
         choose(dict.fromkeys(weight_names(config)), config[group].weights, field)
 
 
+@errors_are_the_users()
 def source(config: Config, split: str) -> sources.Source:
     """The data set that config.data names, one split of it."""
     data = config.data
@@ -104,6 +105,7 @@ def source(config: Config, split: str) -> sources.Source:
     )
 
 
+@errors_are_the_users()
 def model(config: Config, data: sources.Source) -> Model:
     """The model for images like those of `data`."""
     num_steps = config.schedule.num_steps
@@ -210,6 +212,7 @@ def weights(config: Config, state: TrainState, name: str) -> Params:
     return state.ema_params[decay]
 
 
+@errors_are_the_users()
 def training(config: Config, mesh: Mesh, model: Model) -> parallel.Training:
     """The first state, and the step that advances it, on the devices of `mesh`."""
     rule, rate = optimizer_of(config)
@@ -244,6 +247,7 @@ def training(config: Config, mesh: Mesh, model: Model) -> parallel.Training:
     return choose(parallel.MODES, mode, "parallel.mode")(mesh, init, train_step)
 
 
+@errors_are_the_users()
 def restore(
     config: Config, mesh: Mesh, model: Model, path: epath.Path, step: int
 ) -> tuple[int, TrainState]:
@@ -264,6 +268,7 @@ def restore(
     return newest
 
 
+@errors_are_the_users()
 def bound_estimator(
     config: Config, model: Model
 ) -> Callable[[Diffusion, Array, Key[Array, " batch"]], elbo.Estimate]:
@@ -285,6 +290,7 @@ def bound_estimator(
     return estimate
 
 
+@errors_are_the_users()
 def sampler(
     config: Config, model: Model
 ) -> Callable[[Diffusion, Key[Array, " batch"], chain.Progress], Array]:

@@ -22,7 +22,7 @@ from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
 from ddpm_jax.data.sources import Source
 from ddpm_jax.diffusion import elbo
-from ddpm_jax.training import parallel, progress, writers
+from ddpm_jax.training import files, parallel, progress
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 
 Report = dict[str, Any]
@@ -144,7 +144,7 @@ def write(path: epath.Path, step: int, found: Report) -> epath.Path:
     file = path / "eval" / f"{step}.json"
     if jax.process_index() == 0:
         file.parent.mkdir(parents=True, exist_ok=True)
-        writers.replace_text(file, json.dumps(found, indent=2) + "\n")
+        files.replace_text(file, json.dumps(found, indent=2) + "\n")
     return file
 
 

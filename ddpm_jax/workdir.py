@@ -11,7 +11,7 @@ from etils import epath
 
 from ddpm_jax import checks
 from ddpm_jax.config import Config, ConfigError, flat
-from ddpm_jax.training import writers
+from ddpm_jax.training import files
 
 CONFIG, LOCK = "config.json", ".lock"
 
@@ -66,7 +66,7 @@ def remember_config(workdir: epath.Path, config: Config) -> None:
         check_config(workdir, config)
     if jax.process_index() == 0:
         text = json.dumps(config.to_dict(), indent=2) + "\n"
-        writers.replace_text(path, text)
+        files.replace_text(path, text)
 
 
 def check_config(workdir: epath.Path, config: Config) -> None:

@@ -12,6 +12,14 @@ from ddpm_jax.training import parallel
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 from tests import tiny
 
+
+@pytest.fixture(scope="module", autouse=True)
+def small_network():
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.use_small_network(patch)
+        yield
+
+
 # The decoder's draws are a quarter of the others, but at least 2.
 EVALUATIONS = {"stratified": 4 + 2, "full": 10 * 4}
 

@@ -9,6 +9,13 @@ from ddpm_jax.training import parallel
 from tests import tiny
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_network():
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.use_small_network(patch)
+        yield
+
+
 def drawn(**changes):
     c = tiny.config(**changes)
     model = build.model(c, build.source(c, "test"))
@@ -32,10 +39,13 @@ def test_another_seed_draws_other_samples():
 
 
 def test_samplers_and_their_options_matter():
+    # The config's reverse variance is the posterior's: DDIM's at eta = 1.
+    noisy_ddim = drawn(sample__sampler="ddim", sample__ddim__eta=1.0)
+    np.testing.assert_array_equal(noisy_ddim, drawn())
     draws = [
         drawn(),
         drawn(sample__sampler="ddim"),
-        drawn(sample__sampler="ddim", sample__ddim__eta=1.0),
+        drawn(sample__sampler="ddim", sample__ddim__eta=0.5),
         drawn(sample__spacing="quadratic"),
         drawn(sample__num_steps=10),
         drawn(sample__clip=False),

@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
+from ddpm_jax import build
 from ddpm_jax import config as config_lib
 
 
@@ -36,6 +37,15 @@ def config(**changes):
             target = target[part]
         target[field] = value
     return c
+
+
+def use_small_network(monkeypatch):
+    """Makes every `unet` that a config names a `Network`."""
+
+    def make(out_channels, dropout, **_):
+        return Network(out_channels, dropout)
+
+    monkeypatch.setitem(build.NETWORKS, "unet", make)
 
 
 class Network(nn.Module):

@@ -19,6 +19,10 @@ STATE, DIGEST = "state", "digest"
 FOLDER, SET_ASIDE = "checkpoints", "checkpoints_damaged"
 
 
+class OtherModelError(ValueError):
+    """A checkpoint holds other arrays than this model has."""
+
+
 class Checkpoints:
     """The checkpoints of one workdir."""
 
@@ -94,7 +98,8 @@ class Checkpoints:
           abstract: shapes, dtypes and shardings to restore into, from any other sharding.
 
         Raises:
-          ValueError: it holds other arrays than `abstract`; the first difference is named.
+          OtherModelError: it holds other arrays than `abstract`; the first difference is
+            named.
           RuntimeError: there are checkpoints, and all are damaged.
         """
         steps = self.steps()
@@ -113,7 +118,7 @@ class Checkpoints:
         """The checkpoint of one step.
 
         Raises:
-          ValueError: there is none, or it holds other arrays; the message says which.
+          ValueError: there is none, or it holds other arrays (OtherModelError).
           RuntimeError: it is damaged.
         """
         if step not in self.steps():
@@ -147,11 +152,9 @@ class Checkpoints:
     def _restore_or_set_aside(self, step: int, abstract: Any) -> Any | None:
         try:
             self._check_same_arrays(step, abstract)
-        except OSError as error:
-            self._set_aside(step, error)
-            return None
-        try:
             return self._restore(step, abstract)
+        except OtherModelError:
+            raise
         except Exception as error:  # Orbax and TensorStore raise many kinds.
             self._set_aside(step, error)
             return None
@@ -183,12 +186,12 @@ class Checkpoints:
         """Fails where the checkpoint's arrays are not those of this model."""
         metadata = self._manager.item_metadata(step)[STATE]
         if metadata is None:
-            raise OSError("its description cannot be read")
+            raise RuntimeError("its description cannot be read")
         saved = _shapes(getattr(metadata, "tree", metadata))
         wanted = _shapes(abstract)
         for name in sorted(saved.keys() | wanted.keys()):
             if saved.get(name) != wanted.get(name):
-                raise ValueError(
+                raise OtherModelError(
                     f"the checkpoint of step {step} in {self._workdir} is of another model:"
                     f" {name} has shape {saved.get(name, 'none')} there and"
                     f" {wanted.get(name, 'none')} by this config. Use the config it was"

@@ -8,6 +8,7 @@ eight do.
 import enum
 
 import jax
+import numpy as np
 from jaxtyping import Array, Int, Key
 
 
@@ -28,7 +29,7 @@ def stream_key(seed: int, stream: Stream) -> Key[Array, ""]:
 
 
 def example_keys(
-    key: Key[Array, ""], examples: Int[Array, " batch"]
+    key: Key[Array, ""], examples: Int[Array, " batch"] | Int[np.ndarray, " batch"]
 ) -> Key[Array, " batch"]:
     """One key an example, from its number alone."""
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, examples)

@@ -9,13 +9,14 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from typing import IO
 
 import jax
 import numpy as np
 from absl import logging
 from clu import metric_writers
 from etils import epath
+
+from ddpm_jax.training import files
 
 METRICS, SPEED = "metrics.jsonl", "speed.jsonl"
 
@@ -63,7 +64,7 @@ class Writers:
         if self._is_main:
             # JSON has no NaN: what is not finite is null.
             row = {"step": step} | {k: finite.get(k) for k in scalars}
-            append_line(self._workdir / file, json.dumps(row))
+            files.append_line(self._workdir / file, json.dumps(row))
         self._clu.write_scalars(step, finite)
 
     def flush(self) -> None:
@@ -71,16 +72,6 @@ class Writers:
 
     def close(self) -> None:
         self._clu.close()
-
-
-def append_line(path: epath.Path, line: str) -> None:
-    """Adds one line that is on the disk when this returns."""
-    stream: IO[str]
-    with path.open("a") as stream:
-        stream.write(line + "\n")
-        stream.flush()
-        if isinstance(path, epath.Path) and os.path.exists(path):
-            os.fsync(stream.fileno())
 
 
 def keep_rows_up_to(path: epath.Path, step: int) -> None:
@@ -99,11 +90,4 @@ def keep_rows_up_to(path: epath.Path, step: int) -> None:
             cut += 1
     if cut:
         logging.info("%s: %d rows after step %d will be written again", path, cut, step)
-        replace_text(path, "".join(kept))
-
-
-def replace_text(path: epath.Path, text: str) -> None:
-    """Writes a whole file, or leaves the one before."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+        files.replace_text(path, "".join(kept))

@@ -7,7 +7,7 @@ from etils import epath
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
-from ddpm_jax.training import writers
+from ddpm_jax.training import files, writers
 from ddpm_jax.training.writers import METRICS, SPEED, Writers
 
 
@@ -84,12 +84,12 @@ def test_tensorboard_gets_the_same_numbers_and_pictures(tmp_path):
 
 def test_text_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     path = epath.Path(tmp_path / "a.json")
-    writers.replace_text(path, "old")
+    files.replace_text(path, "old")
 
     def fail(*_, **__):
         raise OSError("disk full")
 
     monkeypatch.setattr(type(path), "replace", fail)
     with pytest.raises(OSError):
-        writers.replace_text(path, "new")
+        files.replace_text(path, "new")
     assert path.read_text() == "old"
