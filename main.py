@@ -45,8 +45,9 @@ def main(_: Sequence[str]) -> int:
     # Imported once the flags are known to be right: a slip is told at once.
     import jax
 
-    from ddpm_jax import build, evaluate, sample, train
+    from ddpm_jax import build
     from ddpm_jax.training import distributed
+    from ddpm_jax.training.finite import NonFiniteError
 
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(_is_ours)
@@ -61,14 +62,21 @@ def main(_: Sequence[str]) -> int:
             build.check(config)
             checks.devices(config, jax.device_count())
         if _MODE.value == "eval":
+            from ddpm_jax import evaluate
+
             evaluate.run(config, _WORKDIR.value)
         elif _MODE.value == "sample":
+            from ddpm_jax import sample
+
             sample.run(config, _WORKDIR.value)
         else:
+            # TensorFlow, which this needs for its event files, takes seconds to import.
+            from ddpm_jax import train
+
             return train.run(config, _WORKDIR.value, _PROFILE.value)
     except ConfigError as error:
         return _complain(error, status=2)
-    except train.NonFiniteError as error:
+    except NonFiniteError as error:
         return _complain(error, status=1)
     return 0
 

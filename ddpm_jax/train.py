@@ -18,7 +18,7 @@ from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
 from ddpm_jax.data.sources import Source
-from ddpm_jax.training import parallel, progress
+from ddpm_jax.training import finite, parallel, progress
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.clock import Clock, Profile
 from ddpm_jax.training.interrupts import StopRequest
@@ -27,10 +27,6 @@ from ddpm_jax.training.writers import Writers
 
 # How many steps may be under way before the loop waits for the oldest.
 STEPS_IN_FLIGHT = 2
-
-
-class NonFiniteError(RuntimeError):
-    """The loss or its gradient was not finite for too many steps in a row."""
 
 
 def run(config: Config, directory: epath.PathLike, profile_steps: int = 0) -> int:
@@ -45,7 +41,7 @@ def run(config: Config, directory: epath.PathLike, profile_steps: int = 0) -> in
       0, or 128 + the number of the signal that stopped it after a checkpoint.
 
     Raises:
-      NonFiniteError: after config.training.max_skipped bad steps in a row.
+      finite.NonFiniteError: after config.training.max_skipped bad steps in a row.
     """
     with workdir.claimed(directory) as path:
         workdir.remember_config(path, config)
@@ -121,7 +117,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
 
             in_flight.append((step, state.skipped_in_a_row + 0))
             if len(in_flight) > STEPS_IN_FLIGHT:
-                _check_finite(*in_flight.pop(0), every.max_skipped)
+                finite.check(*in_flight.pop(0), every.max_skipped)
             status = stop.exit_status(step)
             is_last = step == every.num_steps or status is not None
 
@@ -134,7 +130,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
                     report(step, state, is_due)
             if is_last or is_due(step, every.checkpoint_every):
                 while in_flight:
-                    _check_finite(*in_flight.pop(0), every.max_skipped)
+                    finite.check(*in_flight.pop(0), every.max_skipped)
                 with clock.paused():
                     writers.flush()
                     checkpoints.save(step, training.to_global(state))
@@ -186,18 +182,6 @@ def _reporter(
             writers.image(step, "samples", picture)
 
     return report
-
-
-def _check_finite(step: int, in_a_row: jax.Array, max_skipped: int) -> None:
-    """Fails once there are max_skipped bad steps in a row, the last of them `step`."""
-    count = int(np.max(np.asarray(in_a_row.addressable_data(0))))
-    if count >= max_skipped:
-        raise NonFiniteError(
-            f"the loss or its gradient was not finite at steps {step - count + 1} to"
-            f" {step}, {count} in a row (config.training.max_skipped = {max_skipped})."
-            " No such step changed the parameters; the last checkpoint is good."
-            " A lower config.optimizer.learning_rate may help."
-        )
 
 
 def _host(training: parallel.Training, part: Any) -> Any:

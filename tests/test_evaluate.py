@@ -2,6 +2,7 @@ import json
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from etils import epath
@@ -57,7 +58,7 @@ def test_the_report_is_the_estimators_mean_over_each_image_once(estimator):
         eval__estimator=estimator, eval__num_draws=4, eval__num_examples=20
     )
     source = build.source(c, "test")
-    images = np.stack([source[i]["image"] for i in range(20)])
+    images = jnp.stack([source[i]["image"] for i in range(20)])
     keys = example_keys(stream_key(c.seed, Stream.EVAL), np.arange(20))
     estimate = build.bound_estimator(c, model)(model.bind(params), images, keys)
     unit = 64 * math.log(2.0)
