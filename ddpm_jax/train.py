@@ -105,39 +105,44 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
         if start > 0:
             with clock.paused():
                 report(start, state, is_due, only_missing=True)
-        for step in range(start + 1, every.num_steps + 1):
-            # Take a batch, step, log, evaluate, sample, and last of all checkpoint.
-            batch = training.put(next(batches))
-            with jax.profiler.StepTraceAnnotation("train", step_num=step):
-                state = training.step(state, batch)
-            if step == start + 1:
-                clock.compiled(state)
-            profile.after_step(step - start)
-            bar.update()
+        step = start
+        try:
+            for step in range(start + 1, every.num_steps + 1):
+                # Take a batch, step, log, evaluate, sample, and last of all checkpoint.
+                batch = training.put(next(batches))
+                with jax.profiler.StepTraceAnnotation("train", step_num=step):
+                    state = training.step(state, batch)
+                if step == start + 1:
+                    clock.compiled(state)
+                profile.after_step(step - start)
+                bar.update()
 
-            in_flight.append((step, state.skipped_in_a_row + 0))
-            if len(in_flight) > STEPS_IN_FLIGHT:
-                finite.check(*in_flight.pop(0), every.max_skipped)
-            status = stop.exit_status(step)
-            is_last = step == every.num_steps or status is not None
-
-            if is_due(step, every.log_every):
-                counts = _host(training, (state.window, state.skipped))
-                writers.metrics(step, row(*counts))
-                writers.speed(step, clock.row(step))
-            if status is None:
-                with clock.paused():
-                    report(step, state, is_due)
-            if is_last or is_due(step, every.checkpoint_every):
-                while in_flight:
+                in_flight.append((step, state.skipped_in_a_row + 0))
+                if len(in_flight) > STEPS_IN_FLIGHT:
                     finite.check(*in_flight.pop(0), every.max_skipped)
-                with clock.paused():
-                    writers.flush()
-                    checkpoints.save(step, training.to_global(state))
-            if status is not None:
-                checkpoints.wait()
-                logging.info("stopped after step %d, its checkpoint saved", step)
-                break
+                status = stop.exit_status(step)
+                is_last = step == every.num_steps or status is not None
+
+                if is_due(step, every.log_every):
+                    counts = _host(training, (state.window, state.skipped))
+                    writers.metrics(step, row(*counts))
+                    writers.speed(step, clock.row(step))
+                if status is None:
+                    with clock.paused():
+                        report(step, state, is_due)
+                if is_last or is_due(step, every.checkpoint_every):
+                    while in_flight:
+                        finite.check(*in_flight.pop(0), every.max_skipped)
+                    with clock.paused():
+                        writers.flush()
+                        checkpoints.save(step, training.to_global(state))
+                if status is not None:
+                    checkpoints.wait()
+                    logging.info("stopped after step %d, its checkpoint saved", step)
+                    break
+        except Exception as error:
+            error.add_note(f"This happened at step {step}.")
+            raise
     return status or 0
 
 

@@ -1,0 +1,124 @@
+"""Each config file: its full form can be built, and its smoke form runs."""
+
+import importlib
+import json
+import math
+
+import jax
+import pytest
+
+from ddpm_jax import build, train
+from ddpm_jax.config import flat
+from ddpm_jax.data import tfds_source
+from tests import tiny
+from tests.data import conftest as data_fixtures
+
+tfds_dir = data_fixtures.tfds_dir
+
+# Parameters of the full network: of cifar10 the published count, of the others a record of
+# what the files say today.
+PARAMETERS = {
+    "cifar10": 35_746_307,
+    "cifar10_iddpm": None,
+    "imagenet64": None,
+    "celeba64": None,
+    "digits": None,
+    "photos": None,
+}
+# What stands in for the images of a data set that would have to be downloaded.
+STAND_INS = {
+    "cifar10": {"data.name": "tfds:tiny_images/cifar"},
+    "cifar10_iddpm": {"data.name": "tfds:tiny_images/cifar"},
+    "imagenet64": {
+        "data.name": "tfds:tiny_images/varied",
+        "data.eval_split": "test",
+        "data.image_size": 64,
+    },
+    "celeba64": {"data.name": "tfds:tiny_images/varied", "data.center_crop": 18},
+    "digits": {},
+    "photos": {},
+}
+
+
+class FakeSource:
+    """The shape of a data set's images, without the data set."""
+
+    def __init__(self, shape, num_values):
+        self.name, self.shape, self.num_values, self.identity = (
+            "fake",
+            shape,
+            num_values,
+            {},
+        )
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index, /):
+        raise NotImplementedError
+
+
+SHAPES = {
+    "digits": ((8, 8, 1), 17),
+    "photos": ((16, 16, 3), 256),
+    "imagenet64": ((64, 64, 3), 256),
+    "celeba64": ((64, 64, 3), 256),
+}
+
+
+def config_of(name, variant):
+    return importlib.import_module(f"configs.{name}").get_config(variant)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_full_config_can_be_built(name):
+    config = config_of(name, "full")
+    build.check(config)
+    source = FakeSource(*SHAPES.get(name, ((32, 32, 3), 256)))
+    model = build.model(config, source)
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    count = sum(math.prod(a.shape) for a in jax.tree.leaves(shapes))
+    if PARAMETERS[name] is not None:
+        assert count == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_smoke_shrinks_sizes_and_keeps_the_experiment(name):
+    full, smoke = flat(config_of(name, "full")), flat(config_of(name, "smoke"))
+    for field in (
+        "prediction",
+        "reverse_variance",
+        "data.name",
+        "schedule.name",
+        "loss.weighting",
+        "loss.time_sampling",
+        "optimizer.name",
+        "model.unet.attention_at",
+        "model.unet.scale_shift",
+        "sample.sampler",
+    ):
+        assert smoke[field] == full[field], field
+    assert smoke["training.num_steps"] == 4
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_smoke_runs(name, tmp_path, tfds_dir, monkeypatch):
+    # The U-Net itself runs in test_main; here data, schedule and objective do.
+    tiny.use_small_network(monkeypatch)
+    monkeypatch.setattr(tfds_source, "_hide_accelerators", lambda: None)
+    config = config_of(name, "smoke")
+    config.data.data_dir = str(tfds_dir)
+    config.update_from_flattened_dict(STAND_INS[name])
+    build.check(config)
+    assert train.run(config, tmp_path) == 0
+    report = json.loads((tmp_path / "eval" / "4.json").read_text())
+    assert math.isfinite(report["bits_per_dim"])
+    assert (tmp_path / "samples" / "4.png").exists()
+    rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert all(json.loads(row).get("loss", 0.0) is not None for row in rows)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_an_unknown_variant_is_refused(name):
+    with pytest.raises(ValueError, match=r"'tiny': write :full or :smoke"):
+        config_of(name, "tiny")
