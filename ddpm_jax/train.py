@@ -15,7 +15,7 @@ from etils import epath
 
 from ddpm_jax import build, evaluate, sample, workdir
 from ddpm_jax.binding import Model
-from ddpm_jax.config import Config
+from ddpm_jax.config import Config, errors_are_the_users
 from ddpm_jax.data import pipeline
 from ddpm_jax.data.sources import Source
 from ddpm_jax.training import finite, parallel, progress
@@ -59,7 +59,8 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     checkpoints = Checkpoints(
         path, keep_last=every.keep_last, keep_every=every.keep_every
     )
-    restored = checkpoints.restore_newest(training.abstract)
+    with errors_are_the_users():
+        restored = checkpoints.restore_newest(training.abstract)
     start, state = (0, None) if restored is None else restored
     state = training.create() if state is None else training.from_global(state)
     if restored is not None:

@@ -148,6 +148,13 @@ def test_another_config_is_refused(whole):
         train.run(config(**EVERY, seed=5), whole)
 
 
+def test_a_checkpoint_of_another_architecture_is_the_users_error(whole, tmp_path):
+    assert train.run(config(training__num_steps=2), tmp_path) == 0
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ConfigError, match=r"is of another model: .*conv_out"):
+        train.run(config(training__num_steps=2, reverse_variance="learned"), tmp_path)
+
+
 def test_rows_are_means_over_the_window():
     window = jax.tree.map(
         np.asarray,
