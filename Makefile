@@ -15,7 +15,7 @@ digits: $(INSTALLED)
 	$(RUN) main.py --config=configs/digits.py --workdir=$(DIGITS) --compilation_cache=$(CACHE) --mode=eval
 
 test: $(INSTALLED)
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses=2 --dist=loadfile
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .

@@ -53,6 +53,6 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
         sample_every=900,
         checkpoint_every=300,
     )
-    c.eval.update(num_draws=64, batch_size=360)
+    c.eval.update(num_draws=32, batch_size=360)
     c.sample.update(sampler="ancestral", num_steps=256, num_samples=64)
     return smoke.shrunk(c) if variant == "smoke" else c
