@@ -18,7 +18,7 @@ PROFILE_AFTER = 5
 class Profile:
     """Traces a few steps for TensorBoard's profiler, after those that compile."""
 
-    def __init__(self, path: epath.Path, num_steps: int) -> None:
+    def __init__(self, path: epath.PathLike, num_steps: int) -> None:
         self._path, self._num_steps = path, num_steps
         self._is_on = False
 
