@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key
 
 from ddpm_jax.diffusion import gaussian, schedules
 from ddpm_jax.nets.unet import UNet
+from ddpm_jax.training import parallel
 from ddpm_jax.training.optimizer import make_optimizer
 
 NUM_LATENTS = 1000
@@ -102,14 +103,8 @@ def lower(net: UNet, batch_size: int) -> jax.stages.Lowered:
 
 
 def compiled(lowered: jax.stages.Lowered, remat: bool) -> jax.stages.Compiled:
-    """The program, with the barriers around what is computed twice left standing.
-
-    XLA's CPU compiler takes them away before it looks for common subexpressions, finds
-    the second computation to be the first, and keeps its result: remat undone.
-    """
-    options: dict[str, str | bool] = {"xla_disable_hlo_passes": "cse_barrier_expander"}
-    on_cpu = jax.default_backend() == "cpu"
-    return lowered.compile(compiler_options=options if remat and on_cpu else None)
+    """The program, as the trainer compiles it."""
+    return lowered.compile(compiler_options=parallel.compiler_options(remat))
 
 
 class Runner:

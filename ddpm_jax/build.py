@@ -244,7 +244,9 @@ def training(config: Config, mesh: Mesh, model: Model) -> parallel.Training:
         ),
         axis_name=parallel.PMAP_AXIS if mode == "pmap" else None,
     )
-    return choose(parallel.MODES, mode, "parallel.mode")(mesh, init, train_step)
+    return choose(parallel.MODES, mode, "parallel.mode")(
+        mesh, init, train_step, remat=config.model.unet.remat
+    )
 
 
 @errors_are_the_users()

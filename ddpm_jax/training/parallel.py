@@ -104,22 +104,47 @@ class Training:
     abstract: TrainState
 
 
-def by_jit(mesh: Mesh, init: Callable[[], TrainState], step: TrainStep) -> Training:
+def compiler_options(remat: bool) -> dict[str, str | bool] | None:
+    """What the compiler must be told of a step whose network is rematerialised.
+
+    XLA's CPU compiler removes the barriers around what is computed twice before it looks for
+    common subexpressions, finds the second computation to be the first, and keeps its
+    result: remat undone. Compilers for accelerators need no telling.
+    """
+    if remat and jax.default_backend() == "cpu":
+        return {"xla_disable_hlo_passes": "cse_barrier_expander"}
+    return None
+
+
+def by_jit(
+    mesh: Mesh, init: Callable[[], TrainState], step: TrainStep, remat: bool = False
+) -> Training:
     """Training by one compiled program over the mesh; the state is born in its shards."""
     shapes = jax.eval_shape(init)
     shardings = state_shardings(mesh, shapes)
     return Training(
         create=jax.jit(init, out_shardings=shardings),
         put=lambda batch: put_batch(mesh, batch),
-        step=jax.jit(step, donate_argnums=0, out_shardings=shardings),
+        step=jax.jit(
+            step,
+            donate_argnums=0,
+            out_shardings=shardings,
+            compiler_options=compiler_options(remat),
+        ),
         to_global=lambda state: state,
         from_global=lambda state: state,
         abstract=_abstract(shapes, shardings),
     )
 
 
-def by_pmap(mesh: Mesh, init: Callable[[], TrainState], step: TrainStep) -> Training:
-    """Training by a copy of the state on each device. `step` averages over PMAP_AXIS."""
+def by_pmap(
+    mesh: Mesh, init: Callable[[], TrainState], step: TrainStep, remat: bool = False
+) -> Training:
+    """Training by a copy of the state on each device. `step` averages over PMAP_AXIS.
+
+    `pmap` takes no compiler options: on a CPU, remat saves nothing here.
+    """
+    del remat
     num_local = jax.local_device_count()
     shapes = jax.eval_shape(init)
     whole = replicated(mesh)
