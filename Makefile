@@ -25,12 +25,12 @@ lint: $(INSTALLED)
 $(INSTALLED): requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv==0.13.8
-	$(VENV)/bin/uv pip install --quiet --python $(RUN) -r requirements.lock
+	$(VENV)/bin/uv pip install --quiet --system-certs --python $(RUN) -r requirements.lock
 	touch $(INSTALLED)
 
 # Exact versions for Python 3.11 to 3.13, from the ranges of requirements*.txt.
 lock:
-	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 requirements-dev.txt -o requirements.lock
+	$(VENV)/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 requirements-dev.txt -o requirements.lock
 
 clean:
 	rm -rf $(VENV) $(CACHE)
