@@ -6,7 +6,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import optax
-from etils import epath
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
@@ -19,7 +18,7 @@ from ddpm_jax.diffusion import weightings as weightings_lib
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.samplers import ancestral, chain, ddim, grids
 from ddpm_jax.nets import unet
-from ddpm_jax.training import checkpoints, optimizer, parallel, state, step
+from ddpm_jax.training import optimizer, parallel, state, step
 from ddpm_jax.training.randomness import Stream, stream_key
 from ddpm_jax.training.state import Params, TrainState
 
@@ -87,6 +86,12 @@ def check(config: Config) -> None:
     for group in ("eval", "sample"):
         field = f"{group}.weights"
         choose(dict.fromkeys(weight_names(config)), config[group].weights, field)
+
+
+@errors_are_the_users()
+def mesh(config: Config) -> Mesh:
+    """All devices, in the groups of config.parallel.fsdp."""
+    return parallel.make_mesh(config.parallel.fsdp)
 
 
 @errors_are_the_users()
@@ -247,27 +252,6 @@ def training(config: Config, mesh: Mesh, model: Model) -> parallel.Training:
     return choose(parallel.MODES, mode, "parallel.mode")(
         mesh, init, train_step, remat=config.model.unet.remat
     )
-
-
-@errors_are_the_users()
-def restore(
-    config: Config, mesh: Mesh, model: Model, path: epath.Path, step: int
-) -> tuple[int, TrainState]:
-    """A checkpoint to read from: that of `step`, or the newest whole one for -1.
-
-    Raises:
-      ConfigError: there is none.
-    """
-    abstract = training(config, mesh, model).abstract
-    saved = checkpoints.Checkpoints(path, read_only=True)
-    if step >= 0:
-        return step, saved.restore(step, abstract)
-    newest = saved.restore_newest(abstract)
-    if newest is None:
-        raise ConfigError(
-            f"--workdir={path} holds no checkpoint: train there first, with --mode=train."
-        )
-    return newest
 
 
 @errors_are_the_users()

@@ -16,7 +16,7 @@ from absl import logging
 from etils import epath
 from jax.sharding import Mesh
 
-from ddpm_jax import build, workdir
+from ddpm_jax import build, trained
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
@@ -177,14 +177,10 @@ def summary(found: Report) -> str:
 
 def run(config: Config, directory: epath.PathLike) -> None:
     """`--mode=eval`: from a checkpoint to eval/<step>.json."""
-    path = epath.Path(directory)
-    workdir.check_config(path, config)
-    mesh = parallel.make_mesh(config.parallel.fsdp)
-    source = build.source(config, config.data.eval_split)
-    model = build.model(config, source)
-    step, state = build.restore(config, mesh, model, path, config.eval.step)
-    params = build.weights(config, state, config.eval.weights)
+    t = trained.load(
+        config, directory, step=config.eval.step, weights=config.eval.weights
+    )
     logging.info("compiling the evaluation ...")
-    found = make_evaluator(config, mesh, model, source)(params, step)
-    file = write(path, step, found)
-    print(f"step {step}: {summary(found)} in {file}")
+    found = make_evaluator(config, t.mesh, t.model, t.source)(t.params, t.step)
+    file = write(t.path, t.step, found)
+    print(f"step {t.step}: {summary(found)} in {file}")

@@ -15,7 +15,7 @@ from etils import epath
 from jax.sharding import Mesh
 from jaxtyping import UInt8
 
-from ddpm_jax import build, pictures, workdir
+from ddpm_jax import build, pictures, trained
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.training import parallel, progress
@@ -77,14 +77,10 @@ def write(
 
 def run(config: Config, directory: epath.PathLike) -> None:
     """`--mode=sample`: from a checkpoint to samples/<step>.png and .npz."""
-    path = epath.Path(directory)
-    workdir.check_config(path, config)
-    mesh = parallel.make_mesh(config.parallel.fsdp)
-    source = build.source(config, config.data.eval_split)
-    model = build.model(config, source)
-    step, state = build.restore(config, mesh, model, path, config.sample.step)
-    params = build.weights(config, state, config.sample.weights)
+    t = trained.load(
+        config, directory, step=config.sample.step, weights=config.sample.weights
+    )
     logging.info("compiling the sampler ...")
-    pixels = make_sampler(config, mesh, model)(params)
-    write(path, step, pixels, source.num_values)
-    print(f"step {step}: {len(pixels)} samples in {picture_path(path, step)}")
+    pixels = make_sampler(config, t.mesh, t.model)(t.params)
+    write(t.path, t.step, pixels, t.source.num_values)
+    print(f"step {t.step}: {len(pixels)} samples in {picture_path(t.path, t.step)}")

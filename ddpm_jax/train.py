@@ -50,7 +50,7 @@ def run(config: Config, directory: epath.PathLike, profile_steps: int = 0) -> in
 
 def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     every = config.training
-    mesh = parallel.make_mesh(config.parallel.fsdp)
+    mesh = build.mesh(config)
     source = build.source(config, config.data.train_split)
     model = build.model(config, source)
     training = build.training(config, mesh, model)

@@ -19,7 +19,7 @@ FLOORS = {
 }
 # Top-level modules, from the ground up: each may import those before it.
 TOP = ["config", "checks", "pictures", "workdir", "binding", "build"]
-TOP += ["evaluate", "sample", "train"]
+TOP += ["trained", "evaluate", "sample", "train"]
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 CORE_TRAINING = {"state", "step", "optimizer", "parallel", "randomness"}
 

@@ -42,7 +42,8 @@ class Checkpoints:
           keep_every: checkpoints of multiples of this step stay too; 0: none.
           read_only: changes nothing there, beside a run that may be training.
         """
-        self._workdir = epath.Path(workdir)
+        # Orbax takes no relative paths.
+        self._workdir = epath.Path(workdir).resolve()
         self._read_only = read_only
         self._options = ocp.CheckpointManagerOptions(
             max_to_keep=None if read_only else keep_last,

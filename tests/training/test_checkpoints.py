@@ -83,6 +83,14 @@ def test_the_state_may_be_donated_while_it_is_written(tmp_path):
     np.testing.assert_array_equal(again["a"], kept)
 
 
+def test_a_workdir_may_be_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checkpoints = Checkpoints("run")
+    checkpoints.save(1, tree(1))
+    checkpoints.close()
+    assert Checkpoints("run").restore_newest(abstract())[0] == 1
+
+
 def test_an_empty_workdir_has_none(tmp_path):
     assert Checkpoints(tmp_path).restore_newest(abstract()) is None
 
