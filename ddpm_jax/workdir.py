@@ -31,7 +31,7 @@ def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
         return
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = open(path / LOCK, "a+") if _is_local(path) else None  # noqa: SIM115
+        lock = open(path / LOCK, "a+") if files.is_local(path) else None  # noqa: SIM115
     except OSError as error:
         raise ConfigError(
             f"--workdir={path} cannot be written ({error.strerror or error}):"
@@ -90,7 +90,3 @@ def check_config(workdir: epath.Path, config: Config) -> None:
             f"--workdir={workdir} belongs to a run with another config:"
             f" {'; '.join(changed)}. Use that config, or another --workdir."
         )
-
-
-def _is_local(path: epath.Path) -> bool:
-    return "://" not in os.fspath(path)

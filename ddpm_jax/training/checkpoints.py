@@ -15,6 +15,8 @@ from absl import logging
 from etils import epath
 from jaxtyping import Array, UInt32
 
+from ddpm_jax.training import files
+
 STATE, DIGEST = "state", "digest"
 FOLDER, SET_ASIDE = "checkpoints", "checkpoints_damaged"
 
@@ -43,7 +45,7 @@ class Checkpoints:
           read_only: changes nothing there, beside a run that may be training.
         """
         # Orbax takes no relative paths.
-        self._workdir = epath.Path(workdir).resolve()
+        self._workdir = files.absolute(workdir)
         self._read_only = read_only
         self._options = ocp.CheckpointManagerOptions(
             max_to_keep=None if read_only else keep_last,

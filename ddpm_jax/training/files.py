@@ -1,9 +1,19 @@
-"""Small text files, on any file system, of which nothing written is lost."""
+"""Paths and small text files on any file system; of the latter nothing written is lost."""
 
 import os
 from typing import IO
 
 from etils import epath
+
+
+def is_local(path: epath.PathLike) -> bool:
+    """Whether the path is on this machine's file systems, not gs:// or the like."""
+    return "://" not in os.fspath(path)
+
+
+def absolute(path: epath.PathLike) -> epath.Path:
+    """The path from the root where it is local, and as it is elsewhere."""
+    return epath.Path(os.path.abspath(path) if is_local(path) else path)
 
 
 def append_line(path: epath.Path, line: str) -> None:
@@ -12,7 +22,7 @@ def append_line(path: epath.Path, line: str) -> None:
     with path.open("a") as stream:
         stream.write(line + "\n")
         stream.flush()
-        if isinstance(path, epath.Path) and os.path.exists(path):
+        if is_local(path):
             os.fsync(stream.fileno())
 
 

@@ -1,10 +1,11 @@
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from etils import epath
 
-from ddpm_jax.training import parallel
+from ddpm_jax.training import files, parallel
 from ddpm_jax.training.checkpoints import FOLDER, SET_ASIDE, Checkpoints, digest
 from tests.training import toy
 from tests.training.test_step import assert_same
@@ -206,5 +207,8 @@ def test_the_digest_sees_bits_and_places_and_no_shards():
         assert differing == {"params/kernel"}
 
 
-def test_paths_of_other_file_systems_are_passed_on_as_they_are():
-    assert str(epath.Path("gs://bucket/run") / FOLDER) == "gs://bucket/run/checkpoints"
+def test_paths_of_other_file_systems_are_passed_on_as_they_are(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert os.fspath(files.absolute("gs://bucket/run")) == "gs://bucket/run"
+    assert os.fspath(files.absolute("run")) == str(tmp_path / "run")
+    assert not files.is_local("gs://bucket/run") and files.is_local("run")
