@@ -29,7 +29,7 @@ $(INSTALLED): requirements.lock
 	touch $(INSTALLED)
 
 # Exact versions for Python 3.11 to 3.13, from the ranges of requirements*.txt.
-lock:
+lock: $(INSTALLED)
 	$(VENV)/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 requirements-dev.txt -o requirements.lock
 
 clean:

@@ -22,7 +22,9 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder; gs:// works too.")
 _MODE = flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.")
-_PROFILE = flags.DEFINE_integer("profile_steps", 0, "Train: how many steps to trace.")
+_PROFILE = flags.DEFINE_integer(
+    "profile_steps", 0, "Train: how many steps to trace.", lower_bound=0
+)
 _CACHE = flags.DEFINE_string(
     "compilation_cache", None, "A folder where compiled programs are kept between runs."
 )

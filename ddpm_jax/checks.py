@@ -28,6 +28,13 @@ HARMLESS = (
     "model.unet.remat",
 )
 
+# What the items of a tuple may be.
+TUPLES: Mapping[str, tuple[type, ...]] = {
+    "ema.extra_decays": (float, int),
+    "model.unet.feature_mults": (int,),
+    "model.unet.attention_at": (int,),
+}
+
 
 def overrides(argv: Sequence[str]) -> None:
     """Every --config.FIELD of a command line is a field, or a group of fields.
@@ -62,6 +69,12 @@ def fields(config: Config) -> None:
                 f"config.{field} = {value!r} is of type {type(value).__name__}:"
                 f" write a {type(wanted).__name__}, such as {wanted!r}."
             )
+    for field, kind in TUPLES.items():
+        if not all(type(item) in kind for item in given.get(field, ())):
+            raise ConfigError(
+                f"config.{field} = {given[field]!r}: write a tuple of numbers, such as"
+                f" {known[field] or (0.999,)!r}."
+            )
     missing = sorted(known.keys() - given.keys())
     if missing:
         raise ConfigError(
@@ -82,6 +95,10 @@ def ranges(config: Config) -> None:
             "data.num_threads",
             "data.num_prefetch",
             "data.stride",
+            "optimizer.decay_steps",
+            "model.unet.base_features",
+            "model.unet.blocks_per_level",
+            "model.unet.num_heads",
             "training.num_steps",
             "training.num_microbatches",
             "training.max_skipped",
@@ -108,8 +125,10 @@ def ranges(config: Config) -> None:
             "training.keep_every",
             "eval.num_examples",
             "model.time_scale",
+            "model.unet.head_features",
         ),
         2: ("schedule.num_steps", "sample.num_steps"),
+        -1: ("eval.step", "sample.step"),
     }
     for bound, names in at_least.items():
         for field in names:
@@ -117,6 +136,17 @@ def ranges(config: Config) -> None:
                 raise ConfigError(
                     f"config.{field} = {values[field]}: write {bound} or more."
                 )
+    below_one = ("optimizer.b1", "optimizer.b2", "model.unet.dropout")
+    for field in below_one:
+        if not 0.0 <= values[field] < 1.0:
+            raise ConfigError(
+                f"config.{field} = {values[field]}: write a number in [0, 1)."
+            )
+    for field in ("optimizer.eps", "model.unet.epsilon"):
+        if not 0.0 < values[field] < 1.0:
+            raise ConfigError(
+                f"config.{field} = {values[field]}: write a small number above 0."
+            )
     if not values["optimizer.learning_rate"] > 0:
         raise ConfigError(
             f"config.optimizer.learning_rate = {values['optimizer.learning_rate']}:"

@@ -105,7 +105,7 @@ def default() -> Config:
         num_steps=800_000,
         num_microbatches=1,
         max_skipped=10,  # Non-finite steps in a row before the run gives up.
-        log_every=100,  # Steps, like all that follow; 0: never, but for the last step.
+        log_every=100,  # Steps, like all that follow; 0: never.
         eval_every=10_000,
         sample_every=10_000,
         checkpoint_every=5_000,

@@ -4,7 +4,6 @@ import io
 import math
 
 import numpy as np
-from etils import epath
 from jaxtyping import UInt8
 from PIL import Image
 
@@ -40,10 +39,10 @@ def grid(
     return sheet.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def save_png(path: epath.Path, image: UInt8[np.ndarray, "h w channels"]) -> None:
-    """Writes grey (1 channel) or colour (3) as PNG."""
+def png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:
+    """Grey (1 channel) or colour (3) as a PNG file's content."""
     buffer = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(
         buffer, format="PNG"
     )
-    path.write_bytes(buffer.getvalue())
+    return buffer.getvalue()

@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 from ddpm_jax import build, pictures, trained
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
-from ddpm_jax.training import parallel, progress
+from ddpm_jax.training import files, parallel, progress
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 
 Images = UInt8[np.ndarray, "samples height width channels"]
@@ -70,8 +70,8 @@ def write(
         png.parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, images=pixels, num_values=num_values)
-        png.with_suffix(".npz").write_bytes(buffer.getvalue())
-        pictures.save_png(png, picture)
+        files.replace_bytes(png.with_suffix(".npz"), buffer.getvalue())
+        files.replace_bytes(png, pictures.png(picture))
     return picture
 
 

@@ -14,7 +14,6 @@ from clu import parameter_overview
 from etils import epath
 
 from ddpm_jax import build, evaluate, sample, workdir
-from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, errors_are_the_users
 from ddpm_jax.data import pipeline
 from ddpm_jax.data.sources import Source
@@ -44,7 +43,7 @@ def run(config: Config, directory: epath.PathLike, profile_steps: int = 0) -> in
       finite.NonFiniteError: after config.training.max_skipped bad steps in a row.
     """
     with workdir.claimed(directory) as path:
-        workdir.remember_config(path, config)
+        workdir.check_if_begun(path, config)
         return _train(config, path, profile_steps)
 
 
@@ -54,6 +53,11 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     source = build.source(config, config.data.train_split)
     model = build.model(config, source)
     training = build.training(config, mesh, model)
+    eval_source = build.source(config, config.data.eval_split)
+    evaluator = evaluate.make_evaluator(config, mesh, model, eval_source)
+    sampler = sample.make_sampler(config, mesh, model)
+    # All that the config names could be built: from here on, it is this workdir's.
+    workdir.remember_config(path, config)
 
     # 1. The newest whole checkpoint, 2. else the first state.
     checkpoints = Checkpoints(
@@ -72,7 +76,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
             training.abstract.params, include_stats=False
         )
         logging.info("parameters:\n%s", overview)
-    report = _reporter(config, path, mesh, model, training, source, writers)
+    report = _reporter(config, path, training, writers, evaluator, sampler, source)
     clock = Clock(config.data.batch_size, start, every.num_steps)
     batches = pipeline.iterate(
         pipeline.train_batches(
@@ -150,16 +154,13 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
 def _reporter(
     config: Config,
     path: epath.Path,
-    mesh: jax.sharding.Mesh,
-    model: Model,
     training: parallel.Training,
-    source: Source,
     writers: Writers,
+    evaluator: Callable[[Any, int], evaluate.Report],
+    sampler: Callable[[Any], np.ndarray],
+    source: Source,
 ) -> Callable[..., None]:
     """What measures and draws between two steps, where it is due."""
-    eval_source = build.source(config, config.data.eval_split)
-    evaluator = evaluate.make_evaluator(config, mesh, model, eval_source)
-    sampler = sample.make_sampler(config, mesh, model)
 
     def report(
         step: int,

@@ -43,7 +43,7 @@ def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             lock.seek(0)
             raise ConfigError(
                 f"--workdir={path} is in use by the live process {lock.read().strip()}:"
@@ -62,11 +62,16 @@ def remember_config(workdir: epath.Path, config: Config) -> None:
       ConfigError: the workdir was made with another config; the message lists the fields.
     """
     path = workdir / CONFIG
-    if path.exists():
-        check_config(workdir, config)
+    check_if_begun(workdir, config)
     if jax.process_index() == 0:
         text = json.dumps(config.to_dict(), indent=2) + "\n"
         files.replace_text(path, text)
+
+
+def check_if_begun(workdir: epath.Path, config: Config) -> None:
+    """`check_config` where a run has begun; a new workdir passes."""
+    if (workdir / CONFIG).exists():
+        check_config(workdir, config)
 
 
 def check_config(workdir: epath.Path, config: Config) -> None:
@@ -82,7 +87,11 @@ def check_config(workdir: epath.Path, config: Config) -> None:
         raise ConfigError(
             f"--workdir={workdir} holds no {CONFIG}: train there first, with --mode=train."
         ) from error
-    except json.JSONDecodeError as error:
+    except OSError as error:
+        raise ConfigError(
+            f"--workdir={workdir} cannot be read: {error.strerror or error}."
+        ) from error
+    except ValueError as error:
         raise ConfigError(f"{path} cannot be read as JSON: {error}.") from error
     changed = checks.differences(config, flat(saved))
     if changed:

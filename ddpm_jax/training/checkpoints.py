@@ -106,14 +106,24 @@ class Checkpoints:
           RuntimeError: there are checkpoints, and all are damaged.
         """
         steps = self.steps()
+        damaged: list[int] = []
         for step in reversed(steps):
-            state = self._restore_or_set_aside(step, abstract)
-            if state is not None:
+            try:
+                self._check_same_arrays(step, abstract)
+                state = self._restore(step, abstract)
+            except OtherModelError:
+                raise
+            except Exception as error:  # Orbax and TensorStore raise many kinds.
+                self._warn(step, error)
+                damaged.append(step)
+            else:
+                # Only now: if none can be read, the fault may not be in the files.
+                self._set_aside(damaged)
                 return step, state
         if steps:
             raise RuntimeError(
-                f"every checkpoint of {self._workdir} is damaged (steps {steps}):"
-                " put back a copy, or start again in another --workdir."
+                f"no checkpoint of {self._workdir} can be read (steps {steps}): put back"
+                " what they need, or start again in another --workdir."
             )
         return None
 
@@ -152,36 +162,29 @@ class Checkpoints:
             )
         return found[STATE]
 
-    def _restore_or_set_aside(self, step: int, abstract: Any) -> Any | None:
-        try:
-            self._check_same_arrays(step, abstract)
-            return self._restore(step, abstract)
-        except OtherModelError:
-            raise
-        except Exception as error:  # Orbax and TensorStore raise many kinds.
-            self._set_aside(step, error)
-            return None
-
-    def _set_aside(self, step: int, error: Exception) -> None:
+    def _warn(self, step: int, error: Exception) -> None:
         reason = str(error).strip().splitlines()[0] if str(error) else repr(error)
         logging.warning(
             "the checkpoint of step %d is damaged; using the one before it. Reason: %s",
             step,
             reason,
         )
-        if self._read_only:
+
+    def _set_aside(self, steps: list[int]) -> None:
+        if self._read_only or not steps:
             return
-        logging.warning("it was moved to %s", self._workdir / SET_ASIDE)
+        aside = self._workdir / SET_ASIDE
+        logging.warning("the checkpoints of steps %s were moved to %s", steps, aside)
         self._manager.close()
         if jax.process_index() == 0:
-            aside = self._workdir / SET_ASIDE
             aside.mkdir(parents=True, exist_ok=True)
             taken = {path.name for path in aside.iterdir()}
-            names = (
-                f"{step}" if n == 0 else f"{step}.{n}" for n in range(len(taken) + 1)
-            )
-            name = next(name for name in names if name not in taken)
-            (self._workdir / FOLDER / str(step)).rename(aside / name)
+            for step in steps:
+                name, n = f"{step}", 0
+                while name in taken:
+                    n += 1
+                    name = f"{step}.{n}"
+                (self._workdir / FOLDER / str(step)).rename(aside / name)
         _barrier("set aside")
         self._manager = self._open()
 

@@ -28,6 +28,15 @@ def append_line(path: epath.Path, line: str) -> None:
 
 def replace_text(path: epath.Path, text: str) -> None:
     """Writes a whole file, or leaves the one before."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: epath.Path, data: bytes) -> None:
+    """Writes a whole file, or leaves the one before."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        if is_local(path):
+            os.fsync(stream.fileno())
     temporary.replace(path)

@@ -213,7 +213,7 @@ def _remember(
 
 def _window_before(state: TrainState, log_every: int) -> Window:
     """The sums so far, or empty ones if the step before this one closed a row."""
-    is_new = state.step % log_every == 0
+    is_new = state.step % log_every == 0 if log_every else state.step == 0
     return jax.tree.map(lambda a: jnp.where(is_new, 0, a).astype(a.dtype), state.window)
 
 
