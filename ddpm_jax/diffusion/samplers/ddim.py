@@ -23,7 +23,9 @@ def make_step(eta: float = 0.0) -> Step:
       ValueError: eta is not in [0, 1].
     """
     if not 0.0 <= eta <= 1.0:
-        raise ValueError(f"config.sample.ddim.eta = {eta} is not in [0, 1]: 0 draws no noise.")
+        raise ValueError(
+            f"config.sample.ddim.eta = {eta} is not in [0, 1]: 0 draws no noise."
+        )
 
     def step(
         prediction: Prediction, log_snr_s: Array, log_snr_t: Array, noise: Images

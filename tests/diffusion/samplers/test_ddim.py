@@ -99,5 +99,7 @@ def test_without_noise_it_solves_the_flow_to_first_order():
 
 @pytest.mark.parametrize("eta", [-0.1, 1.5, float("nan")])
 def test_eta_out_of_range(eta):
-    with pytest.raises(ValueError, match=rf"sample.ddim.eta = {eta} is not in \[0, 1\]"):
+    with pytest.raises(
+        ValueError, match=rf"sample.ddim.eta = {eta} is not in \[0, 1\]"
+    ):
         ddim.make_step(eta)
