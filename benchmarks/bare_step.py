@@ -61,6 +61,7 @@ def make_step(
         b2=0.999,
         eps=1e-8,
         weight_decay=0.0,
+        schedule_rate=1.0,
         clip_norm=CLIP_NORM,
     )
 

@@ -1,23 +1,30 @@
 """From a config to the parts it names: the only place where a name becomes a thing."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import flax.linen as nn
 import jax
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
-from ddpm_jax import checks
-from ddpm_jax.binding import Model
+from ddpm_jax import checks, objective
+from ddpm_jax.binding import Model, TimeInput
 from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users, flat
 from ddpm_jax.data import sources
-from ddpm_jax.diffusion import elbo, losses, pixels, predictions, schedules, times
+from ddpm_jax.diffusion import (
+    categorical,
+    elbo,
+    pixels,
+    predictions,
+    schedules,
+)
 from ddpm_jax.diffusion import weightings as weightings_lib
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.samplers import ancestral, chain, ddim, grids
-from ddpm_jax.nets import unet
+from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.nets import monotone, unet, vdm_unet
 from ddpm_jax.training import optimizer, parallel, state, step
 from ddpm_jax.training.randomness import Stream, stream_key
 from ddpm_jax.training.state import Params, TrainState
@@ -32,16 +39,27 @@ SCHEDULES: dict[str, tuple[bool, Callable[..., schedules.Schedule]]] = {
     "cosine": (False, schedules.cosine),
     "linear_log_snr": (False, schedules.linear_log_snr),
 }
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"unet": unet.UNet}
+LEARNED = "learned_monotone"
+# Of a learned schedule, between its ends; each from the options of its group.
+INTERIORS: dict[str, Callable[[Config], nn.Module]] = {
+    "line": lambda options: monotone.Line(),
+    "network": lambda options: monotone.PositiveNetwork(options.num_features),
+    "polynomial": lambda options: monotone.Polynomial(options.degree),
+}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "unet": unet.UNet,
+    "vdm_unet": vdm_unet.VDMUNet,
+}
+CODECS: dict[str, Callable[..., pixels.Codec]] = {
+    "discretized_gaussian": pixels.DiscretizedGaussian,
+    "categorical": categorical.Categorical,
+}
 # Where the log of the reverse variance lies between the posterior's and the forward's.
 VARIANCE_FRACTIONS: dict[str, float | None] = {
     "posterior": 0.0,
     "forward": 1.0,
     "learned": None,
 }
-# The bound itself, beside the weighted errors of weightings.py.
-ELBO = "elbo"
-TIME_SAMPLING = ("uniform", "stratified", "importance")
 ESTIMATORS: dict[str, Callable[..., elbo.Estimate]] = {
     "stratified": elbo.stratified,
     "full": elbo.full,
@@ -63,21 +81,37 @@ def check(config: Config) -> None:
     tables: dict[str, Mapping[str, Any]] = {
         "prediction": predictions.KINDS,
         "reverse_variance": VARIANCE_FRACTIONS,
-        "schedule.name": SCHEDULES,
+        "schedule.name": {**SCHEDULES, LEARNED: None},
+        f"schedule.{LEARNED}.interior": INTERIORS,
+        "decoder.name": CODECS,
+        "decoder.mean": dict.fromkeys(get_args(pixels.MeanFrom)),
         "model.name": NETWORKS,
-        "loss.weighting": {**weightings_lib.WEIGHTINGS, ELBO: None},
-        "loss.time_sampling": dict.fromkeys(TIME_SAMPLING),
+        "model.time_input": dict.fromkeys(get_args(TimeInput)),
+        "loss.weighting": {**weightings_lib.WEIGHTINGS, objective.ELBO: None},
+        "loss.time_sampling": dict.fromkeys(objective.TIME_SAMPLING),
+        "loss.interior": dict.fromkeys(objective.INTERIOR),
         "optimizer.name": optimizer.OPTIMIZERS,
         "optimizer.decay": optimizer.DECAYS,
         "parallel.mode": parallel.MODES,
         "eval.estimator": ESTIMATORS,
         "sample.sampler": SAMPLERS,
         "sample.spacing": grids.GRIDS,
-        "model.unet.dtype": dict.fromkeys(("float32", "bfloat16")),
+        **{
+            f"model.{network}.dtype": dict.fromkeys(("float32", "bfloat16"))
+            for network in NETWORKS
+        },
     }
     for field, table in tables.items():
         choose(table, flat(config)[field], field)
     checks.ranges(config)
+    checks.ends(config)
+    checks.combinations(config)
+    if config.schedule.num_steps == CONTINUOUS and is_table(config):
+        raise ConfigError(
+            f"config.schedule.name = {config.schedule.name!r} is a table of T betas, which"
+            " continuous time (config.schedule.num_steps = 0) has not: write one of"
+            f" {sorted({LEARNED, *(n for n, (t, _) in SCHEDULES.items() if not t)})}."
+        )
     if config.eval.estimator == "stratified" and config.eval.num_draws % 2:
         raise ConfigError(
             f"config.eval.num_draws = {config.eval.num_draws}: the stratified estimate"
@@ -86,6 +120,11 @@ def check(config: Config) -> None:
     for group in ("eval", "sample"):
         field = f"{group}.weights"
         choose(dict.fromkeys(weight_names(config)), config[group].weights, field)
+
+
+def is_table(config: Config) -> bool:
+    """Whether the schedule is one of betas."""
+    return config.schedule.name != LEARNED and SCHEDULES[config.schedule.name][0]
 
 
 @errors_are_the_users()
@@ -110,69 +149,69 @@ def source(config: Config, split: str) -> sources.Source:
     )
 
 
+def schedule(config: Config) -> schedules.Schedule | nn.Module:
+    """t <-> log SNR, or the module that learns it, by config.schedule."""
+    name = config.schedule.name
+    options = config.schedule[name]
+    if name == LEARNED:
+        make_interior = choose(INTERIORS, options.interior, f"schedule.{name}.interior")
+        return monotone.Monotone(
+            interior=make_interior(options),
+            first=options.log_snr_max,
+            last=options.log_snr_min,
+            first_bounds=tuple(options.max_bounds),
+            last_bounds=tuple(options.min_bounds),
+            learn_ends=options.learn_ends,
+        )
+    has_table, make_schedule = choose(SCHEDULES, name, "schedule.name")
+    steps = {"num_steps": config.schedule.num_steps} if has_table else {}
+    return make_schedule(**dict(options), **steps)
+
+
+def network(config: Config, num_channels: int) -> nn.Module:
+    """The network for images of so many channels, by config.model."""
+    name = config.model.name
+    has_head = config.reverse_variance == "learned"
+    return choose(NETWORKS, name, "model.name")(
+        out_channels=2 * num_channels if has_head else num_channels,
+        **dict(config.model[name]),
+    )
+
+
 @errors_are_the_users()
 def model(config: Config, data: sources.Source) -> Model:
     """The model for images like those of `data`."""
+    height, width, num_channels = data.shape
+    if config.data.rotate and height != width:
+        raise ConfigError(
+            f"config.data.rotate = True would make {width}x{height} images of {height}x"
+            f"{width} ones: write False, or a config.data.image_size."
+        )
     num_steps = config.schedule.num_steps
-    is_table, make_schedule = choose(SCHEDULES, config.schedule.name, "schedule.name")
-    options = dict(config.schedule[config.schedule.name])
-    if is_table:
-        options["num_steps"] = num_steps
-    fraction = choose(VARIANCE_FRACTIONS, config.reverse_variance, "reverse_variance")
-    channels = data.shape[-1]
-    make_network = choose(NETWORKS, config.model.name, "model.name")
-    network = make_network(
-        out_channels=2 * channels if fraction is None else channels,
-        **dict(config.model[config.model.name]),
-    )
+    make_codec = choose(CODECS, config.decoder.name, "decoder.name")
+    by_index = config.model.time_input == "t" and num_steps != CONTINUOUS
     built = Model(
-        network=network,
-        schedule=make_schedule(**options),
+        network=network(config, num_channels),
+        schedule=schedule(config),
         kind=choose(predictions.KINDS, config.prediction, "prediction"),
-        variance_fraction=fraction,
-        codec=pixels.DiscretizedGaussian(num_values=data.num_values),
+        variance_fraction=choose(
+            VARIANCE_FRACTIONS, config.reverse_variance, "reverse_variance"
+        ),
+        codec=make_codec(num_values=data.num_values, mean_from=config.decoder.mean),
         num_steps=num_steps,
-        time_scale=config.model.time_scale or float(num_steps - 1),
+        time_input=config.model.time_input,
+        log_snr_bounds=tuple(config.model.log_snr_bounds) or None,
+        time_scale=config.model.time_scale or (num_steps - 1.0 if by_index else 1000.0),
         shape=data.shape,
     )
     try:
         jax.eval_shape(built.init, stream_key(config.seed, Stream.INIT))
     except ValueError as error:
-        height, width, _ = data.shape
         raise ConfigError(
             f"config.model.{config.model.name} does not fit the {height}x{width} images"
             f" of config.data.name = {data.name!r}: {error}"
         ) from error
     return built
-
-
-def loss(config: Config, model: Model) -> step.LossFn:
-    """Loss of each example, by config.loss."""
-    name = config.loss.weighting
-    options = dict(config.loss.get(name, {}))
-    table = weightings_lib.WEIGHTINGS
-    weighting = None if name == ELBO else table[name](**options)
-    variance_weight = config.loss.variance_weight
-
-    def loss_fn(
-        params: Params, batch: step.Batch, draws: step.Draws
-    ) -> Float[Array, " batch"]:
-        images = batch["image"]
-        eps = jax.vmap(lambda key: jax.random.normal(key, model.shape))(
-            draws.noise_keys
-        )
-        diffusion = model.bind(params, draws.dropout_keys)
-        at = (images, draws.time_index, eps, model.num_steps)
-        if weighting is None:
-            return losses.elbo(diffusion, model.codec, *at)
-        if model.variance_fraction is None:
-            return losses.hybrid(
-                diffusion, weighting, model.codec, *at, variance_weight=variance_weight
-            )
-        x = model.codec.encode(images)
-        return losses.weighted(diffusion, weighting, x, draws.t, eps)
-
-    return loss_fn
 
 
 def optimizer_of(
@@ -190,6 +229,7 @@ def optimizer_of(
     rule = optimizer.make_optimizer(
         c.name,
         rate,
+        schedule_rate=c.schedule_learning_rate / c.learning_rate,
         b1=c.b1,
         b2=c.b2,
         eps=c.eps,
@@ -221,27 +261,27 @@ def weights(config: Config, state: TrainState, name: str) -> Params:
 def training(config: Config, mesh: Mesh, model: Model) -> parallel.Training:
     """The first state, and the step that advances it, on the devices of `mesh`."""
     rule, rate = optimizer_of(config)
-    sampling = config.loss.time_sampling
+    sampler = objective.time_sampler(config, model)
 
     def init() -> TrainState:
-        is_adaptive = sampling == "importance"
         return state.create(
             model.init(stream_key(config.seed, Stream.INIT)),
             rule,
             tuple(ema_decays(config)),
-            times.init_history(model.num_steps) if is_adaptive else (),
+            sampler.init(),
         )
 
     mode = config.parallel.mode
     train_step = step.make_train_step(
-        loss(config, model),
+        objective.loss(config, model),
         rule,
         rate,
         step.StepSettings(
             seed=config.seed,
             batch_size=config.data.batch_size,
-            num_latents=model.num_steps,
-            time_sampling=sampling,
+            time_sampler=sampler,
+            is_stratified=objective.is_stratified(config),
+            log_snr=model.log_snr,
             num_microbatches=config.training.num_microbatches,
             ema_decays=ema_decays(config),
             ema_warmup=config.ema.warmup,
@@ -250,7 +290,7 @@ def training(config: Config, mesh: Mesh, model: Model) -> parallel.Training:
         axis_name=parallel.PMAP_AXIS if mode == "pmap" else None,
     )
     return choose(parallel.MODES, mode, "parallel.mode")(
-        mesh, init, train_step, remat=config.model.unet.remat
+        mesh, init, train_step, remat=config.model[config.model.name].remat
     )
 
 
@@ -285,18 +325,24 @@ def sampler(
     make_step = choose(SAMPLERS, c.sampler, "sample.sampler")
     update = make_step(**dict(c.get(c.sampler, {})))
     make_grid = choose(grids.GRIDS, c.spacing, "sample.spacing")
-    grid = grids.times(make_grid(model.num_steps, c.num_steps), model.num_steps)
+    num_steps, fixed = model.num_steps, None
+    # Which latents of a chain are nearest to a log SNR is settled before anything is traced.
+    if isinstance(model.schedule, schedules.Schedule):
+        fixed = make_grid(model.schedule.log_snr, num_steps, c.num_steps)
 
     def draw(diffusion: Diffusion, keys: Array, progress: chain.Progress) -> Array:
         if c.clip:
             diffusion = predictions.clipped(diffusion)
-        return chain.sample(diffusion, update, grid, keys, model.shape, progress)
+        times = fixed
+        if times is None:
+            times = make_grid(diffusion.log_snr, num_steps, c.num_steps)
+        return chain.sample(diffusion, update, times, keys, model.shape, progress)
 
     return draw
 
 
-def num_network_evaluations(config: Config) -> int:
+def num_network_evaluations(config: Config, model: Model) -> int:
     """Of the evaluation, for each image."""
     if config.eval.estimator == "full":
-        return elbo.full_evaluations(config.schedule.num_steps, config.eval.num_draws)
-    return elbo.stratified_evaluations(config.eval.num_draws)
+        return elbo.full_evaluations(model.num_steps, config.eval.num_draws)
+    return elbo.stratified_evaluations(config.eval.num_draws, model.codec)

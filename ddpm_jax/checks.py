@@ -8,6 +8,9 @@ from typing import Any
 
 from ddpm_jax.config import Config, ConfigError, default, flat, hint
 
+# The largest log SNR that float32 can hold with its signal and its noise.
+LARGEST = 80.0
+
 # Fields that a run may change between two starts: its numbers do not depend on them.
 HARMLESS = (
     "data.data_dir",
@@ -26,6 +29,7 @@ HARMLESS = (
     "eval",
     "sample",
     "model.unet.remat",
+    "model.vdm_unet.remat",
 )
 
 # What the items of a tuple may be.
@@ -33,6 +37,18 @@ TUPLES: Mapping[str, tuple[type, ...]] = {
     "ema.extra_decays": (float, int),
     "model.unet.feature_mults": (int,),
     "model.unet.attention_at": (int,),
+    "model.unet.fourier_exponents": (int,),
+    "model.vdm_unet.fourier_exponents": (int,),
+    "model.log_snr_bounds": (float, int),
+    "schedule.learned_monotone.min_bounds": (float, int),
+    "schedule.learned_monotone.max_bounds": (float, int),
+}
+
+# What to write into those that are empty by default.
+TUPLE_EXAMPLES: Mapping[str, tuple[float, ...]] = {
+    "ema.extra_decays": (0.999,),
+    "model.unet.fourier_exponents": (7, 8),
+    "model.log_snr_bounds": (-5.0, 13.3),
 }
 
 
@@ -73,7 +89,7 @@ def fields(config: Config) -> None:
         if not all(type(item) in kind for item in given.get(field, ())):
             raise ConfigError(
                 f"config.{field} = {given[field]!r}: write a tuple of numbers, such as"
-                f" {known[field] or (0.999,)!r}."
+                f" {known[field] or TUPLE_EXAMPLES[field]!r}."
             )
     missing = sorted(known.keys() - given.keys())
     if missing:
@@ -99,6 +115,11 @@ def ranges(config: Config) -> None:
             "model.unet.base_features",
             "model.unet.blocks_per_level",
             "model.unet.num_heads",
+            "model.vdm_unet.base_features",
+            "model.vdm_unet.num_layers",
+            "model.vdm_unet.num_heads",
+            "schedule.learned_monotone.num_features",
+            "schedule.learned_monotone.degree",
             "training.num_steps",
             "training.num_microbatches",
             "training.max_skipped",
@@ -126,8 +147,11 @@ def ranges(config: Config) -> None:
             "eval.num_examples",
             "model.time_scale",
             "model.unet.head_features",
+            "model.unet.num_conditions",
+            "model.vdm_unet.num_conditions",
+            "schedule.num_steps",
         ),
-        2: ("schedule.num_steps", "sample.num_steps"),
+        2: ("sample.num_steps",),
         -1: ("eval.step", "sample.step"),
     }
     for bound, names in at_least.items():
@@ -136,28 +160,38 @@ def ranges(config: Config) -> None:
                 raise ConfigError(
                     f"config.{field} = {values[field]}: write {bound} or more."
                 )
-    below_one = ("optimizer.b1", "optimizer.b2", "model.unet.dropout")
+    if values["schedule.num_steps"] == 1:
+        raise ConfigError(
+            "config.schedule.num_steps = 1: a chain needs 2 latents or more, so that it has"
+            " a transition; write 0 for continuous time."
+        )
+    below_one = (
+        "optimizer.b1",
+        "optimizer.b2",
+        "model.unet.dropout",
+        "model.vdm_unet.dropout",
+    )
     for field in below_one:
         if not 0.0 <= values[field] < 1.0:
             raise ConfigError(
                 f"config.{field} = {values[field]}: write a number in [0, 1)."
             )
-    for field in ("optimizer.eps", "model.unet.epsilon"):
+    for field in ("optimizer.eps", "model.unet.epsilon", "model.vdm_unet.epsilon"):
         if not 0.0 < values[field] < 1.0:
             raise ConfigError(
                 f"config.{field} = {values[field]}: write a small number above 0."
             )
-    if not values["optimizer.learning_rate"] > 0:
-        raise ConfigError(
-            f"config.optimizer.learning_rate = {values['optimizer.learning_rate']}:"
-            " write a number above 0, such as 2e-4."
-        )
+    for field in ("optimizer.learning_rate", "optimizer.schedule_learning_rate"):
+        if not values[field] > 0:
+            raise ConfigError(
+                f"config.{field} = {values[field]}: write a number above 0, such as 2e-4."
+            )
     for decay in (config.ema.decay, *config.ema.extra_decays):
         if not 0.0 <= decay < 1.0:
             raise ConfigError(
                 f"config.ema.decay = {decay}: write a number in [0, 1), such as 0.9999."
             )
-    if values["sample.num_steps"] > values["schedule.num_steps"]:
+    if 0 < values["schedule.num_steps"] < values["sample.num_steps"]:
         raise ConfigError(
             f"config.sample.num_steps = {values['sample.num_steps']} is more than"
             f" config.schedule.num_steps = {values['schedule.num_steps']}: write at most"
@@ -170,6 +204,92 @@ def ranges(config: Config) -> None:
             f" config.training.num_microbatches = {pieces}:"
             f" {_next_multiple(config.data.batch_size, pieces)} would."
         )
+
+
+def ends(config: Config) -> None:
+    """The ends of a learned schedule lie between their bounds, and cannot cross.
+
+    Raises:
+      ConfigError: naming the first field that does not allow it.
+    """
+    group = "config.schedule.learned_monotone"
+    c = config.schedule.learned_monotone
+    for name, bounds in (("min", c.min_bounds), ("max", c.max_bounds)):
+        start = c[f"log_snr_{name}"]
+        if len(bounds) != 2 or not -LARGEST <= bounds[0] < bounds[1] <= LARGEST:
+            raise ConfigError(
+                f"{group}.{name}_bounds = {tuple(bounds)}: write two numbers, the lower"
+                f" first, between {-LARGEST:g} and {LARGEST:g}."
+            )
+        if c.learn_ends and not bounds[0] < start < bounds[1]:
+            raise ConfigError(
+                f"{group}.log_snr_{name} = {start} is not between"
+                f" {group}.{name}_bounds = {tuple(bounds)}: move one of them."
+            )
+    if not c.log_snr_min < c.log_snr_max:
+        raise ConfigError(
+            f"{group}.log_snr_min = {c.log_snr_min} must be below"
+            f" {group}.log_snr_max = {c.log_snr_max}: there is less signal at t = 1."
+        )
+    if not c.min_bounds[1] < c.max_bounds[0]:
+        raise ConfigError(
+            f"{group}.min_bounds = {tuple(c.min_bounds)} reach up to"
+            f" {group}.max_bounds = {tuple(c.max_bounds)}, so that the ends could cross:"
+            " leave a gap between them."
+        )
+    bounds = tuple(config.model.log_snr_bounds)
+    if bounds and not (len(bounds) == 2 and bounds[0] < bounds[1]):
+        raise ConfigError(
+            f"config.model.log_snr_bounds = {bounds}: write two numbers, the lower first,"
+            " or () for the schedule's own ends."
+        )
+
+
+def combinations(config: Config) -> None:
+    """Fields that are right by themselves are right together.
+
+    Raises:
+      ConfigError: naming the first two that are not, and what would be.
+    """
+    learned = config.schedule.name == "learned_monotone"
+    continuous = config.schedule.num_steps == 0
+    has_interior = learned and config.schedule.learned_monotone.interior != "line"
+    network = f"config.model.{config.model.name}"
+    flag = config.data.augmentation_flag
+    conditions = config.model[config.model.name].num_conditions
+    wrong = {
+        f"config.loss.weighting = {config.loss.weighting!r} says nothing of a schedule's"
+        " worth, so that config.schedule.name = 'learned_monotone' cannot learn by it:"
+        " write 'elbo'.": learned and config.loss.weighting != "elbo",
+        f"config.decoder.mean = {config.decoder.mean!r} is one of a chain's times; in"
+        " continuous time (config.schedule.num_steps = 0) write 'z_0'.": continuous
+        and config.decoder.mean != "z_0",
+        "config.reverse_variance = 'learned' has nothing to learn in continuous time"
+        " (config.schedule.num_steps = 0): write 'posterior' or 'forward'.": continuous
+        and config.reverse_variance == "learned",
+        "config.eval.estimator = 'full' sums over the transitions of a chain; in continuous"
+        " time (config.schedule.num_steps = 0) write 'stratified'.": continuous
+        and config.eval.estimator == "full",
+        "config.model.time_input = 't' would let the bound depend on the interior of the"
+        " learned schedule, whose variance is to be least (config.loss.interior ="
+        " 'variance'): write 'log_snr'.": has_interior
+        and continuous
+        and config.loss.interior == "variance"
+        and config.model.time_input == "t",
+        "config.sample.spacing = 'log_snr' chooses latents by a fixed table, which"
+        " config.schedule.name = 'learned_monotone' with a finite config.schedule.num_steps"
+        " has not: write 'uniform' or 'quadratic'.": learned
+        and not continuous
+        and config.sample.spacing == "log_snr",
+        f"{network}.num_conditions = {conditions}: write 0 or 1.": conditions > 1,
+        f"config.data.augmentation_flag = True needs {network}.num_conditions = 1.": flag
+        and conditions != 1,
+        "config.data.augmentation_flag = True has nothing to tell: set config.data.flip or"
+        " config.data.rotate.": flag and not (config.data.flip or config.data.rotate),
+    }
+    for message, is_wrong in wrong.items():
+        if is_wrong:
+            raise ConfigError(message)
 
 
 def devices(config: Config, num_devices: int) -> None:

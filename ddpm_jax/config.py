@@ -37,6 +37,8 @@ def default() -> Config:
         train_split="train",
         eval_split="test",
         flip=False,  # Horizontally, half of the times an example is seen.
+        rotate=False,  # By 90, 180 or 270 degrees, half of the times.
+        augmentation_flag=False,  # The network is told of both, and 0 in evaluation.
         skip_broken=False,  # Image files of a folder that cannot be read.
         num_threads=4,  # That read batches; large files gain by more.
         num_workers=0,  # Processes that read, where threads are not enough; 0: none.
@@ -45,7 +47,7 @@ def default() -> Config:
 
     c.schedule = dict(
         name="linear_beta",
-        num_steps=1000,  # T, the number of latents.
+        num_steps=1000,  # T, the number of latents; 0: infinity, continuous time.
         linear_beta=dict(beta_start=1e-4, beta_end=0.02, rescale=False),
         quadratic_beta=dict(beta_start=1e-4, beta_end=0.02),
         cosine_beta=dict(offset=0.008, max_beta=0.999),
@@ -53,11 +55,27 @@ def default() -> Config:
         constant_beta=dict(beta=0.01),
         cosine=dict(log_snr_min=-10.0, log_snr_max=10.0),
         linear_log_snr=dict(log_snr_min=-10.0, log_snr_max=10.0),
+        learned_monotone=dict(
+            interior="network",  # Between the ends: line, network or polynomial.
+            log_snr_min=-5.0,  # Where the ends start.
+            log_snr_max=13.3,
+            min_bounds=(-15.0, 0.0),  # What they stay between.
+            max_bounds=(1.0, 20.0),
+            learn_ends=True,
+            num_features=1024,  # Of the network.
+            degree=12,  # Of the polynomial.
+        ),
+    )
+    c.decoder = dict(
+        name="discretized_gaussian",  # Or categorical.
+        mean="x_hat",  # The network's estimate at z_0, or z_0 itself, over alpha_0.
     )
 
     c.model = dict(
-        name="unet",
-        time_scale=0.0,  # The network sees times 0..time_scale; 0: 0..T-1.
+        name="unet",  # Or vdm_unet.
+        time_input="t",  # What the network is told: t, or log_snr.
+        log_snr_bounds=(),  # That log_snr is normalised by; (): the schedule's ends.
+        time_scale=0.0,  # The network sees 0..time_scale; 0: 0..T-1, or 0..1000.
         unet=dict(
             base_features=128,
             feature_mults=(1, 2, 2, 2),  # One a resolution, from the image's down.
@@ -70,8 +88,23 @@ def default() -> Config:
             resample_blocks=False,  # Residual blocks change the resolution.
             num_groups=32,  # Of the group norms.
             epsilon=1e-6,
+            fourier_exponents=(),  # n of sin(2^n pi z) beside the image.
+            num_conditions=0,  # 1 to be told of data.augmentation_flag.
             dtype="float32",  # Of the activations: float32 or bfloat16.
             remat=False,  # Compute each block again in the backward pass.
+        ),
+        vdm_unet=dict(
+            base_features=128,
+            num_layers=32,  # On either side of the middle.
+            attention_everywhere=False,  # Rather than in the middle alone.
+            dropout=0.1,
+            num_heads=1,
+            num_groups=32,
+            epsilon=1e-6,
+            fourier_exponents=(7, 8),
+            num_conditions=1,
+            dtype="float32",
+            remat=False,
         ),
     )
 
@@ -79,6 +112,7 @@ def default() -> Config:
         weighting="simple",
         time_sampling="stratified",  # uniform, stratified or importance.
         variance_weight=0.001,  # Of the bound, where the reverse variance is learned.
+        interior="variance",  # That a learned schedule lowers at T = 0: variance or elbo.
         min_snr=dict(gamma=5.0),
         p2=dict(k=1.0, gamma=1.0),
         sigmoid=dict(bias=2.0),
@@ -88,6 +122,7 @@ def default() -> Config:
     c.optimizer = dict(
         name="adam",
         learning_rate=2e-4,
+        schedule_learning_rate=1e-3,  # Of a learned schedule; warm-up and decay as below.
         warmup_steps=5_000,
         decay="constant",  # constant, cosine or rsqrt.
         decay_steps=800_000,
@@ -104,6 +139,8 @@ def default() -> Config:
     c.training = dict(
         num_steps=800_000,
         num_microbatches=1,
+        start_from="",  # A workdir whose network a new run starts with; "": a new network.
+        start_weights="ema",  # Of that workdir: ema, raw, or ema:<a decay>.
         max_skipped=10,  # Non-finite steps in a row before the run gives up.
         log_every=100,  # Steps, like all that follow; 0: never.
         eval_every=10_000,
@@ -126,7 +163,7 @@ def default() -> Config:
     c.sample = dict(
         sampler="ancestral",  # ancestral or ddim.
         num_steps=1000,  # Network evaluations a sample, at most T.
-        spacing="uniform",  # Of the times: uniform or quadratic.
+        spacing="uniform",  # Of the times: uniform, quadratic or log_snr.
         num_samples=64,
         batch_size=64,  # Global.
         weights="ema",

@@ -29,6 +29,18 @@ Report = dict[str, Any]
 Columns = Mapping[str, Any]
 # The name of the bound among a run's metrics.
 HEADLINE = "eval/bits_per_dim"
+# By config.decoder.name and .mean, in a report's words.
+DECODERS = {
+    (name, mean): f"{words} around {centre}"
+    for name, words in (
+        ("discretized_gaussian", "discretised Gaussian"),
+        ("categorical", "categorical over the pixel values"),
+    )
+    for mean, centre in (
+        ("x_hat", "x_hat(z_0), its scale after the reverse variance"),
+        ("z_0", "z_0 / alpha_0, of scale sigma_0 / alpha_0"),
+    )
+}
 
 
 def make_evaluator(
@@ -64,7 +76,7 @@ def make_evaluator(
                 bar.update()
         whole = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
         nats, draw_variance = whole
-        return report(config, source, nats, draw_variance, step)
+        return report(config, model, source, nats, draw_variance, step)
 
     return evaluate
 
@@ -79,12 +91,18 @@ def columns(terms: elbo.Terms) -> Columns:
 
 
 def report(
-    config: Config, source: Source, nats: Columns, draw_variance: Columns, step: int
+    config: Config,
+    model: Model,
+    source: Source,
+    nats: Columns,
+    draw_variance: Columns,
+    step: int,
 ) -> Report:
     """Means over images in bits per dim.
 
     Args:
       config: of the run.
+      model: what was measured.
       source: the images that were measured.
       nats: of each image, one array a term.
       draw_variance: of each of these over draws of noise, nan where it is not known.
@@ -111,7 +129,7 @@ def report(
         "terms": {name: figures(name) for name in elbo.Terms._fields},
         "num_examples": num,
         "num_draws": config.eval.num_draws,
-        "num_network_evaluations": build.num_network_evaluations(config),
+        "num_network_evaluations": build.num_network_evaluations(config, model),
         "convention": convention(config, source, step),
     }
 
@@ -122,10 +140,11 @@ def convention(config: Config, source: Source, step: int) -> dict[str, Any]:
         "data": dict(source.identity),
         "bound": "variational upper bound on -log2 p(x) / dims",
         "estimator": config.eval.estimator,
-        "num_latents": config.schedule.num_steps,
+        "num_latents": config.schedule.num_steps or "infinitely many",
+        "schedule": config.schedule.name,
         "prediction": config.prediction,
         "reverse_variance": config.reverse_variance,
-        "decoder": "discretised Gaussian, its scale after the reverse variance",
+        "decoder": DECODERS[config.decoder.name, config.decoder.mean],
         "weights": _weights_name(config),
         "x_hat": "clipped to [-1, 1]" if config.eval.clip else "not clipped",
         "stderr": "over draws of noise, the images fixed; stderr_images: over images",

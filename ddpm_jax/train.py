@@ -84,6 +84,8 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
             seed=config.seed,
             batch_size=config.data.batch_size,
             flip=config.data.flip,
+            rotate=config.data.rotate,
+            flag=config.data.augmentation_flag,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         ),

@@ -131,19 +131,23 @@ def main() -> int:
         cache = base / "cache"
         finish(base / "whole", cache)  # Fills the cache of compiled programs.
         seconds = finish(base / "whole_again", cache)
-        kills = 0
+        kills = finished = 0
         while kills < args.kills:
             after = random.uniform(0.3, 1.0) * seconds
             status = interrupt(base / "killed", cache, number, after)
             if status is None:
                 # Done before all kills were: begin again, and keep what it left to compare.
-                (base / "killed").rename(base / f"killed_{kills}")
+                finished += 1
+                (base / "killed").rename(base / f"killed_{finished}")
                 continue
             kills += 1
             rows = base / "killed" / "metrics.jsonl"
             last = rows.read_text().splitlines()[-1:] if rows.exists() else []
             at = json.loads(last[0])["step"] if last else 0
-            print(f"kill {kills}: after {after:.1f} s, status {status}, row {at}")
+            print(
+                f"kill {kills}: after {after:.1f} s, status {status}, row {at}",
+                flush=True,
+            )
         finish(base / "killed", cache)
         runs = ["whole_again", *sorted(p.name for p in base.glob("killed*"))]
         failed = False

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax import build
+from ddpm_jax import build, objective
 from ddpm_jax.config import ConfigError
 from ddpm_jax.diffusion import gaussian, weightings
+from ddpm_jax.diffusion.time_samplers import Times
 from ddpm_jax.training.state import TrainState, Window
 from ddpm_jax.training.step import Draws
 from tests import tiny
@@ -36,7 +37,9 @@ def batch_of(num=4, shape=(8, 8, 1)):
 def draws_of(num, num_latents=10):
     keys = jax.random.split(jax.random.key(0), 2 * num)
     index = jnp.arange(num) % num_latents
-    return Draws(index, index / (num_latents - 1), keys[:num], keys[num:])
+    known = jnp.zeros(num)
+    times = Times(index, index / (num_latents - 1), jnp.ones(num), known)
+    return Draws(times, keys[:num], keys[num:])
 
 
 @pytest.mark.parametrize("prediction", ["eps", "x", "v", "score", "mean"])
@@ -99,11 +102,11 @@ def test_dropout_belongs_to_the_example():
 def test_every_loss_is_finite_with_its_gradient(weighting, variance):
     c, model = simple_model_of(loss__weighting=weighting, reverse_variance=variance)
     params = model.init(jax.random.key(0))
-    loss_fn = build.loss(c, model)
+    loss_fn = objective.loss(c, model)
 
     @jax.jit
     def mean(p):
-        losses = loss_fn(p, batch_of(10), draws_of(10))
+        losses = loss_fn(p, batch_of(10), draws_of(10)).total
         return jnp.mean(losses), losses
 
     (_, losses), grads = jax.value_and_grad(mean, has_aux=True)(params)
@@ -115,9 +118,9 @@ def test_every_loss_is_finite_with_its_gradient(weighting, variance):
 def test_simple_loss_of_a_fresh_network_is_about_one():
     # It predicts eps_hat = 0: the mean of eps^2, with 6400 terms of variance 2.
     c, model = model_of(loss__weighting="simple")
-    losses = build.loss(c, model)(
+    losses = objective.loss(c, model)(
         model.init(jax.random.key(0)), batch_of(100), draws_of(100)
-    )
+    ).total
     assert abs(float(jnp.mean(losses)) - 1.0) < 5 * np.sqrt(2 / 6400)
 
 

@@ -18,7 +18,7 @@ FLOORS = {
     "training": {"diffusion", "nets"},
 }
 # Top-level modules, from the ground up: each may import those before it.
-TOP = ["config", "checks", "pictures", "workdir", "binding", "build"]
+TOP = ["config", "checks", "pictures", "workdir", "binding", "objective", "build"]
 TOP += ["trained", "evaluate", "sample", "train"]
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 CORE_TRAINING = {"state", "step", "optimizer", "parallel", "randomness"}

@@ -25,11 +25,26 @@ Transform = Callable[[Example, np.random.Generator], Example]
 SHUFFLE, AUGMENT = 0, 1
 
 
-def flip_horizontally(example: Example, generator: np.random.Generator) -> Example:
-    """Mirrors half of the images, left to right."""
-    if generator.random() < 0.5:
-        return {"image": example["image"][:, ::-1], "label": example["label"]}
-    return example
+def augmentation(flip: bool, rotate: bool) -> Transform:
+    """Flips half of the images left to right, and turns half of them.
+
+    A turn is one of 90, 180 or 270 degrees, each as likely. The example's "augmented" says
+    whether anything was done to it.
+    """
+
+    def augment(example: Example, generator: np.random.Generator) -> Example:
+        flips = flip and generator.random() < 0.5
+        turns = (
+            int(generator.integers(1, 4)) if rotate and generator.random() < 0.5 else 0
+        )
+        image = example["image"][:, ::-1] if flips else example["image"]
+        return {
+            "image": np.rot90(image, turns),
+            "label": example["label"],
+            "augmented": flips or turns > 0,
+        }
+
+    return augment
 
 
 class Batches:
@@ -54,6 +69,8 @@ def train_batches(
     seed: int,
     batch_size: int,
     flip: bool = False,
+    rotate: bool = False,
+    flag: bool = False,
     transforms: Sequence[Transform] = (),
     process_index: int = 0,
     process_count: int = 1,
@@ -65,15 +82,19 @@ def train_batches(
       seed: of the order and of what transforms draw.
       batch_size: global.
       flip: mirror an image half of the times it is seen.
-      transforms: applied after the flip, in order; each keeps the image's shape.
+      rotate: turn it by 90, 180 or 270 degrees half of the times.
+      flag: tell which examples were flipped or turned.
+      transforms: applied after these, in order; each keeps the image's shape.
       process_index: this process.
       process_count: of all.
 
     Returns:
       Batches of this process: image uint8 [local, height, width, channels], label int32
-      [local], and position int32 [local], the place of each in the global batch.
+      [local], and position int32 [local], the place of each in the global batch; with
+      `flag` also augmented float32 [local], 0 or 1.
     """
-    transforms = (flip_horizontally, *transforms) if flip else tuple(transforms)
+    if flip or rotate:
+        transforms = (augmentation(flip, rotate), *transforms)
     num_examples = len(source)
     local = _local_positions("data", batch_size, process_index, process_count)
 
@@ -89,7 +110,11 @@ def train_batches(
 
     def read(number: int) -> Batch:
         examples = [example(number * batch_size + i) for i in local]
-        return _stack(examples) | {"position": np.array(local, np.int32)}
+        batch = _stack(examples) | {"position": np.array(local, np.int32)}
+        if flag:
+            flags = [example.get("augmented", False) for example in examples]
+            batch["augmented"] = np.array(flags, np.float32)
+        return batch
 
     return Batches(read, sys.maxsize // batch_size)
 

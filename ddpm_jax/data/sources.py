@@ -12,17 +12,21 @@ A new kind of source is one new file and one new entry of `SOURCES`.
 import difflib
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypedDict, runtime_checkable
+from typing import Any, NotRequired, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
 
 class Example(TypedDict):
-    """One image and its class, 0 where there are none."""
+    """One image and its class, 0 where there are none.
+
+    "augmented" is there once the image may have been flipped or turned, and says if it was.
+    """
 
     image: UInt8[np.ndarray, "height width channels"]
     label: int
+    augmented: NotRequired[bool]
 
 
 @runtime_checkable

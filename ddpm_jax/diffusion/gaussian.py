@@ -12,7 +12,8 @@ function takes log SNR, so that none of these is found as a difference of near-e
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Key
 
 from ddpm_jax.diffusion.model import Prediction
 
@@ -27,6 +28,13 @@ def per_example(values: Float[Array, " batch"]) -> Float[Array, "batch 1 1 1"]:
 def sum_dims(values: Images) -> Float[Array, " batch"]:
     """Sums over all but the batch: from nats a pixel to nats an example."""
     return jnp.sum(values, axis=(1, 2, 3))
+
+
+def normal(
+    keys: Key[Array, " batch"], shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
+) -> Float[Array, "batch ..."]:
+    """Standard normal numbers, an array of this shape from each key."""
+    return jax.vmap(lambda key: jax.random.normal(key, shape, dtype))(keys)
 
 
 def alpha_sigma(
@@ -51,16 +59,23 @@ def noise_removed(
 
 
 def posterior_mean(
-    z_t: Images,
+    x: Images,
     eps: Images,
     log_snr_s: Float[Array, " batch"],
     log_snr_t: Float[Array, " batch"],
+    eta: float = 1.0,
 ) -> Images:
-    """Mean of q(z_s | z_t, x), for the eps that leads from x to z_t."""
+    """alpha_s x + sigma_s sqrt(1 - eta^2 c) eps: the mean of q(z_s | z_t, x) at eta = 1.
+
+    It equals alpha_s/alpha_t (z_t - sigma_t c eps), whose first factor may be 1e4 on a long
+    step to the end of a cosine schedule; here none is above 1. Other eta are DDIM's, whose
+    variance is eta^2 times the posterior's (Song et al. 2021, arXiv:2010.02502, eq. 12).
+    """
     l_s, l_t = per_example(log_snr_s), per_example(log_snr_t)
-    alpha_s, _ = alpha_sigma(l_s)
-    alpha_t, sigma_t = alpha_sigma(l_t)
-    return alpha_s / alpha_t * (z_t - sigma_t * noise_removed(l_s, l_t) * eps)
+    alpha_s, sigma_s = alpha_sigma(l_s)
+    # 1 - eta^2 c, from 1 - c = SNR(t)/SNR(s).
+    kept = (1.0 - eta**2) + eta**2 * jnp.exp(l_t - l_s)
+    return alpha_s * x + sigma_s * jnp.sqrt(kept) * eps
 
 
 def log_variance(

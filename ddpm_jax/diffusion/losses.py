@@ -1,23 +1,38 @@
 """What a network is trained on: one number an example, at one time and one noise.
 
 Each takes a `Diffusion` and evaluates it once. Losses that share an evaluation get
-`elbo.evaluated(...)`, the model with its answer fixed: `hybrid` does that.
+`terms.evaluated(...)`, the model with its answer fixed: `hybrid` does that.
 """
 
 import dataclasses
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from ddpm_jax.diffusion import elbo as bound
-from ddpm_jax.diffusion import gaussian
+from ddpm_jax.diffusion import gaussian, terms
 from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 from ddpm_jax.diffusion.pixels import Codec, Pixels
 from ddpm_jax.diffusion.times import grid_time
 from ddpm_jax.diffusion.weightings import Weighting
+
+
+class Parts(NamedTuple):
+    """A loss an example.
+
+    Attributes:
+      timed: what is drawn with the time, to be weighted where times are not uniform.
+      rest: what is not.
+    """
+
+    timed: Float[Array, " batch"]
+    rest: Float[Array, " batch"]
+
+    @property
+    def total(self) -> Float[Array, " batch"]:
+        return self.timed + self.rest
 
 
 def weighted(
@@ -38,7 +53,7 @@ def weighted(
       t: in [0, 1]; uniform, or weighted by whoever draws it otherwise.
       eps: standard normal, shaped like x.
     """
-    log_snr, slope = jax.jvp(diffusion.log_snr, (t,), (jnp.ones_like(t),))
+    log_snr, slope = terms.coordinates(diffusion.log_snr, t)
     prediction = diffusion.denoise(gaussian.diffuse(x, eps, log_snr), t)
     error = gaussian.velocity_error(x, eps, prediction, log_snr)
     weight = weighting.weight(log_snr)
@@ -52,18 +67,47 @@ def elbo(
     codec: Codec,
     pixels: Pixels,
     index: Int[Array, " batch"],
+    t: Float[Array, " batch"],
     eps: Images,
+    eps_0: Images,
     num_steps: int,
-) -> Float[Array, " batch"]:
-    """The whole bound from one of its terms, bits a dimension.
+) -> Parts:
+    """The whole bound from one of its times, bits a dimension.
 
-    T times the term of `index` and the prior, so that its mean over index uniform in
-    0..T-1 and eps standard normal is the bound (`elbo.full`).
+    Its mean over times and noise is the bound (`elbo.full`). A decoder that asks the network
+    is one of the times, index 0; one that does not is evaluated for every example.
+
+    Args:
+      diffusion: the model.
+      codec: what makes x of pixels.
+      pixels: integers.
+      index: of the latent, uniform in 0..T-1, or in 1..T-1 where the decoder's mean is z_0;
+        not used at T = infinity.
+      t: its time.
+      eps: standard normal, shaped like x.
+      eps_0: the same, for the decoder's z_0.
+      num_steps: T, or `times.CONTINUOUS`.
     """
     x = codec.encode(pixels, eps.dtype)
-    term = bound.term_at(diffusion, codec, pixels, index, eps, num_steps)
-    nats = num_steps * term + bound.prior(diffusion, x)
-    return bound.bits_per_dim(nats, x[0].size)
+    if codec.mean_from == "x_hat":
+        of_time = num_steps * terms.term_at(
+            diffusion, codec, pixels, index, eps, num_steps
+        )
+    else:
+        of_time = terms.timed(diffusion, x, eps, index, t, num_steps)
+    rest = outside_time(diffusion, codec, pixels, eps_0, num_steps)
+    return Parts(terms.bits_per_dim(of_time, x[0].size), rest)
+
+
+def outside_time(
+    diffusion: Diffusion, codec: Codec, pixels: Pixels, eps_0: Images, num_steps: int
+) -> Float[Array, " batch"]:
+    """The part of the bound that is evaluated for every example, bits a dimension."""
+    x = codec.encode(pixels, eps_0.dtype)
+    nats = terms.prior(diffusion, x)
+    if codec.mean_from == "z_0":
+        nats += terms.reconstruction(diffusion, codec, pixels, eps_0, num_steps)
+    return terms.bits_per_dim(nats, x[0].size)
 
 
 def stop_mean_gradient(diffusion: Diffusion) -> Diffusion:
@@ -85,6 +129,7 @@ def hybrid(
     pixels: Pixels,
     index: Int[Array, " batch"],
     eps: Images,
+    eps_0: Images,
     num_steps: int,
     variance_weight: float = 0.001,
 ) -> Float[Array, " batch"]:
@@ -94,6 +139,8 @@ def hybrid(
     bits a dimension, teaches the variance alone. One evaluation of the network.
     """
     x, t = codec.encode(pixels, eps.dtype), grid_time(index, num_steps)
-    answer = bound.evaluated(diffusion, x, t, eps)
-    bits = elbo(stop_mean_gradient(answer), codec, pixels, index, eps, num_steps)
+    answer = terms.evaluated(diffusion, x, t, eps)
+    bits = elbo(
+        stop_mean_gradient(answer), codec, pixels, index, t, eps, eps_0, num_steps
+    ).total
     return weighted(answer, weighting, x, t, eps) + variance_weight * bits

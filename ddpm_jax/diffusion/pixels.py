@@ -5,7 +5,7 @@ A decoder is only right for its own spacing of the values, so both are one objec
 
 import dataclasses
 import math
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +18,9 @@ from ddpm_jax.diffusion.gaussian import Images, sum_dims
 Pixels = Integer[Array, "batch height width channels"]
 LogStd = Float[Array, ""] | Float[Array, "#batch #height #width #channels"]
 
+# What a decoder's mean is: the network's estimate at z_0, or z_0 / alpha_0 as it stands.
+MeanFrom = Literal["x_hat", "z_0"]
+
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -28,6 +31,10 @@ class Codec(Protocol):
     @property
     def num_values(self) -> int:
         """V, the number of values that a pixel may take."""
+
+    @property
+    def mean_from(self) -> MeanFrom:
+        """What the decoder's mean is: "x_hat", or "z_0" without the network."""
 
     def encode(self, pixels: Pixels, dtype: DTypeLike = jnp.float32) -> Images:
         """The real numbers that diffusion sees."""
@@ -41,6 +48,14 @@ class Codec(Protocol):
         """log p(pixels | mean, std) of each example, in nats."""
 
 
+def check_num_values(num_values: int) -> None:
+    """Raises ValueError unless num_values is from 2 to 256."""
+    if not 2 <= num_values <= 256:
+        raise ValueError(
+            f"num_values={num_values}: a pixel must have from 2 to 256 values"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class DiscretizedGaussian:
     """DDPM's codec: values evenly spaced over [-1, 1], and a Gaussian cut into bins.
@@ -51,15 +66,14 @@ class DiscretizedGaussian:
 
     Attributes:
       num_values: V, from 2 to 256.
+      mean_from: what the decoder's mean is: "x_hat", or "z_0" for z_0 / alpha_0.
     """
 
     num_values: int
+    mean_from: MeanFrom = "x_hat"
 
     def __post_init__(self) -> None:
-        if not 2 <= self.num_values <= 256:
-            raise ValueError(
-                f"num_values={self.num_values}: a pixel must have from 2 to 256 values"
-            )
+        check_num_values(self.num_values)
 
     def encode(self, pixels: Pixels, dtype: DTypeLike = jnp.float32) -> Images:
         """Pixel values 0..V-1 to real numbers in [-1, 1], rounded once."""

@@ -32,6 +32,8 @@ class ResBlock(nn.Module):
       dropout: rate, before the second convolution.
       scale_shift: the embedding scales and shifts the second norm's result (Nichol &
         Dhariwal 2021, section 2.4) instead of being added before it.
+      zero_embedding: the embedding enters by a layer without a bias that starts at next
+        to zero (Kingma et al. 2021).
       resample: "up" or "down" also changes the resolution, in both branches, before the
         first convolution (Brock et al. 2019, as Dhariwal & Nichol 2021 have it).
       dtype: of the activations.
@@ -42,6 +44,7 @@ class ResBlock(nn.Module):
     epsilon: float
     dropout: float
     scale_shift: bool
+    zero_embedding: bool
     resample: Literal["none", "up", "down"]
     dtype: DTypeLike
 
@@ -57,7 +60,13 @@ class ResBlock(nn.Module):
         h = conv(self.features, dtype=self.dtype, name="conv_0")(resample(h))
 
         num_emb = 2 * self.features if self.scale_shift else self.features
-        emb = dense(num_emb, dtype=self.dtype, name="emb")(emb)[:, None, None, :]
+        emb = dense(
+            num_emb,
+            scale=0.0 if self.zero_embedding else 1.0,
+            use_bias=not self.zero_embedding,
+            dtype=self.dtype,
+            name="emb",
+        )(emb)[:, None, None, :]
         if self.scale_shift:
             scale, shift = jnp.split(emb, 2, axis=-1)
             h = self._norm("norm_1")(h) * (1.0 + scale) + shift
@@ -75,6 +84,12 @@ class ResBlock(nn.Module):
         return GroupNorm(self.num_groups, self.epsilon, self.dtype, name=name)
 
 
+def maybe_remat(block: type[nn.Module], remat: bool) -> type[nn.Module]:
+    """A `ResBlock` or `Stage` that is computed again in the backward pass, if asked."""
+    # Argument 3 is `train`, counted from self.
+    return nn.remat(block, static_argnums=(3,)) if remat else block
+
+
 class Stage(nn.Module):
     """A residual block of its inputs put together, then attention where asked.
 
@@ -83,7 +98,8 @@ class Stage(nn.Module):
 
     Attributes:
       num_heads: of the attention; 0: no attention.
-      features, num_groups, epsilon, dropout, scale_shift, dtype: as in `ResBlock`.
+      features, num_groups, epsilon, dropout, scale_shift, zero_embedding, dtype: as in
+        `ResBlock`.
     """
 
     features: int
@@ -92,6 +108,7 @@ class Stage(nn.Module):
     epsilon: float
     dropout: float
     scale_shift: bool
+    zero_embedding: bool
     dtype: DTypeLike
 
     @nn.compact
@@ -107,6 +124,7 @@ class Stage(nn.Module):
             epsilon=self.epsilon,
             dropout=self.dropout,
             scale_shift=self.scale_shift,
+            zero_embedding=self.zero_embedding,
             resample="none",
             dtype=self.dtype,
             name="res",

@@ -1,6 +1,7 @@
 """What a network is told of time."""
 
 import math
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -39,22 +40,54 @@ def sinusoidal(
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=1)
 
 
+def fourier_features(
+    x: Float[Array, "batch height width channels"], exponents: Sequence[int]
+) -> Float[Array, "batch height width new_channels"]:
+    """Images, and beside them sin and cos of 2^n pi times each channel, n in exponents.
+
+    They show a network the last digits of its input, the finest detail of little noise
+    (Kingma et al. 2021, arXiv:2107.00630, appendix C, where n is 7 and 8). Without
+    exponents the images come back as they are.
+    """
+    if not exponents:
+        return x
+    frequencies = math.pi * 2.0 ** jnp.asarray(exponents, x.dtype)
+    angles = x[..., None] * frequencies[None, None, None, None, :]
+    angles = angles.reshape(*x.shape[:-1], -1)
+    return jnp.concatenate([x, jnp.sin(angles), jnp.cos(angles)], axis=-1)
+
+
 class TimeEmbedding(nn.Module):
     """Sinusoids through two dense layers of four times as many features.
 
     Attributes:
       features: number of sinusoids.
+      num_conditions: numbers beside the time that an example comes with.
       dtype: of the layers. The sinusoids keep that of time: bfloat16 cannot tell 999
         from 1000.
     """
 
     features: int
-    dtype: DTypeLike
+    num_conditions: int = 0
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, time: Float[Array, " batch"]) -> Float[Array, "batch embedding"]:
-        """The second activation is here once, since every block would begin with it."""
+    def __call__(
+        self,
+        time: Float[Array, " batch"],
+        conditions: Float[Array, "batch {self.num_conditions}"] | None = None,
+    ) -> Float[Array, "batch embedding"]:
+        """The second activation is here once, since every block would begin with it.
+
+        Args:
+          time: any real numbers.
+          conditions: beside the time; None stands for zeros.
+        """
         emb = sinusoidal(time, self.features)
+        if self.num_conditions:
+            if conditions is None:
+                conditions = jnp.zeros((time.shape[0], self.num_conditions), emb.dtype)
+            emb = jnp.concatenate([emb, conditions], axis=1)
         for name in ("dense_0", "dense_1"):
             emb = nn.silu(dense(4 * self.features, dtype=self.dtype, name=name)(emb))
         return emb

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from ddpm_jax.nets.blocks import ResBlock, Stage
-from ddpm_jax.nets.embeddings import TimeEmbedding
+from ddpm_jax.nets.blocks import ResBlock, Stage, maybe_remat
+from ddpm_jax.nets.embeddings import TimeEmbedding, fourier_features
 from ddpm_jax.nets.layers import GroupNorm, UpsampleConv, check_groups, conv
 
 
@@ -42,6 +42,8 @@ class UNet(nn.Module):
         strided convolution down, and by repeated pixels and a convolution up.
       num_groups: of the group norms; divides the channels of every level.
       epsilon: of the group norms.
+      fourier_exponents: of `embeddings.fourier_features` beside the image; (): none.
+      num_conditions: numbers beside the time that an example comes with.
       dtype: of the activations, float32 or bfloat16. Parameters, norms' statistics, the
         attention's softmax and the last layer are float32 always.
       remat: forget what is inside a stage and compute it again in the backward pass.
@@ -59,6 +61,8 @@ class UNet(nn.Module):
     resample_blocks: bool = False
     num_groups: int = 32
     epsilon: float = 1e-6
+    fourier_exponents: Sequence[int] = ()
+    num_conditions: int = 0
     dtype: DTypeLike = jnp.float32
     remat: bool = False
 
@@ -67,6 +71,7 @@ class UNet(nn.Module):
         self,
         x: Float[Array, "batch height width channels"],
         time: Float[Array, " batch"],
+        conditions: Float[Array, "batch {self.num_conditions}"] | None = None,
         *,
         train: bool,
     ) -> Float[Array, "batch height width {self.out_channels}"]:
@@ -75,6 +80,7 @@ class UNet(nn.Module):
         Args:
           x: any channels; height and width divisible by 2^(levels - 1).
           time: any real numbers, such as 0..999.
+          conditions: beside the time; None stands for zeros.
           train: drop out, by the "dropout" collection of keys.
 
         Returns:
@@ -89,17 +95,19 @@ class UNet(nn.Module):
             "epsilon": self.epsilon,
             "dropout": self.dropout,
             "scale_shift": self.scale_shift,
+            "zero_embedding": False,
             "dtype": self.dtype,
         }
-        stage = functools.partial(_maybe_remat(Stage, self.remat), **block)
-        res_block = functools.partial(_maybe_remat(ResBlock, self.remat), **block)
+        stage = functools.partial(maybe_remat(Stage, self.remat), **block)
+        res_block = functools.partial(maybe_remat(ResBlock, self.remat), **block)
         levels = [self.base_features * mult for mult in self.feature_mults]
         last = len(levels) - 1
 
-        emb = TimeEmbedding(self.base_features, dtype=self.dtype, name="time")(time)
-        h = conv(self.base_features, dtype=self.dtype, name="conv_in")(
-            x.astype(self.dtype)
-        )
+        emb = TimeEmbedding(
+            self.base_features, self.num_conditions, dtype=self.dtype, name="time"
+        )(time, conditions)
+        h = fourier_features(x, self.fourier_exponents).astype(self.dtype)
+        h = conv(self.base_features, dtype=self.dtype, name="conv_in")(h)
         skips = [h]
         for level, features in enumerate(levels):
             heads = self._num_heads(features) if h.shape[1] in self.attention_at else 0
@@ -171,8 +179,3 @@ class UNet(nn.Module):
                 f"attention_at = {tuple(self.attention_at)} asks for heights {unknown},"
                 f" but the levels of these images are {heights} high."
             )
-
-
-def _maybe_remat(block: type[nn.Module], remat: bool) -> type[nn.Module]:
-    # Argument 3 is `train`, counted from self.
-    return nn.remat(block, static_argnums=(3,)) if remat else block

@@ -50,11 +50,11 @@ def learning_rate_schedule(
 
 
 def decays(params: Params) -> Any:
-    """True for the weights that decay: the network's kernels, no bias, norm or schedule."""
+    """True for the weights that decay: the network's kernels, no bias or norm."""
 
     def is_kernel(path: tuple[Any, ...], _: jax.Array) -> bool:
         names = [getattr(entry, "key", None) for entry in path]
-        return names[0] == "net" and names[-1] not in ("bias", "scale")
+        return names[-1] not in ("bias", "scale")
 
     return jax.tree_util.tree_map_with_path(is_kernel, params)
 
@@ -63,21 +63,44 @@ def make_optimizer(
     name: str,
     learning_rate: optax.Schedule,
     *,
+    schedule_rate: float,
     b1: float,
     b2: float,
     eps: float,
     weight_decay: float,
     clip_norm: float,
 ) -> optax.GradientTransformation:
-    """Clip by the global norm (0: not at all), then the named rule, then the rate.
+    """The named rule for the network and, at a rate of its own, for the noise schedule.
 
-    The gradient it is given is already the mean over the global batch, so that the clip
-    does not depend on the number of devices.
+    The network's gradient is first clipped by its global norm, and its kernels decay. The
+    gradient it is given is already the mean over the global batch, so that the clip does
+    not depend on the number of devices.
+
+    Args:
+      name: one of `OPTIMIZERS`.
+      learning_rate: updates done -> rate for the network.
+      schedule_rate: rate for a learned noise schedule, in units of the network's.
+      b1, b2, eps: of the rule.
+      weight_decay: of the network's kernels.
+      clip_norm: of the network's gradient; 0: not at all.
     """
+    make_rule = OPTIMIZERS[name]
+    options = {"b1": b1, "b2": b2, "eps": eps}
     clip = optax.clip_by_global_norm(clip_norm) if clip_norm > 0 else optax.identity()
-    return optax.chain(
-        clip, OPTIMIZERS[name](learning_rate, b1=b1, b2=b2, eps=eps, decay=weight_decay)
-    )
+    rules = {
+        "net": optax.chain(
+            clip, make_rule(learning_rate, **options, decay=weight_decay)
+        ),
+        "schedule": make_rule(
+            lambda step: schedule_rate * learning_rate(step), **options, decay=0.0
+        ),
+    }
+
+    def labels(params: Params) -> Any:
+        """Each array's name of its part."""
+        return jax.tree_util.tree_map_with_path(lambda path, _: path[0].key, params)
+
+    return optax.partition(rules, labels)
 
 
 def _adam(learning_rate, *, b1, b2, eps, decay):

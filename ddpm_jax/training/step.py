@@ -15,6 +15,8 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from ddpm_jax.diffusion import times
+from ddpm_jax.diffusion.losses import Parts
+from ddpm_jax.diffusion.time_samplers import LogSnr, Times, TimeSampler
 from ddpm_jax.training.randomness import Stream, example_keys
 from ddpm_jax.training.state import NUM_QUARTERS, Params, TrainState, Window
 
@@ -24,14 +26,13 @@ Batch = Mapping[str, Array]
 class Draws(NamedTuple):
     """The random part of a step, one row an example."""
 
-    time_index: Int[Array, " batch"]  # The latent's number, 0..T-1.
-    t: Float[Array, " batch"]
+    times: Times
     noise_keys: Key[Array, " batch"]
     dropout_keys: Key[Array, " batch"]
 
 
-# (params, batch, draws) -> loss of each example.
-LossFn = Callable[[Params, Batch, Draws], Float[Array, " batch"]]
+# (params, batch, draws) -> loss of each example, before the weight of its time.
+LossFn = Callable[[Params, Batch, Draws], Parts]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,8 +42,9 @@ class StepSettings:
     Attributes:
       seed: of the run.
       batch_size: global.
-      num_latents: T, the number of times to choose from.
-      time_sampling: "uniform", "stratified" or "importance".
+      time_sampler: what makes times of random numbers.
+      is_stratified: whether these numbers cover [0, 1) evenly in each global batch.
+      log_snr: parameters -> the schedule.
       num_microbatches: the batch is differentiated in this many pieces, one at a time.
       ema_decays: name -> decay of each average of the parameters.
       ema_warmup: begins each average with a decay of (1 + n) / (10 + n) after n updates.
@@ -51,8 +53,9 @@ class StepSettings:
 
     seed: int
     batch_size: int
-    num_latents: int
-    time_sampling: str
+    time_sampler: TimeSampler
+    is_stratified: bool
+    log_snr: Callable[[Params], LogSnr]
     num_microbatches: int
     ema_decays: Mapping[str, float]
     ema_warmup: bool
@@ -73,11 +76,11 @@ def make_train_step(
     """
 
     def train_step(state: TrainState, batch: Batch) -> TrainState:
-        draws, weight = _draw(state, batch["position"], settings)
+        draws = _draw(state, batch["position"], settings)
         losses, grads = _losses_and_grads(
-            loss_fn, state.params, batch, draws, weight, settings.num_microbatches
+            loss_fn, state.params, batch, draws, settings.num_microbatches
         )
-        loss = _mean(jnp.mean(losses * weight), axis_name)
+        loss = _mean(jnp.mean(_weighted(losses, draws)), axis_name)
         grads = _mean(grads, axis_name)
         grad_norm = optax.tree.norm(grads)
         is_finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
@@ -93,8 +96,8 @@ def make_train_step(
             update_norm=optax.tree.norm(updates),
             param_norm=optax.tree.norm(params),
             learning_rate=jnp.asarray(learning_rate(num_updates), jnp.float32),
-            t=_gather(draws.t, axis_name),
-            losses=_gather(losses, axis_name),
+            t=_gather(draws.times.t, axis_name),
+            losses=_gather(losses.total, axis_name),
         )
         updated = TrainState(
             step=state.step + 1,
@@ -103,7 +106,12 @@ def make_train_step(
             params=params,
             ema_params=ema_params,
             opt_state=opt_state,
-            time_history=_remember(state.time_history, draws, losses, axis_name),
+            time_history=settings.time_sampler.record(
+                state.time_history,
+                settings.log_snr(state.params),
+                _gather(draws.times, axis_name),
+                _gather(losses.timed, axis_name),
+            ),
             window=window,
         )
         unchanged = dataclasses.replace(
@@ -122,29 +130,27 @@ def make_train_step(
 
 def _draw(
     state: TrainState, position: Int[Array, " batch"], settings: StepSettings
-) -> tuple[Draws, Float[Array, " batch"]]:
-    """Times, their importance weights, and the keys of everything else."""
+) -> Draws:
+    """Times and the keys of everything else."""
 
     def key(stream: Stream) -> Array:
         root = jax.random.fold_in(jax.random.key(settings.seed), stream)
         return jax.random.fold_in(root, state.step)
 
-    if settings.time_sampling == "uniform":
-        u = times.uniform(example_keys(key(Stream.TIME), position))
-    else:
+    if settings.is_stratified:
         u = times.stratified(key(Stream.TIME), position, settings.batch_size)
-    if settings.time_sampling == "importance":
-        index, t, weight = times.draw(state.time_history, u)
     else:
-        index, t = times.on_grid(u, settings.num_latents)
-        weight = jnp.ones_like(t)
-    draws = Draws(
-        time_index=index,
-        t=t,
+        u = times.uniform(example_keys(key(Stream.TIME), position))
+    log_snr = settings.log_snr(state.params)
+    return Draws(
+        times=settings.time_sampler.draw(state.time_history, log_snr, u),
         noise_keys=example_keys(key(Stream.NOISE), position),
         dropout_keys=example_keys(key(Stream.DROPOUT), position),
     )
-    return draws, weight
+
+
+def _weighted(losses: Parts, draws: Draws) -> Float[Array, " batch"]:
+    return draws.times.weight * losses.timed + losses.rest
 
 
 def _losses_and_grads(
@@ -152,18 +158,17 @@ def _losses_and_grads(
     params: Params,
     batch: Batch,
     draws: Draws,
-    weight: Float[Array, " batch"],
     num_microbatches: int,
-) -> tuple[Float[Array, " batch"], Params]:
+) -> tuple[Parts, Params]:
     """Loss of each example before its weight, and the gradient of the weighted mean."""
 
-    def weighted_mean(params: Params, piece: Any) -> tuple[Array, Array]:
-        batch, draws, weight = piece
+    def weighted_mean(params: Params, piece: Any) -> tuple[Array, Parts]:
+        batch, draws = piece
         losses = loss_fn(params, batch, draws)
-        return jnp.mean(losses * weight), losses
+        return jnp.mean(_weighted(losses, draws)), losses
 
     value_and_grad = jax.value_and_grad(weighted_mean, has_aux=True)
-    whole = (batch, draws, weight)
+    whole = (batch, draws)
     if num_microbatches == 1:
         (_, losses), grads = value_and_grad(params, whole)
         return losses, grads
@@ -174,7 +179,7 @@ def _losses_and_grads(
         whole,
     )
 
-    def accumulate(total: Params, piece: Any) -> tuple[Params, Array]:
+    def accumulate(total: Params, piece: Any) -> tuple[Params, Parts]:
         (_, losses), grads = value_and_grad(params, piece)
         return jax.tree.map(jnp.add, total, grads), losses
 
@@ -182,7 +187,8 @@ def _losses_and_grads(
         accumulate, jax.tree.map(jnp.zeros_like, params), pieces
     )
     grads = jax.tree.map(lambda g: g / num_microbatches, total)
-    return jnp.swapaxes(losses, 0, 1).reshape(-1), grads
+    whole_losses = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1).reshape(-1), losses)
+    return whole_losses, grads
 
 
 def _average(
@@ -199,16 +205,6 @@ def _average(
             step_size = jnp.maximum(step_size, 9.0 / (10.0 + num_updates))
         averaged[name] = optax.incremental_update(params, ema_params[name], step_size)
     return averaged
-
-
-def _remember(
-    history: Any, draws: Draws, losses: Float[Array, " batch"], axis_name: str | None
-) -> Any:
-    if not isinstance(history, times.LossHistory):
-        return history
-    return times.record(
-        history, _gather(draws.time_index, axis_name), _gather(losses, axis_name)
-    )
 
 
 def _window_before(state: TrainState, log_every: int) -> Window:
@@ -235,8 +231,8 @@ def _mean(tree: Any, axis_name: str | None) -> Any:
     return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
 
 
-def _gather(values: Array, axis_name: str | None) -> Array:
-    """All examples of the global batch, in order of position."""
+def _gather(values: Any, axis_name: str | None) -> Any:
+    """All examples of the global batch, in order of position, for each array of a tree."""
     if axis_name is None:
         return values
     return jax.lax.all_gather(values, axis_name, tiled=True)

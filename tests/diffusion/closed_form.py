@@ -78,6 +78,26 @@ class Chain:
         return of_x, np.sqrt(1.0 - beta) * (1.0 - a[k - 1]) / (1.0 - a[k])
 
 
+def noise(keys: jax.Array, number: int, shape: tuple, dtype) -> jax.Array:
+    """Draw `number` of each key, as `chain.sample` states it."""
+
+    def draw(key):
+        return jax.random.normal(jax.random.fold_in(key, number), shape, dtype)
+
+    return jax.vmap(draw)(keys)
+
+
+def visited(spacing: Callable, num_steps: int, num_visited: int) -> np.ndarray:
+    """The latents, increasing, that a grid of `grids.GRIDS` visits of a whole chain."""
+    t = np.asarray(spacing(lambda t: 9.0 - 18.0 * t, num_steps, num_visited))
+    return np.rint(t * (num_steps - 1)).astype(int)[::-1]
+
+
+def times_of(grid: np.ndarray, num_steps: int) -> jax.Array:
+    """Latents as times, from 1 down: what a sampler takes."""
+    return jnp.asarray(grid[::-1] / (num_steps - 1))
+
+
 def variance_of_latent(alpha_bar: float) -> np.ndarray:
     return alpha_bar * STD**2 + (1.0 - alpha_bar)
 
@@ -139,6 +159,7 @@ class OneWayCodec(Codec):
     """A codec for tests, which never decode."""
 
     num_values = 3
+    mean_from = "x_hat"
 
     def decode(self, x):
         raise NotImplementedError

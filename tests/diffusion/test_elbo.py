@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from ddpm_jax.diffusion import elbo
+from ddpm_jax.diffusion import elbo, terms
+from ddpm_jax.diffusion.categorical import Categorical
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 from ddpm_jax.diffusion.pixels import DiscretizedGaussian
 from tests.diffusion import closed_form
@@ -39,8 +40,8 @@ def all_terms(num_steps: int, kind: str, variance: str) -> jax.Array:
     eps = closed_form.DEVIATES[of_eps][:, None, None, None]
     eps = jnp.tile(eps, (num_steps, *closed_form.SHAPE))
     index = jnp.repeat(jnp.arange(num_steps), 9)
-    terms = elbo.term_at(model, CODEC, pixels, index, eps, num_steps)
-    return terms.reshape(num_steps, 9)
+    found = terms.term_at(model, CODEC, pixels, index, eps, num_steps)
+    return found.reshape(num_steps, 9)
 
 
 @pytest.mark.parametrize("num_steps", [2, 10, 1000])
@@ -71,7 +72,7 @@ def test_every_term_of_gaussian_data_is_numpys(kind, variance, num_steps):
     got_means = got @ weight.reshape(9)
     np.testing.assert_allclose(got_means, means, rtol=1e-6)
 
-    prior = elbo.prior(
+    prior = terms.prior(
         closed_form.gaussian_data(chain),
         CODEC.encode(jnp.tile(jnp.arange(3)[:, None, None, None], closed_form.SHAPE)),
     )
@@ -90,7 +91,7 @@ def test_decoder_of_pixels_is_scipys(variance):
     pixels = jax.random.randint(keys[0], (32, *closed_form.SHAPE), 0, num_values)
     eps = jax.random.normal(keys[1], pixels.shape)
 
-    decoder = jax.jit(elbo.reconstruction, static_argnums=(0, 1, 4))
+    decoder = jax.jit(terms.reconstruction, static_argnums=(0, 1, 4))
     got = decoder(model, codec, pixels, eps, chain.num_steps)
 
     a, x = chain.alpha_bar[0], 2.0 * np.asarray(pixels) / (num_values - 1) - 1.0
@@ -121,12 +122,12 @@ def test_bound_of_discrete_pixels_falls_to_their_entropy(fraction):
     def bound(num_steps):
         def term(k):
             index = jnp.full(pixels.shape[0], k)
-            return elbo.term_at(model, codec, pixels, index, eps_images, num_steps)
+            return terms.term_at(model, codec, pixels, index, eps_images, num_steps)
 
-        terms = jnp.sum(jax.lax.map(term, jnp.arange(num_steps)), axis=0)
-        means = terms.reshape(4, eps.size) @ eps_weight
+        summed = jnp.sum(jax.lax.map(term, jnp.arange(num_steps)), axis=0)
+        means = summed.reshape(4, eps.size) @ eps_weight
         x = codec.encode(jnp.arange(4)[:, None, None, None], jnp.float64)
-        return p @ (means + elbo.prior(model, x))
+        return p @ (means + terms.prior(model, x))
 
     gaps = np.array([bound(t) - entropy for t in (10, 100, 1000)])
     assert np.all(gaps > 0)
@@ -142,7 +143,7 @@ def test_the_true_noise_costs_nothing_and_no_answer_costs_the_snr_difference():
     index = jnp.arange(1, 10)
 
     true = closed_form.answering(chain.log_snr, x=x, eps=eps)
-    np.testing.assert_array_equal(elbo.transition(true, x, eps, index, 10), 0.0)
+    np.testing.assert_array_equal(terms.transition(true, x, eps, index, 10), 0.0)
 
     a = chain.alpha_bar[1:][:, None, None, None]
     z = np.sqrt(a) * x + np.sqrt(1.0 - a) * eps
@@ -152,14 +153,14 @@ def test_the_true_noise_costs_nothing_and_no_answer_costs_the_snr_difference():
     snr = chain.alpha_bar / (1.0 - chain.alpha_bar)
     squares = np.sum(np.square(eps), axis=(1, 2, 3))
     expected = 0.5 * (snr[:-1] / snr[1:] - 1.0) * squares
-    got = elbo.transition(zero, x, eps, index, 10)
+    got = terms.transition(zero, x, eps, index, 10)
     np.testing.assert_allclose(got, expected, rtol=1e-9)
 
 
 def exact_terms(chain: closed_form.Chain, value: int, variance: str) -> np.ndarray:
     """Means over noise of diffusion and reconstruction, of one image."""
-    terms = np.asarray(all_terms(chain.num_steps, "x", variance))
-    means = terms[:, 3 * value : 3 * value + 3] @ closed_form.DEVIATE_WEIGHTS
+    every = np.asarray(all_terms(chain.num_steps, "x", variance))
+    means = every[:, 3 * value : 3 * value + 3] @ closed_form.DEVIATE_WEIGHTS
     # Pixels share a deviate there, but each enters by itself: the mean is the same.
     return np.array([means[1:].sum(), means[0]])
 
@@ -255,7 +256,7 @@ def test_an_example_is_estimated_from_its_own_key_alone(estimator):
     ("estimator", "num_draws", "evaluations"),
     [
         (elbo.full, 3, elbo.full_evaluations(10, 3)),
-        (elbo.stratified, 12, elbo.stratified_evaluations(12)),
+        (elbo.stratified, 12, elbo.stratified_evaluations(12, CODEC)),
     ],
 )
 def test_the_network_is_compiled_once_and_evaluated_as_often_as_stated(
@@ -305,7 +306,7 @@ def test_decoder_never_sees_estimates_from_noisier_latents():
         eps = jnp.ones((2, 2, 2, 1))
         index = jnp.array([0, 9])
         pixels = jnp.ones((2, 2, 2, 1), jnp.int32)
-        return jnp.sum(elbo.term_at(model, Narrow(), pixels, index, eps, 10))
+        return jnp.sum(terms.term_at(model, Narrow(), pixels, index, eps, 10))
 
     value, slope = loss_and_slope(1.0)
     assert np.isfinite(value) and np.isfinite(slope) and slope != 0.0
@@ -320,7 +321,7 @@ def test_float32_keeps_five_digits_of_a_thousand_steps():
     def diffusion(eps):
         def kl(k):
             x = CODEC.encode(same_pixels(0, batch), eps.dtype)
-            return elbo.transition(model, x, eps[k], jnp.full(batch, k), 1000)
+            return terms.transition(model, x, eps[k], jnp.full(batch, k), 1000)
 
         return jnp.sum(jax.lax.map(kl, jnp.arange(1, 1000)), axis=0)
 
@@ -334,11 +335,12 @@ def test_float32_keeps_five_digits_of_a_thousand_steps():
 
 def test_stated_numbers_of_evaluations():
     assert elbo.full_evaluations(1000, 2) == 2000
-    assert [elbo.stratified_evaluations(k) for k in (2, 8, 16)] == [4, 10, 20]
+    assert [elbo.stratified_evaluations(k, CODEC) for k in (2, 8, 16)] == [4, 10, 20]
+    assert elbo.stratified_evaluations(16, Categorical(17)) == 16
 
 
 def test_bits_per_dim():
-    assert elbo.bits_per_dim(jnp.asarray(12.0 * np.log(2.0)), 4) == 3.0
+    assert terms.bits_per_dim(jnp.asarray(12.0 * np.log(2.0)), 4) == 3.0
 
 
 @pytest.mark.parametrize("num_draws", [-2, 0, 1, 3])

@@ -77,7 +77,7 @@ def test_posterior_mean_is_equation_7_and_bayes_rule(x64, rtol):
     bayes = np.sqrt(1 - BETA) * Z_T / BETA + np.sqrt(BAR_S) * X / (1 - BAR_S)
     np.testing.assert_allclose(equation_7, bayes / precision, rtol=1e-9)
     with jax.enable_x64(x64):
-        mean = gaussian.posterior_mean(*as_arrays(Z_T, EPS, LOG_SNR[K - 1], LOG_SNR[K]))
+        mean = gaussian.posterior_mean(*as_arrays(X, EPS, LOG_SNR[K - 1], LOG_SNR[K]))
         np.testing.assert_allclose(mean, equation_7, rtol=rtol, atol=rtol)
 
 

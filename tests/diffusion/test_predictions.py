@@ -115,7 +115,7 @@ def test_targets_are_what_their_names_say():
             "x": x,
             "v": alpha * eps - sigma * x,
             "score": score,
-            "mean": gaussian.posterior_mean(z_t, eps, l_s, l_t),
+            "mean": gaussian.posterior_mean(x, eps, l_s, l_t),
         }
         assert want.keys() == KINDS.keys()
         for kind, target in want.items():

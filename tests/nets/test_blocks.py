@@ -8,7 +8,7 @@ from ddpm_jax.nets.blocks import ResBlock, Stage
 from tests.nets import reference, tools
 from tests.nets.tools import normal
 
-COMMON = dict(num_groups=2, epsilon=1e-6, dtype=jnp.float32)
+COMMON = dict(num_groups=2, epsilon=1e-6, zero_embedding=False, dtype=jnp.float32)
 
 
 def res_block(features=8, dropout=0.0, scale_shift=False, resample="none"):

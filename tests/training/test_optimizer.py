@@ -22,6 +22,7 @@ def make(name, decay=0.0, clip_norm=0.0, rate=0.1):
         b2=0.99,
         eps=1e-8,
         weight_decay=decay,
+        schedule_rate=0.1,
         clip_norm=clip_norm,
     )
 
@@ -71,12 +72,14 @@ def test_the_clip_bounds_the_global_norm_before_the_rule(name):
     long = jax.tree.map(lambda g: 100.0 * g, grads)
     ours, _ = rule.update(grads, rule.init(PARAMS), PARAMS)
     theirs, state = rule.update(long, rule.init(PARAMS), PARAMS)
-    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+    for a, b in zip(
+        jax.tree.leaves(ours["net"]), jax.tree.leaves(theirs["net"]), strict=True
+    ):
         np.testing.assert_allclose(a, b, rtol=1e-5)
     first_moments = [
         leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(state)
-        if "mu" in jax.tree_util.keystr(path)
+        if "mu" in jax.tree_util.keystr(path) and "'net'" in jax.tree_util.keystr(path)
     ]
     norm = np.sqrt(sum(float(jnp.sum(m**2)) for m in first_moments))
     share = 0.01 if name == "lion" else 0.1
@@ -87,8 +90,11 @@ def test_adams_first_update_is_the_sign_of_the_gradient():
     rule = make("adam")
     grads = jax.tree.map(lambda p: -7.0 * p, PARAMS)
     updates, _ = rule.update(grads, rule.init(PARAMS), PARAMS)
-    for u in jax.tree.leaves(updates):
+    for u in jax.tree.leaves(updates["net"]):
         np.testing.assert_allclose(u, 0.1, rtol=1e-5)
+    # The noise schedule's rate is its own, a tenth in `make`.
+    for u in jax.tree.leaves(updates["schedule"]):
+        np.testing.assert_allclose(u, 0.01, rtol=1e-5)
 
 
 def test_adam_with_a_decay_is_refused():

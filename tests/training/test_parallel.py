@@ -4,12 +4,30 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
-from ddpm_jax.diffusion import times
+from ddpm_jax.diffusion import loss_history, time_samplers
 from ddpm_jax.training import parallel
 from tests.training import toy
 from tests.training.test_step import assert_same
 
 NUM_STEPS = 20
+GRID = time_samplers.Grid(num_steps=20, first=0)
+SAMPLINGS = {
+    "uniform": {"time_sampler": GRID, "is_stratified": False},
+    "stratified": {"time_sampler": GRID},
+    "importance": {"time_sampler": toy.BY_LOSS},
+    "continuous importance": {
+        "time_sampler": time_samplers.Continuous(
+            low=-1.0, high=0.0, by_loss=True, is_stratified=True
+        ),
+    },
+}
+
+
+def first_history(changes):
+    sampler = changes.get("time_sampler", GRID)
+    if sampler is toy.BY_LOSS:  # One that fills up within these steps.
+        return loss_history.init_history(20, length=2)
+    return sampler.init()
 
 
 def trained(mode, fsdp, **changes):
@@ -20,12 +38,12 @@ def trained(mode, fsdp, **changes):
         traces.append(1)
         return toy.loss_fn(params, batch, draws)
 
-    is_adaptive = changes.get("time_sampling") == "importance"
-    history = times.init_history(20, length=2) if is_adaptive else ()
     axis = parallel.PMAP_AXIS if mode == "pmap" else None
     mesh = parallel.make_mesh(fsdp)
     training = parallel.MODES[mode](
-        mesh, lambda: toy.init(history), toy.make_step(axis, loss, **changes)
+        mesh,
+        lambda: toy.init(first_history(changes)),
+        toy.make_step(axis, loss, **changes),
     )
     state = training.create()
     for n in range(NUM_STEPS):
@@ -36,20 +54,20 @@ def trained(mode, fsdp, **changes):
 
 def alone(**changes):
     """The same on one device, without a mesh."""
-    is_adaptive = changes.get("time_sampling") == "importance"
-    state = toy.init(times.init_history(20, length=2) if is_adaptive else ())
+    state = toy.init(first_history(changes))
     step = jax.jit(toy.make_step(**changes))
     for n in range(NUM_STEPS):
         state = step(state, toy.batch(n))
     return state
 
 
-@pytest.mark.parametrize("sampling", ["uniform", "stratified", "importance"])
+@pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("mode, fsdp", [("jit", 1), ("jit", 4), ("pmap", 1)])
 def test_eight_devices_do_what_one_does(mode, fsdp, sampling):
     assert jax.device_count() == 8
-    _, ours = trained(mode, fsdp, time_sampling=sampling)
-    assert_same(ours, alone(time_sampling=sampling), rtol=1e-5, atol=1e-6)
+    changes = SAMPLINGS[sampling]
+    _, ours = trained(mode, fsdp, **changes)
+    assert_same(ours, alone(**changes), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode, fsdp", [("jit", 4), ("pmap", 1)])

@@ -6,7 +6,9 @@ import numpy as np
 import optax
 import pytest
 
-from ddpm_jax.diffusion import times
+from ddpm_jax.diffusion import loss_history, times
+from ddpm_jax.diffusion.losses import Parts
+from ddpm_jax.diffusion.time_samplers import Grid
 from ddpm_jax.training import randomness, step
 from tests.training import toy
 
@@ -29,8 +31,8 @@ def assert_same(ours, theirs, **tolerance):
 
 def test_one_step_is_the_optimizers_on_the_mean_gradient():
     state = toy.init()
-    draws, _ = step._draw(state, jnp.arange(toy.BATCH), toy.settings())
-    grads = jax.grad(lambda p: jnp.mean(toy.loss_fn(p, toy.batch(0), draws)))(
+    draws = step._draw(state, jnp.arange(toy.BATCH), toy.settings())
+    grads = jax.grad(lambda p: jnp.mean(toy.loss_fn(p, toy.batch(0), draws).total))(
         state.params
     )
     rule, _ = toy.rule()
@@ -58,11 +60,11 @@ def test_microbatches_equal_the_whole_batch():
 
 def test_microbatches_equal_the_whole_batch_under_importance_sampling():
     def start():
-        return toy.init(times.init_history(20, length=1))
+        return toy.init(loss_history.init_history(20, length=1))
 
-    whole = run(toy.make_step(time_sampling="importance"), start(), 6)
+    whole = run(toy.make_step(time_sampler=toy.BY_LOSS), start(), 6)
     pieces = run(
-        toy.make_step(time_sampling="importance", num_microbatches=4), start(), 6
+        toy.make_step(time_sampler=toy.BY_LOSS, num_microbatches=4), start(), 6
     )
     assert np.all(whole.time_history.num_recorded > 0)
     assert_same(pieces, whole, rtol=2e-5, atol=1e-7)
@@ -72,22 +74,23 @@ def test_importance_weights_leave_the_expected_gradient_unchanged():
     # A loss that depends on t alone and on the parameters through a factor: its gradient
     # under importance sampling, averaged over many batches, is the uniform one.
     def loss(params, batch, draws):
-        return (1.0 + 30.0 * draws.t**4) * params["net"]["dense"]["bias"][0]
+        found = (1.0 + 30.0 * draws.times.t**4) * params["net"]["dense"]["bias"][0]
+        return Parts(found, jnp.zeros_like(found))
 
-    state = toy.init(times.init_history(20, length=1))
-    history = times.record(
+    state = toy.init(loss_history.init_history(20, length=1))
+    history = loss_history.record(
         state.time_history,
         jnp.arange(20),
         1.0 + 30.0 * times.grid_time(jnp.arange(20), 20) ** 4,
     )
-    settings = toy.settings(time_sampling="importance")
+    settings = toy.settings(time_sampler=toy.BY_LOSS)
 
     @jax.jit
     def gradient(n):
         at = dataclasses.replace(state, time_history=history, step=n)
-        draws, weight = step._draw(at, jnp.arange(toy.BATCH), settings)
-        _, grads = step._losses_and_grads(loss, state.params, {}, draws, weight, 1)
-        return grads["net"]["dense"]["bias"][0], jnp.max(weight)
+        draws = step._draw(at, jnp.arange(toy.BATCH), settings)
+        _, grads = step._losses_and_grads(loss, state.params, {}, draws, 1)
+        return grads["net"]["dense"]["bias"][0], jnp.max(draws.times.weight)
 
     found, largest = map(np.asarray, jax.vmap(gradient)(jnp.arange(2_000)))
     assert largest.max() > 2.0
@@ -105,7 +108,7 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_counters(where):
         poison = jnp.sqrt(jnp.sum(jnp.square(kernel - kernel)))
         poison = poison if where == "gradient" else jnp.nan
         is_bad = jnp.any(batch["image"] > 1e3)
-        return jnp.where(is_bad, losses + poison, losses)
+        return jax.tree.map(lambda a: jnp.where(is_bad, a + poison, a), losses)
 
     train_step = jax.jit(toy.make_step(loss=bad_loss, log_every=100))
     good, bad = toy.batch(0), toy.batch(1)
@@ -132,8 +135,8 @@ def test_the_window_sums_since_the_last_row():
     for n in range(7):
         before = state
         state = train_step(state, toy.batch(n))
-        draws, _ = step._draw(before, jnp.arange(toy.BATCH), toy.settings())
-        losses.append(np.asarray(toy.loss_fn(before.params, toy.batch(n), draws)))
+        draws = step._draw(before, jnp.arange(toy.BATCH), toy.settings())
+        losses.append(toy.loss_fn(before.params, toy.batch(n), draws).total)
         since = losses[n - n % 3 :]
         assert state.window.num_steps == len(since)
         np.testing.assert_allclose(
@@ -148,7 +151,8 @@ def test_the_window_sums_since_the_last_row():
 
 def test_quarters_hold_their_own_times():
     def loss(params, batch, draws):
-        return draws.t + 0.0 * params["net"]["dense"]["bias"][0]
+        found = draws.times.t + 0.0 * params["net"]["dense"]["bias"][0]
+        return Parts(found, jnp.zeros_like(found))
 
     window = run(toy.make_step(loss=loss), toy.init(), 1).window
     means = np.asarray(window.quarter_loss / window.quarter_count)
@@ -167,7 +171,7 @@ def test_every_step_stream_and_example_draws_its_own_numbers():
     state = toy.init()
     drawn = set()
     for n in range(3):
-        draws, _ = step._draw(
+        draws = step._draw(
             dataclasses.replace(state, step=jnp.int32(n)), jnp.arange(4), toy.settings()
         )
         for keys in (draws.noise_keys, draws.dropout_keys):
@@ -177,15 +181,15 @@ def test_every_step_stream_and_example_draws_its_own_numbers():
 
 def test_times_are_stratified_over_the_whole_batch_and_change_with_the_step():
     state = toy.init()
-    settings = toy.settings(num_latents=toy.BATCH)
-    first, _ = step._draw(state, jnp.arange(toy.BATCH), settings)
-    np.testing.assert_array_equal(first.time_index, np.arange(toy.BATCH))
-    fine = toy.settings(num_latents=10_000)
-    a, _ = step._draw(state, jnp.arange(toy.BATCH), fine)
-    b, _ = step._draw(
+    settings = toy.settings(time_sampler=Grid(num_steps=toy.BATCH, first=0))
+    first = step._draw(state, jnp.arange(toy.BATCH), settings)
+    np.testing.assert_array_equal(first.times.latent, np.arange(toy.BATCH))
+    fine = toy.settings(time_sampler=Grid(num_steps=10_000, first=0))
+    a = step._draw(state, jnp.arange(toy.BATCH), fine)
+    b = step._draw(
         dataclasses.replace(state, step=jnp.int32(1)), jnp.arange(toy.BATCH), fine
     )
-    assert not np.any(a.time_index == b.time_index)
+    assert not np.any(a.times.latent == b.times.latent)
 
 
 def test_streams_have_their_numbers_for_good():

@@ -4,10 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ddpm_jax.diffusion.losses import Parts
+from ddpm_jax.diffusion.time_samplers import Grid, GridByLoss
 from ddpm_jax.training import optimizer, state, step
 
 DIM = 8
 BATCH = 16
+BY_LOSS = GridByLoss(num_steps=20, first=0)
 
 
 def loss_fn(params, batch, draws):
@@ -16,10 +19,11 @@ def loss_fn(params, batch, draws):
     keep = jax.vmap(lambda key: jax.random.bernoulli(key, 0.9, (DIM,)))(
         draws.dropout_keys
     )
-    x = batch["image"] + draws.t[:, None] * noise
+    x = batch["image"] + draws.times.t[:, None] * noise
     dense = params["net"]["dense"]
     guess = (x * keep) @ dense["kernel"] + dense["bias"][None]
-    return jnp.mean(jnp.square(guess - batch["image"][:, ::-1]), axis=1)
+    found = jnp.mean(jnp.square(guess - batch["image"][:, ::-1]), axis=1)
+    return Parts(timed=found, rest=jnp.zeros_like(found))
 
 
 def first_params():
@@ -31,8 +35,9 @@ def settings(**changes):
     given = {
         "seed": 3,
         "batch_size": BATCH,
-        "num_latents": 20,
-        "time_sampling": "stratified",
+        "time_sampler": Grid(num_steps=20, first=0),
+        "is_stratified": True,
+        "log_snr": lambda params: jnp.negative,
         "num_microbatches": 1,
         "ema_decays": {"0.9": 0.9, "0.5": 0.5},
         "ema_warmup": False,
@@ -50,7 +55,14 @@ def rule(learning_rate=0.01):
         final_fraction=0.0,
     )
     made = optimizer.make_optimizer(
-        "adamw", rate, b1=0.9, b2=0.99, eps=1e-8, weight_decay=0.01, clip_norm=1.0
+        "adamw",
+        rate,
+        schedule_rate=1.0,
+        b1=0.9,
+        b2=0.99,
+        eps=1e-8,
+        weight_decay=0.01,
+        clip_norm=1.0,
     )
     return made, rate
 

@@ -11,7 +11,6 @@ from jaxtyping import Array, Float
 from ddpm_jax.diffusion import gaussian
 from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import Prediction
-from ddpm_jax.diffusion.samplers import ddim
 
 
 def step(
@@ -23,5 +22,5 @@ def step(
     """A draw of p(z_s | z_t), with the reverse variance that the prediction states."""
     l_s, l_t = gaussian.per_example(log_snr_s), gaussian.per_example(log_snr_t)
     log_variance = gaussian.log_variance(prediction.variance_fraction, l_s, l_t)
-    mean = ddim.mean(prediction, log_snr_s, log_snr_t, eta=1.0)
+    mean = gaussian.posterior_mean(prediction.x, prediction.eps, log_snr_s, log_snr_t)
     return mean + jnp.exp(0.5 * log_variance) * noise

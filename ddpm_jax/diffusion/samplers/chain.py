@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.gaussian import Images, normal
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 
 # (prediction at z_t, log_snr_s, log_snr_t, noise) -> z_s, s < t.
@@ -47,6 +47,11 @@ def sample(
     """
     num_times = times.shape[0]
 
+    def draw(number: int | Array) -> Array:
+        """Noise: number 0 makes z_1, i the i-th transition."""
+        own = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+        return normal(own, image_shape, times.dtype)
+
     def body(carry: tuple[Array, Array], inputs: tuple[Array, Array, Array]):
         z_t, _ = carry
         number, t, s = inputs
@@ -54,25 +59,16 @@ def sample(
             _report(progress, number + 1, num_times)
         t, s = jnp.full(keys.shape, t), jnp.full(keys.shape, s)
         prediction = diffusion.denoise(z_t, t)
-        noise = normal(keys, number + 1, image_shape, times.dtype)
+        noise = draw(number + 1)
         z_s = step(prediction, diffusion.log_snr(s), diffusion.log_snr(t), noise)
         return (z_s, prediction.x), None
 
-    z_1 = normal(keys, 0, image_shape, times.dtype)
+    z_1 = draw(0)
     # The last time has none below it: its step, to itself, is not used.
     below = jnp.append(times[1:], times[-1])
     inputs = (jnp.arange(num_times), times, below)
     (_, x_hat), _ = lax.scan(body, (z_1, jnp.zeros_like(z_1)), inputs)
     return x_hat
-
-
-def normal(
-    keys: Key[Array, " batch"], number: int | Array, shape: tuple[int, ...], dtype
-) -> Float[Array, "batch ..."]:
-    """Noise of draw `number`: 0 makes z_1, i the i-th transition."""
-    return jax.vmap(
-        lambda key: jax.random.normal(jax.random.fold_in(key, number), shape, dtype)
-    )(keys)
 
 
 def _report(progress: Progress, done: Array, total: int) -> None:

@@ -8,7 +8,7 @@ sampling with the posterior's variance, whatever the model's own.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from ddpm_jax.diffusion import gaussian
 from ddpm_jax.diffusion.gaussian import Images
@@ -33,24 +33,9 @@ def make_step(eta: float = 0.0) -> Step:
         l_s, l_t = gaussian.per_example(log_snr_s), gaussian.per_example(log_snr_t)
         _, sigma_s = gaussian.alpha_sigma(l_s)
         std = eta * sigma_s * jnp.sqrt(gaussian.noise_removed(l_s, l_t))
-        return mean(prediction, log_snr_s, log_snr_t, eta) + std * noise
+        mean = gaussian.posterior_mean(
+            prediction.x, prediction.eps, log_snr_s, log_snr_t, eta
+        )
+        return mean + std * noise
 
     return step
-
-
-def mean(
-    prediction: Prediction,
-    log_snr_s: Float[Array, " batch"],
-    log_snr_t: Float[Array, " batch"],
-    eta: float,
-) -> Images:
-    """alpha_s x_hat + sigma_s sqrt(1 - eta^2 c) eps_hat.
-
-    At eta = 1 this is `gaussian.posterior_mean`. No factor here is above 1, where that
-    one's alpha_s / alpha_t is 1e4 on a long step to the end of a cosine schedule.
-    """
-    l_s, l_t = gaussian.per_example(log_snr_s), gaussian.per_example(log_snr_t)
-    alpha_s, sigma_s = gaussian.alpha_sigma(l_s)
-    # 1 - eta^2 c, from 1 - c = SNR(t)/SNR(s).
-    kept = (1.0 - eta**2) + eta**2 * jnp.exp(l_t - l_s)
-    return alpha_s * prediction.x + sigma_s * jnp.sqrt(kept) * prediction.eps

@@ -1,4 +1,8 @@
-"""Which S of a chain's T latents a shorter sampler visits, both ends included."""
+"""Which S times a sampler visits, from 1 down to 0, both included.
+
+A chain of T latents has T times, of which a shorter sampler takes S; in continuous time any
+S will do.
+"""
 
 from collections.abc import Callable
 
@@ -6,52 +10,91 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ddpm_jax.diffusion.interpolation import inverse_of_decreasing
+from ddpm_jax.diffusion.times import CONTINUOUS
+
 Grid = Int[np.ndarray, " num_visited"]
+LogSnr = Callable[[Array], Array]
 
 
-def uniform(num_steps: int, num_visited: int) -> Grid:
-    """Evenly spaced indices ("linear" in Song et al. 2021, arXiv:2010.02502, app. D.2).
+def uniform(
+    log_snr: LogSnr, num_steps: int, num_visited: int
+) -> Float[Array, " num_visited"]:
+    """Evenly spaced times ("linear" in Song et al. 2021, arXiv:2010.02502, app. D.2).
 
     Args:
-      num_steps: T, latents of the model.
-      num_visited: S, latents that the sampler evaluates.
+      log_snr: the schedule; only `by_log_snr` needs it.
+      num_steps: T, latents of the model, or `times.CONTINUOUS`.
+      num_visited: S, times at which the sampler evaluates the network.
 
     Returns:
-      Indices from 0 to T-1, strictly increasing; all of them when S = T.
+      Times from 1 to 0, strictly decreasing; all of a chain's when S = T.
 
     Raises:
-      ValueError: S is not in 2..T.
+      ValueError: S is below 2, or above T.
     """
-    return _grid(num_steps, num_visited, power=1)
+    _check(num_visited, num_steps)
+    return _times(np.linspace(0.0, 1.0, num_visited), num_steps)
 
 
-def quadratic(num_steps: int, num_visited: int) -> Grid:
-    """Indices that grow as squares, dense where noise is low ("quadratic", ibid.).
+def quadratic(
+    log_snr: LogSnr, num_steps: int, num_visited: int
+) -> Float[Array, " num_visited"]:
+    """Times that grow as squares, dense where noise is low ("quadratic", ibid.).
 
-    Where squares are less than one apart, each takes the next index that is free. Same
+    Where a chain's are less than one apart, each takes the next that is free. Same
     arguments and errors as `uniform`.
     """
-    return _grid(num_steps, num_visited, power=2)
+    _check(num_visited, num_steps)
+    return _times(np.linspace(0.0, 1.0, num_visited) ** 2, num_steps)
 
 
-def _grid(num_steps: int, num_visited: int, power: int) -> Grid:
-    if not 2 <= num_visited <= num_steps:
-        raise ValueError(
-            f"sample.num_steps = {num_visited}: a model of {num_steps} latents allows "
-            f"2 to {num_steps}."
-        )
-    ideal = (num_steps - 1) * np.linspace(0.0, 1.0, num_visited) ** power
-    order = np.arange(num_visited)
+def by_log_snr(
+    log_snr: LogSnr, num_steps: int, num_visited: int
+) -> Float[Array, " num_visited"]:
+    """Times at evenly spaced log SNRs, or of a chain the nearest ones to these.
+
+    Same arguments and errors as `uniform`. A chain's schedule must be a fixed one, since
+    which latents are nearest cannot change while a program runs.
+    """
+    _check(num_visited, num_steps)
+    first, last = log_snr(jnp.zeros(())), log_snr(jnp.ones(()))
+    wanted = first + (last - first) * jnp.linspace(0.0, 1.0, num_visited)
+    t = inverse_of_decreasing(log_snr)(wanted)
+    if num_steps == CONTINUOUS:
+        # The bisection knows both ends only to its last digit.
+        return t.at[0].set(0.0).at[-1].set(1.0)[::-1]
+    return _times(np.asarray(t), num_steps)
+
+
+def _times(
+    ideal: Float[np.ndarray, " num_visited"], num_steps: int
+) -> Float[Array, " num_visited"]:
+    """Increasing times as they are, or moved to a chain's grid; from 1 down."""
+    if num_steps == CONTINUOUS:
+        return jnp.asarray(ideal[::-1])
+    return jnp.asarray(_distinct(ideal, num_steps)[::-1] / (num_steps - 1))
+
+
+def _distinct(ideal: Float[np.ndarray, " num_visited"], num_steps: int) -> Grid:
+    """The nearest indices of a chain's times, moved apart where they meet."""
+    order = np.arange(ideal.size)
+    nearest = np.rint(ideal * (num_steps - 1)).astype(int)
     # A sequence increases strictly when, less its order, it does not decrease.
-    return np.maximum.accumulate(np.rint(ideal).astype(int) - order) + order
+    rising = np.maximum.accumulate(nearest - order)
+    return np.minimum(rising, num_steps - ideal.size) + order
 
 
-def times(grid: Grid, num_steps: int) -> Float[Array, " num_visited"]:
-    """The indices as times k/(T-1), from 1 down to 0: what `chain.sample` takes."""
-    return jnp.asarray(grid[::-1] / (num_steps - 1))
+def _check(num_visited: int, num_steps: int) -> None:
+    if num_visited < 2 or 0 < num_steps < num_visited:
+        most = f"to {num_steps}" if num_steps else "or more"
+        raise ValueError(
+            f"config.sample.num_steps = {num_visited}: the model allows 2 {most}."
+        )
 
 
-GRIDS: dict[str, Callable[[int, int], Grid]] = {
+GRIDS: dict[str, Callable[[LogSnr, int, int], Float[Array, " num_visited"]]] = {
     "uniform": uniform,
     "quadratic": quadratic,
+    "log_snr": by_log_snr,
 }

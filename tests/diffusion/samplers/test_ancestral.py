@@ -37,10 +37,10 @@ def x_hat_slope(alpha_bar: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("num_steps", "grid"),
     [
-        (2, grids.uniform(2, 2)),
-        (10, grids.uniform(10, 10)),
-        (1000, grids.uniform(1000, 20)),
-        (1000, grids.quadratic(1000, 20)),
+        (2, closed_form.visited(grids.uniform, 2, 2)),
+        (10, closed_form.visited(grids.uniform, 10, 10)),
+        (1000, closed_form.visited(grids.uniform, 1000, 20)),
+        (1000, closed_form.visited(grids.quadratic, 1000, 20)),
     ],
 )
 @pytest.mark.parametrize("variance", closed_form.FRACTIONS)
@@ -52,7 +52,7 @@ def test_samples_have_the_moments_of_the_chain(variance, num_steps, grid):
             chain.sample,
             model,
             ancestral.step,
-            grids.times(grid, num_steps),
+            closed_form.times_of(grid, num_steps),
             image_shape=closed_form.SHAPE,
         )
     )
@@ -82,7 +82,7 @@ def test_one_step_is_numpys_for_every_prediction(kind):
         l_s, l_t = model.log_snr(s), model.log_snr(t)
         got = ancestral.step(prediction, l_s, l_t, noise)
         mean = ancestral.step(prediction, l_s, l_t, jnp.zeros_like(noise))
-        same_mean = gaussian.posterior_mean(z_t, prediction.eps, l_s, l_t)
+        same_mean = gaussian.posterior_mean(prediction.x, prediction.eps, l_s, l_t)
     np.testing.assert_allclose(mean, same_mean, rtol=1e-8)
     for i in range(9):
         of_x, of_z = full_chain.posterior_coefficients(k[i])

@@ -23,13 +23,13 @@ def keys(number: int = 4) -> jax.Array:
 
 def sample(full_chain, grid, eta, kind="eps"):
     model = closed_form.gaussian_data(full_chain, kind, "forward")
-    times = grids.times(grid, full_chain.num_steps)
+    times = closed_form.times_of(grid, full_chain.num_steps)
     run = functools.partial(chain.sample, model, ddim.make_step(eta), times)
     return jax.jit(functools.partial(run, image_shape=closed_form.SHAPE))(keys())
 
 
 def noise(number: int) -> np.ndarray:
-    return np.asarray(chain.normal(keys(), number, closed_form.SHAPE, jnp.float64))
+    return np.asarray(closed_form.noise(keys(), number, closed_form.SHAPE, jnp.float64))
 
 
 def song_et_al(visited: closed_form.Chain, eta: float) -> np.ndarray:
@@ -49,10 +49,10 @@ def song_et_al(visited: closed_form.Chain, eta: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("num_steps", "grid"),
     [
-        (2, grids.uniform(2, 2)),
-        (10, grids.uniform(10, 10)),
-        (1000, grids.uniform(1000, 50)),
-        (1000, grids.quadratic(1000, 30)),
+        (2, closed_form.visited(grids.uniform, 2, 2)),
+        (10, closed_form.visited(grids.uniform, 10, 10)),
+        (1000, closed_form.visited(grids.uniform, 1000, 50)),
+        (1000, closed_form.visited(grids.quadratic, 1000, 30)),
     ],
 )
 def test_samples_are_those_of_the_papers_recursion(num_steps, grid, eta):
@@ -66,10 +66,10 @@ def test_samples_are_those_of_the_papers_recursion(num_steps, grid, eta):
 def test_eta_one_is_ancestral_sampling_with_the_posteriors_variance():
     full_chain = closed_form.Chain.of(10)
     model = closed_form.gaussian_data(full_chain, "eps", "posterior")
-    times = grids.times(grids.uniform(10, 10), 10)
+    times = grids.uniform(jnp.negative, 10, 10)
     expected = chain.sample(model, ancestral.step, times, keys(), closed_form.SHAPE)
     # `sample` has a model with the forward variance: DDIM does not look at it.
-    got = sample(full_chain, grids.uniform(10, 10), 1.0)
+    got = sample(full_chain, closed_form.visited(grids.uniform, 10, 10), 1.0)
     np.testing.assert_allclose(got, expected, rtol=1e-9)
 
 
@@ -89,7 +89,12 @@ def test_without_noise_it_solves_the_flow_to_first_order():
     # Counts whose grids are uniform without rounding: 999 = 3^3 37.
     errors = [
         np.abs(
-            sample(full_chain, grids.uniform(1000, 999 // gap + 1), 0.0) - exact
+            sample(
+                full_chain,
+                closed_form.visited(grids.uniform, 1000, 999 // gap + 1),
+                0.0,
+            )
+            - exact
         ).max()
         for gap in (9, 3, 1)
     ]

@@ -8,17 +8,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddpm_jax.diffusion.samplers import grids
+from ddpm_jax.diffusion.times import CONTINUOUS
+
+
+def log_snr(t):
+    """A curve that is steep at its start, so that its times crowd there."""
+    return 9.0 - 18.0 * t * (1.5 - 0.5 * t)
+
+
+def latents(name, num_steps, num_visited):
+    """The indices that a grid visits, increasing."""
+    t = np.asarray(grids.GRIDS[name](log_snr, num_steps, num_visited))
+    k = t[::-1] * (num_steps - 1)
+    np.testing.assert_allclose(k, np.rint(k), atol=1e-4)
+    return np.rint(k).astype(int)
+
 
 LENGTHS = st.integers(2, 300).flatmap(
     lambda num_steps: st.tuples(st.just(num_steps), st.integers(2, num_steps))
 )
 
 
-@pytest.mark.parametrize("name", grids.GRIDS)
+# The log SNR grid compiles anew for each length: too slow for hundreds of them.
+@pytest.mark.parametrize("name", ["uniform", "quadratic"])
 @given(lengths=LENGTHS)
 def test_a_grid_increases_from_end_to_end(name, lengths):
     num_steps, num_visited = lengths
-    grid = grids.GRIDS[name](num_steps, num_visited)
+    grid = latents(name, num_steps, num_visited)
     assert grid.shape == (num_visited,)
     assert grid[0] == 0 and grid[-1] == num_steps - 1
     assert np.all(np.diff(grid) >= 1)
@@ -27,15 +43,15 @@ def test_a_grid_increases_from_end_to_end(name, lengths):
 
 
 def test_uniform_grid_is_even():
-    np.testing.assert_array_equal(grids.uniform(1000, 4), [0, 333, 666, 999])
-    gaps = np.diff(grids.uniform(1000, 51))
+    np.testing.assert_array_equal(latents("uniform", 1000, 4), [0, 333, 666, 999])
+    gaps = np.diff(latents("uniform", 1000, 51))
     assert gaps.min() == 19 and gaps.max() == 20
 
 
 def test_quadratic_grid_follows_squares_where_they_are_apart():
-    np.testing.assert_array_equal(grids.quadratic(101, 6), [0, 4, 16, 36, 64, 100])
+    np.testing.assert_array_equal(latents("quadratic", 101, 6), [0, 4, 16, 36, 64, 100])
     # Squares 0, .28, 1.1, 2.5, 4.4, 6.9, 10: the first two collide.
-    np.testing.assert_array_equal(grids.quadratic(11, 7), [0, 1, 2, 3, 4, 7, 10])
+    np.testing.assert_array_equal(latents("quadratic", 11, 7), [0, 1, 2, 3, 4, 7, 10])
 
 
 @pytest.mark.parametrize("name", grids.GRIDS)
@@ -44,12 +60,34 @@ def test_impossible_grids(name, num_visited):
     with pytest.raises(
         ValueError, match=rf"sample.num_steps = {num_visited}: .* 2 to 1000\."
     ):
-        grids.GRIDS[name](1000, num_visited)
+        grids.GRIDS[name](log_snr, 1000, num_visited)
 
 
 def test_times_descend_from_one_to_zero():
-    times = grids.times(grids.uniform(1000, 4), 1000)
+    times = grids.uniform(log_snr, 1000, 4)
     np.testing.assert_array_equal(times, np.array([999, 666, 333, 0], np.float32) / 999)
     assert times.dtype == jnp.float32
     with jax.enable_x64(True):
-        assert grids.times(grids.uniform(10, 4), 10).dtype == jnp.float64
+        assert grids.uniform(log_snr, 10, 4).dtype == jnp.float64
+
+
+@pytest.mark.parametrize("name", grids.GRIDS)
+@pytest.mark.parametrize("num_visited", [2, 3, 50])
+def test_in_continuous_time_any_number_will_do(name, num_visited):
+    t = np.asarray(grids.GRIDS[name](log_snr, CONTINUOUS, num_visited))
+    assert t.shape == (num_visited,) and t[0] == 1.0 and t[-1] == 0.0
+    assert np.all(np.diff(t) < 0.0)
+    with pytest.raises(ValueError, match=r"num_steps = 1: the model allows 2 or more"):
+        grids.GRIDS[name](log_snr, CONTINUOUS, 1)
+
+
+def test_log_snr_grid_is_even_in_log_snr():
+    t = grids.by_log_snr(log_snr, CONTINUOUS, 7)
+    np.testing.assert_allclose(log_snr(t), np.linspace(-9.0, 9.0, 7), atol=1e-4)
+    # Of a chain, the nearest latents.
+    got = latents("log_snr", 1000, 7)
+    np.testing.assert_allclose(got, np.asarray(t)[::-1] * 999, atol=0.51)
+    # Where they are less than one apart, each is another one all the same.
+    for num_visited in (2, 9, 10):
+        crowded = latents("log_snr", 10, num_visited)
+        assert crowded[0] == 0 and crowded[-1] == 9 and np.all(np.diff(crowded) >= 1)

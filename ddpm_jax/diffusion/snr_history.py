@@ -1,0 +1,120 @@
+"""What the loss has been at each log SNR lately, and the density of times that suits it.
+
+In continuous time the diffusion term is an integral over log SNR, of a loss per unit of log
+SNR that does not depend on the schedule. `SnrHistory` keeps running moments of it in bins.
+The batch's times being stratified, the mean of the losses at a log SNR costs no variance,
+only their spread does, and the density that makes it least is proportional to their
+standard deviation (Neyman's allocation).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+# Each step leaves this much of what the bins hold.
+DECAY = 0.99
+# Of losses, before a bin has a say.
+LEAST_COUNT = 4.0
+# The share of the density that stays even over log SNR, so that none is ever given up.
+EVEN_SHARE = 0.1
+
+
+class SnrHistory(NamedTuple):
+    """Decaying sums over the losses per unit of log SNR that fell into each bin.
+
+    Attributes:
+      edges: of the bins, increasing log SNRs, [num_bins + 1].
+      num: how many.
+      total: their sum.
+      total_square: the sum of their squares.
+    """
+
+    edges: Float[Array, " num_edges"]
+    num: Float[Array, " num_bins"]
+    total: Float[Array, " num_bins"]
+    total_square: Float[Array, " num_bins"]
+
+
+def init(low: float, high: float, num_bins: int = 100) -> SnrHistory:
+    """An empty history of float32 over [low, high]; beyond, the outer bins count."""
+    return SnrHistory(
+        jnp.linspace(low, high, num_bins + 1, dtype=jnp.float32),
+        # One buffer each: a donated state may hold no array twice.
+        *(jnp.zeros(num_bins, jnp.float32) for _ in range(3)),
+    )
+
+
+def record(
+    history: SnrHistory,
+    log_snr: Float[Array, " batch"],
+    losses: Float[Array, " batch"],
+) -> SnrHistory:
+    """Adds the losses per unit of log SNR of one global batch, in batch order."""
+    # Not a scatter: where two meet, its order is the device's own.
+    member = jax.nn.one_hot(_bin(history, log_snr), history.num.size)
+    sums = jnp.stack([jnp.ones_like(losses), losses, jnp.square(losses)]) @ member
+    return SnrHistory(
+        history.edges,
+        DECAY * history.num + sums[0],
+        DECAY * history.total + sums[1],
+        DECAY * history.total_square + sums[2],
+    )
+
+
+def moments(
+    history: SnrHistory,
+) -> tuple[Float[Array, " num_bins"], Float[Array, " num_bins"]]:
+    """Mean and standard deviation of the losses in each bin; 0 where there are none."""
+    num = jnp.maximum(history.num, jnp.finfo(jnp.float32).tiny)
+    mean = history.total / num
+    variance = history.total_square / num - jnp.square(mean)
+    return mean, jnp.sqrt(jnp.maximum(variance, 0.0))
+
+
+def expected(
+    history: SnrHistory, log_snr: Float[Array, " batch"]
+) -> Float[Array, " batch"]:
+    """Mean loss per unit of log SNR in the bin of each."""
+    return moments(history)[0][_bin(history, log_snr)]
+
+
+def draw(
+    history: SnrHistory,
+    u: Float[Array, " batch"],
+    low: Float[Array, ""],
+    high: Float[Array, ""],
+) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
+    """Log SNRs by importance, through the inverse of their distribution function.
+
+    Args:
+      history: what has been recorded so far.
+      u: uniform in [0, 1); stratified ones give stratified log SNRs.
+      low: the least log SNR there is now.
+      high: the largest.
+
+    Returns:
+      Log SNR between low and high, and its probability density. The density is even until
+      each bin between low and high has some losses, and a constant within each bin.
+    """
+    below = jnp.clip(history.edges[:-1], low, high)
+    width = jnp.clip(history.edges[1:], low, high) - below
+    _, std = moments(history)
+    is_known = jnp.all((history.num >= LEAST_COUNT) | (width == 0.0))
+    shape = jnp.where(is_known & (jnp.sum(std * width) > 0.0), std, 1.0)
+    share = shape * width / jnp.sum(shape * width)
+    share = (1.0 - EVEN_SHARE) * share + EVEN_SHARE * width / jnp.sum(width)
+
+    after = jnp.cumsum(share)
+    after = after / after[-1]
+    place = jnp.searchsorted(after, u, side="right")
+    place = jnp.clip(place, 0, share.size - 1)
+    inside = (u - (after - share)[place]) / share[place]
+    log_snr = below[place] + jnp.clip(inside, 0.0, 1.0) * width[place]
+    return log_snr, share[place] / width[place]
+
+
+def _bin(history: SnrHistory, log_snr: Float[Array, " batch"]) -> Array:
+    place = jnp.searchsorted(history.edges, log_snr, side="right") - 1
+    return jnp.clip(place, 0, history.num.size - 1)

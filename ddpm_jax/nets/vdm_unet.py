@@ -1,0 +1,110 @@
+"""The network of variational diffusion: a U-Net in which no resolution changes."""
+
+import functools
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from ddpm_jax.nets.blocks import Stage, maybe_remat
+from ddpm_jax.nets.embeddings import TimeEmbedding, fourier_features
+from ddpm_jax.nets.layers import GroupNorm, check_groups, conv
+
+
+class VDMUNet(nn.Module):
+    """Many stages at the image's own resolution, with skips as in a U-Net.
+
+    Kingma et al. 2021 (arXiv:2107.00630, appendix B): likelihood is made of fine detail,
+    which down-sampling would lose. `num_layers` stages are followed by two in the middle,
+    the first with attention, and by one more than `num_layers`, each of which takes in
+    what its mirror image put out. What comes out is added to the input: a network that
+    predicts eps begins as the guess that all of z_t is noise.
+
+    Attributes:
+      out_channels: of the output.
+      base_features: channels throughout.
+      num_layers: stages on the way to the middle.
+      attention_everywhere: every stage attends, not the middle alone.
+      dropout: rate, in every residual block.
+      num_heads: of each attention.
+      num_groups: of the group norms; divides base_features.
+      epsilon: of the group norms.
+      fourier_exponents: of `embeddings.fourier_features` beside the image; (): none.
+      num_conditions: numbers beside the time that an example comes with. The published
+        configs have one, whether it is used or not.
+      dtype: of the activations, float32 or bfloat16. Parameters, norms' statistics, the
+        attention's softmax and the last layer are float32 always.
+      remat: forget what is inside a stage and compute it again in the backward pass.
+    """
+
+    out_channels: int
+    base_features: int
+    num_layers: int
+    attention_everywhere: bool = False
+    dropout: float = 0.0
+    num_heads: int = 1
+    num_groups: int = 32
+    epsilon: float = 1e-6
+    fourier_exponents: Sequence[int] = (7, 8)
+    num_conditions: int = 1
+    dtype: DTypeLike = jnp.float32
+    remat: bool = False
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch height width channels"],
+        time: Float[Array, " batch"],
+        conditions: Float[Array, "batch {self.num_conditions}"] | None = None,
+        *,
+        train: bool,
+    ) -> Float[Array, "batch height width {self.out_channels}"]:
+        """Maps images and times to images.
+
+        Args:
+          x: any channels, height and width.
+          time: any real numbers, such as 0..1000.
+          conditions: beside the time; None stands for zeros.
+          train: drop out, by the "dropout" collection of keys.
+
+        Returns:
+          float32 images of out_channels.
+
+        Raises:
+          ValueError: naming the attribute that does not fit.
+        """
+        check_groups(self.num_groups, [self.base_features])
+        stage = functools.partial(
+            maybe_remat(Stage, self.remat),
+            self.base_features,
+            num_groups=self.num_groups,
+            epsilon=self.epsilon,
+            dropout=self.dropout,
+            scale_shift=False,
+            zero_embedding=True,
+            dtype=self.dtype,
+        )
+        heads = self.num_heads if self.attention_everywhere else 0
+
+        emb = TimeEmbedding(
+            self.base_features, self.num_conditions, dtype=self.dtype, name="time"
+        )(time, conditions)
+        h = fourier_features(x, self.fourier_exponents).astype(self.dtype)
+        h = conv(self.base_features, dtype=self.dtype, name="conv_in")(h)
+        skips = [h]
+        for i in range(self.num_layers):
+            h = stage(heads, name=f"down_{i}")((h,), emb, train)
+            skips.append(h)
+        h = stage(self.num_heads, name="middle_0")((h,), emb, train)
+        h = stage(0, name="middle_1")((h,), emb, train)
+        for i in range(self.num_layers + 1):
+            h = stage(heads, name=f"up_{i}")((h, skips.pop()), emb, train)
+
+        norm = GroupNorm(self.num_groups, self.epsilon, jnp.float32, name="norm_out")
+        h = nn.silu(norm(h))
+        h = conv(self.out_channels, scale=0.0, dtype=jnp.float32, name="conv_out")(h)
+        # A second half of the channels, where there is one, is about something else.
+        missing = self.out_channels - x.shape[-1]
+        return h + jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, missing)))

@@ -1,0 +1,173 @@
+"""What a step minimises: from config.loss to a loss an example, and to its times."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from ddpm_jax.binding import Model
+from ddpm_jax.config import Config
+from ddpm_jax.diffusion import interior, losses, schedules, terms, time_samplers
+from ddpm_jax.diffusion.gaussian import normal
+from ddpm_jax.diffusion.losses import Parts
+from ddpm_jax.diffusion.model import Diffusion
+from ddpm_jax.diffusion.terms import Coordinates
+from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.weightings import WEIGHTINGS
+from ddpm_jax.training import step
+from ddpm_jax.training.state import Params
+
+# The bound itself, beside the weighted errors of weightings.py.
+ELBO = "elbo"
+TIME_SAMPLING = ("uniform", "stratified", "importance")
+# What the interior of a learned schedule may lower in continuous time.
+INTERIOR = ("variance", "elbo")
+
+
+def time_sampler(config: Config, model: Model) -> time_samplers.TimeSampler:
+    """What a step takes its times from, by config.loss.time_sampling."""
+    by_loss = config.loss.time_sampling == "importance"
+    if model.num_steps == CONTINUOUS:
+        low, high = _log_snr_range(config, model)
+        return time_samplers.Continuous(
+            low=low, high=high, by_loss=by_loss, is_stratified=is_stratified(config)
+        )
+    is_bound = config.loss.weighting == ELBO or model.variance_fraction is None
+    # A decoder that takes z_0 as it stands has nothing to teach the network.
+    first = int(is_bound and model.codec.mean_from == "z_0")
+    grid = time_samplers.GridByLoss if by_loss else time_samplers.Grid
+    return grid(num_steps=model.num_steps, first=first)
+
+
+def is_stratified(config: Config) -> bool:
+    """Whether a global batch's times cover [0, 1) evenly."""
+    return bool(config.loss.time_sampling != "uniform")
+
+
+def _log_snr_range(config: Config, model: Model) -> tuple[float, float]:
+    """What log SNR never leaves, however the schedule learns."""
+    if isinstance(model.schedule, schedules.Schedule):
+        high, low = model.schedule.log_snr(jnp.array([0.0, 1.0]))
+        return float(low), float(high)
+    options = config.schedule.learned_monotone
+    if options.learn_ends:
+        return options.min_bounds[0], options.max_bounds[1]
+    return options.log_snr_min, options.log_snr_max
+
+
+def loss(config: Config, model: Model) -> step.LossFn:
+    """Loss of each example, by config.loss."""
+    if config.loss.weighting == ELBO:
+        return _bound(model, for_variance=config.loss.interior == "variance")
+    return _weighted(config, model)
+
+
+def conditions(batch: step.Batch) -> Float[Array, "batch 1"] | None:
+    """What the network is told of an example beside its time, if anything."""
+    return batch["augmented"][:, None] if "augmented" in batch else None
+
+
+def _noise(model: Model, draws: step.Draws) -> tuple[Array, Array]:
+    """Of z_t, and of the z_0 that the decoder sees."""
+    decoder_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(draws.noise_keys, 1)
+    return normal(draws.noise_keys, model.shape), normal(decoder_keys, model.shape)
+
+
+def _weighted(config: Config, model: Model) -> step.LossFn:
+    name = config.loss.weighting
+    weighting = WEIGHTINGS[name](**dict(config.loss.get(name, {})))
+    variance_weight = config.loss.variance_weight
+
+    def loss_fn(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
+        eps, eps_0 = _noise(model, draws)
+        diffusion = model.bind(params, draws.dropout_keys, conditions(batch))
+        if model.variance_fraction is None:
+            found = losses.hybrid(
+                diffusion,
+                weighting,
+                model.codec,
+                batch["image"],
+                draws.times.latent,
+                eps,
+                eps_0,
+                model.num_steps,
+                variance_weight=variance_weight,
+            )
+        else:
+            x = model.codec.encode(batch["image"])
+            found = losses.weighted(diffusion, weighting, x, draws.times.t, eps)
+        return Parts(timed=found, rest=jnp.zeros_like(found))
+
+    return loss_fn
+
+
+def _bound(model: Model, for_variance: bool) -> step.LossFn:
+    def plain(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
+        eps, eps_0 = _noise(model, draws)
+        return losses.elbo(
+            model.bind(params, draws.dropout_keys, conditions(batch)),
+            model.codec,
+            batch["image"],
+            draws.times.latent,
+            draws.times.t,
+            eps,
+            eps_0,
+            model.num_steps,
+        )
+
+    routed = interior.route(_timed_at(model))
+
+    def split(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
+        of_bound, of_variance = _split(params)
+        eps, eps_0 = _noise(model, draws)
+        t = draws.times.t
+        timed = routed(
+            of_bound,
+            terms.coordinates(model.log_snr(of_bound), t),
+            terms.coordinates(model.log_snr(of_variance), t),
+            draws.times,
+            (batch, draws, eps),
+        )
+        rest = losses.outside_time(
+            model.bind(of_bound), model.codec, batch["image"], eps_0, model.num_steps
+        )
+        return Parts(timed, rest)
+
+    def loss_fn(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
+        has_interior = "interior" in params.get("schedule", {})
+        is_split = for_variance and has_interior and model.num_steps == CONTINUOUS
+        return (split if is_split else plain)(params, batch, draws)
+
+    return loss_fn
+
+
+def _timed_at(model: Model) -> interior.Loss:
+    """The bound's integrand in bits a dimension, as a function of its coordinates."""
+
+    def timed(params: Params, at: Coordinates, rest: Any) -> Float[Array, " batch"]:
+        batch, draws, eps = rest
+        x, t = model.codec.encode(batch["image"]), draws.times.t
+        diffusion: Diffusion = model.bind(
+            params, draws.dropout_keys, conditions(batch), at=(at, t)
+        )
+        nats = terms.integrand(diffusion, x, eps, at, t)
+        return terms.bits_per_dim(nats, x[0].size)
+
+    return timed
+
+
+def _split(params: Params) -> tuple[Params, Params]:
+    """The same numbers twice: all but the schedule's interior learn, and it alone."""
+    still = jax.tree.map(lax.stop_gradient, params)
+    schedule, still_schedule = params["schedule"], still["schedule"]
+    of_bound = {
+        **params,
+        "schedule": {**schedule, "interior": still_schedule["interior"]},
+    }
+    of_variance = {
+        **still,
+        "schedule": {**still_schedule, "interior": schedule["interior"]},
+    }
+    return of_bound, of_variance
