@@ -5,10 +5,13 @@ import ml_collections
 VARIANTS = ("full", "smoke")
 
 
-def check_variant(variant: str) -> None:
-    """Fails on a variant that no config has."""
-    if variant not in VARIANTS:
-        raise ValueError(f"unknown variant {variant!r}: write :full or :smoke.")
+def check_variant(variant: str, *others: str) -> None:
+    """Fails on a variant that is neither one of every config's nor of `others`."""
+    known = (*VARIANTS, *others)
+    if variant not in known:
+        names = [f":{name}" for name in known]
+        listed = f"{', '.join(names[:-1])} or {names[-1]}"
+        raise ValueError(f"unknown variant {variant!r}: write {listed}.")
 
 
 def shrunk(c: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
@@ -21,7 +24,9 @@ def shrunk(c: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
         num_heads=1,
         head_features=0,
     )
-    c.schedule.num_steps = 20
+    c.model.vdm_unet.update(base_features=8, num_layers=1, num_groups=4)
+    if c.schedule.num_steps:  # Continuous time stays so.
+        c.schedule.num_steps = 20
     c.optimizer.warmup_steps = 2
     c.training.update(
         num_steps=4,

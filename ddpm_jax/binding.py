@@ -56,11 +56,15 @@ class Model:
     def init(self, key: Key[Array, ""]) -> Params:
         """First parameters, {"net": ..., "schedule": ...}; a fixed schedule has no entry."""
         images, t = jnp.zeros((1, *self.shape)), jnp.zeros((1,))
-        params = {"net": self.network.init(key, images, t, train=False)["params"]}
-        if isinstance(self.schedule, nn.Module):
-            learned = self.schedule.init(key, t).get("params", {})
-            params |= {"schedule": learned} if learned else {}
-        return params
+        net = self.network.init(key, images, t, train=False)["params"]
+        return {"net": net, **self.init_schedule(key)}
+
+    def init_schedule(self, key: Key[Array, ""]) -> Params:
+        """First parameters of the schedule alone, {"schedule": ...} or nothing."""
+        if isinstance(self.schedule, schedules.Schedule):
+            return {}
+        learned = self.schedule.init(key, jnp.zeros(())).get("params", {})
+        return {"schedule": learned} if learned else {}
 
     def log_snr(self, params: Params) -> LogSnr:
         """t -> log SNR, of these parameters."""

@@ -112,10 +112,11 @@ def check(config: Config) -> None:
             " continuous time (config.schedule.num_steps = 0) has not: write one of"
             f" {sorted({LEARNED, *(n for n, (t, _) in SCHEDULES.items() if not t)})}."
         )
-    if config.eval.estimator == "stratified" and config.eval.num_draws % 2:
+    num_draws = config.eval.num_draws
+    if config.eval.estimator == "stratified" and num_draws != 2 and num_draws % 4:
         raise ConfigError(
-            f"config.eval.num_draws = {config.eval.num_draws}: the stratified estimate"
-            " draws in pairs, write an even number."
+            f"config.eval.num_draws = {num_draws}: the stratified estimate draws in pairs"
+            " of pairs, write 2 or a multiple of 4."
         )
     for group in ("eval", "sample"):
         field = f"{group}.weights"

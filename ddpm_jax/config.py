@@ -153,7 +153,7 @@ def default() -> Config:
 
     c.eval = dict(
         estimator="stratified",  # Of the sum over T: stratified or full.
-        num_draws=16,  # Stratified: evaluations an image; full: draws of each time.
+        num_draws=16,  # Stratified: times an image, 2 or 4 n; full: draws of each time.
         batch_size=256,  # Global.
         num_examples=0,  # The first so many of the split; 0: all.
         weights="ema",  # ema, raw, or ema:<one of extra_decays>.

@@ -13,10 +13,10 @@ from absl import logging
 from clu import parameter_overview
 from etils import epath
 
-from ddpm_jax import build, evaluate, sample, workdir
+from ddpm_jax import build, evaluate, illustrate, sample, trained, workdir
+from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, errors_are_the_users
 from ddpm_jax.data import pipeline
-from ddpm_jax.data.sources import Source
 from ddpm_jax.training import finite, parallel, progress
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.clock import Clock, Profile
@@ -59,14 +59,20 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     # All that the config names could be built: from here on, it is this workdir's.
     workdir.remember_config(path, config)
 
-    # 1. The newest whole checkpoint, 2. else the first state.
+    # 1. The newest whole checkpoint, 2. else the first state, 3. with another run's network.
     checkpoints = Checkpoints(
         path, keep_last=every.keep_last, keep_every=every.keep_every
     )
     with errors_are_the_users():
         restored = checkpoints.restore_newest(training.abstract)
     start, state = (0, None) if restored is None else restored
-    state = training.create() if state is None else training.from_global(state)
+    if state is not None:
+        state = training.from_global(state)
+    else:
+        state = training.create()
+        if every.start_from:
+            begun = trained.start_from(config, training.to_global(state))
+            state = training.from_global(begun)
     if restored is not None:
         logging.info("continuing from the checkpoint of step %d", start)
 
@@ -76,7 +82,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
             training.abstract.params, include_stats=False
         )
         logging.info("parameters:\n%s", overview)
-    report = _reporter(config, path, training, writers, evaluator, sampler, source)
+    report = _reporter(config, path, training, model, writers, evaluator, sampler)
     clock = Clock(config.data.batch_size, start, every.num_steps)
     batches = pipeline.iterate(
         pipeline.train_batches(
@@ -157,10 +163,10 @@ def _reporter(
     config: Config,
     path: epath.Path,
     training: parallel.Training,
+    model: Model,
     writers: Writers,
     evaluator: Callable[[Any, int], evaluate.Report],
     sampler: Callable[[Any], np.ndarray],
-    source: Source,
 ) -> Callable[..., None]:
     """What measures and draws between two steps, where it is due."""
 
@@ -181,13 +187,19 @@ def _reporter(
             )
             found = evaluator(weights, step)
             evaluate.write(path, step, found)
+            drawn = illustrate.draw(
+                config, model, weights, _host(training, state.time_history)
+            )
+            illustrate.write(path, step, drawn)
+            for name, picture in drawn.items():
+                writers.image(step, name, picture)
             writers.metrics(step, evaluate.scalars(found))
             logging.info("step %d: %s", step, evaluate.summary(found))
         if samples:
             weights = build.weights(
                 config, training.to_global(state), config.sample.weights
             )
-            picture = sample.write(path, step, sampler(weights), source.num_values)
+            picture = sample.write(path, step, sampler(weights), model.codec.num_values)
             writers.image(step, "samples", picture)
 
     return report

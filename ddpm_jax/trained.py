@@ -1,16 +1,20 @@
-"""A model as its workdir has it: what evaluation and sampling start from."""
+"""A model as its workdir has it: what evaluation, sampling and other runs start from."""
 
+import dataclasses
+import json
 from typing import NamedTuple
 
+import jax
+from absl import logging
 from etils import epath
 from jax.sharding import Mesh
 
 from ddpm_jax import build, workdir
 from ddpm_jax.binding import Model
-from ddpm_jax.config import Config, ConfigError, errors_are_the_users
+from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users
 from ddpm_jax.data.sources import Source
 from ddpm_jax.training.checkpoints import Checkpoints
-from ddpm_jax.training.state import Params
+from ddpm_jax.training.state import Params, TrainState
 
 
 class Trained(NamedTuple):
@@ -67,3 +71,61 @@ def load(
     step, state = found
     params = build.weights(config, state, weights)
     return Trained(path, mesh, source, model, step, params)
+
+
+def start_from(config: Config, state: TrainState) -> TrainState:
+    """A first state whose network, averages too, is that of config.training.start_from.
+
+    The schedule is this run's own, as are the optimiser and all counters: a network that was
+    trained with a fixed schedule can go on with a learned one.
+
+    Args:
+      config: of the new run.
+      state: its first state, of global arrays.
+
+    Raises:
+      ConfigError: there is no checkpoint, or its network is another one; the message names
+        the first array that differs.
+    """
+    directory, weights = config.training.start_from, config.training.start_weights
+    field = f"config.training.start_from = {directory!r}"
+    path = epath.Path(directory)
+    if not (path / workdir.CONFIG).exists():
+        raise ConfigError(f"{field} holds no {workdir.CONFIG}: write a run's workdir.")
+    theirs = Config(json.loads((path / workdir.CONFIG).read_text()))
+    names = dict.fromkeys(build.weight_names(theirs))
+    choose(names, weights, "training.start_weights")
+    found = load(theirs, path, step=-1, weights=weights)
+    _check_same(field, found.params["net"], state.params["net"])
+    logging.info("the network is that of %s at step %d", directory, found.step)
+
+    def grafted(params: Params) -> Params:
+        net = jax.tree.map(
+            lambda new, ours: jax.device_put(new, ours.sharding, may_alias=False),
+            found.params["net"],
+            params["net"],
+        )
+        return {**params, "net": net}
+
+    averages = {name: grafted(params) for name, params in state.ema_params.items()}
+    return dataclasses.replace(state, params=grafted(state.params), ema_params=averages)
+
+
+def _check_same(field: str, theirs: Params, ours: Params) -> None:
+    """Raises ConfigError unless two trees have the same arrays."""
+
+    def shapes(tree: Params) -> dict[str, tuple[int, ...]]:
+        flat = jax.tree_util.tree_leaves_with_path(tree)
+        return {
+            jax.tree_util.keystr(p, simple=True, separator="/"): leaf.shape
+            for p, leaf in flat
+        }
+
+    a, b = shapes(theirs), shapes(ours)
+    for name in sorted(a.keys() | b.keys()):
+        there, here = a.get(name, "absent"), b.get(name, "absent")
+        if there != here:
+            raise ConfigError(
+                f"{field} has another network: {name} is {there} there and {here} here."
+                " Use its config.model, or another workdir."
+            )

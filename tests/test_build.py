@@ -166,5 +166,5 @@ def test_images_that_do_not_fit_the_network_are_refused():
 
 
 def test_an_odd_number_of_stratified_draws_is_refused():
-    with pytest.raises(ConfigError, match=r"eval.num_draws = 3"):
-        build.check(tiny.config(eval__num_draws=3))
+    with pytest.raises(ConfigError, match=r"eval.num_draws = 6: .* multiple of 4"):
+        build.check(tiny.config(eval__num_draws=6))

@@ -15,8 +15,8 @@ from tests.data import conftest as data_fixtures
 
 tfds_dir = data_fixtures.tfds_dir
 
-# Parameters of the full network: of cifar10 the published count, of the others a record of
-# what the files say today.
+# Parameters of the full network: of cifar10 and the variational ones the published count, of
+# the others a record of what the files say today.
 PARAMETERS = {
     "cifar10": 35_746_307,
     "cifar10_iddpm": 52_546_438,
@@ -24,6 +24,17 @@ PARAMETERS = {
     "celeba64": 78_700_803,
     "digits": 1_623_458,
     "photos": 1_113_955,
+    "cifar10_vdm": 30_578_181,
+    "imagenet32_vdm": 122_137_605,
+    "imagenet64_vdm": 237_603_845,
+    "digits_vdm": 1_627_395,
+    "photos_vdm": 292_197,
+}
+VARIANT_PARAMETERS = {
+    ("cifar10_vdm", "aug"): 122_140_677,
+    ("cifar10_vdm", "aug_paper"): 139_279_877,
+    ("cifar10_vdm", "small"): 5_293_061,
+    ("photos_vdm", "published"): 337_157,
 }
 # What stands in for the images of a data set that would have to be downloaded.
 STAND_INS = {
@@ -37,6 +48,19 @@ STAND_INS = {
     "celeba64": {"data.name": "tfds:tiny_images/varied", "data.center_crop": 18},
     "digits": {},
     "photos": {},
+    "cifar10_vdm": {"data.name": "tfds:tiny_images/cifar"},
+    "imagenet32_vdm": {
+        "data.name": "tfds:tiny_images/varied",
+        "data.eval_split": "test",
+        "data.image_size": 32,
+    },
+    "imagenet64_vdm": {
+        "data.name": "tfds:tiny_images/varied",
+        "data.eval_split": "test",
+        "data.image_size": 64,
+    },
+    "digits_vdm": {},
+    "photos_vdm": {},
 }
 
 
@@ -63,6 +87,9 @@ SHAPES = {
     "photos": ((16, 16, 3), 256),
     "imagenet64": ((64, 64, 3), 256),
     "celeba64": ((64, 64, 3), 256),
+    "imagenet64_vdm": ((64, 64, 3), 256),
+    "digits_vdm": ((8, 8, 1), 17),
+    "photos_vdm": ((16, 16, 3), 256),
 }
 
 
@@ -70,15 +97,18 @@ def config_of(name, variant):
     return importlib.import_module(f"configs.{name}").get_config(variant)
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_the_full_config_can_be_built(name):
-    config = config_of(name, "full")
+@pytest.mark.parametrize(
+    "name, variant, expected",
+    [(name, "full", number) for name, number in PARAMETERS.items()]
+    + [(*key, number) for key, number in VARIANT_PARAMETERS.items()],
+)
+def test_the_full_config_can_be_built(name, variant, expected):
+    config = config_of(name, variant)
     build.check(config)
     source = FakeSource(*SHAPES.get(name, ((32, 32, 3), 256)))
     model = build.model(config, source)
     shapes = jax.eval_shape(model.init, jax.random.key(0))
-    count = sum(math.prod(a.shape) for a in jax.tree.leaves(shapes))
-    assert count == PARAMETERS[name]
+    assert sum(math.prod(a.shape) for a in jax.tree.leaves(shapes)) == expected
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -92,6 +122,7 @@ def test_smoke_shrinks_sizes_and_keeps_the_experiment(name):
         "loss.weighting",
         "loss.time_sampling",
         "optimizer.name",
+        "model.name",
         "model.unet.attention_at",
         "model.unet.scale_shift",
         "sample.sampler",
@@ -119,5 +150,5 @@ def test_smoke_runs(name, tmp_path, tfds_dir, monkeypatch):
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_an_unknown_variant_is_refused(name):
-    with pytest.raises(ValueError, match=r"'tiny': write :full or :smoke"):
+    with pytest.raises(ValueError, match=r"'tiny': write :full(,| or) :smoke"):
         config_of(name, "tiny")

@@ -101,7 +101,7 @@ def test_the_error_over_draws_is_that_of_repeated_evaluations():
         return evaluate.columns(found.terms), evaluate.columns(found.draw_variance)
 
     reports = [
-        evaluate.report(c, source, *estimate(stream_key(seed, Stream.EVAL)), 3)
+        evaluate.report(c, model, source, *estimate(stream_key(seed, Stream.EVAL)), 3)
         for seed in range(200)
     ]
     found = np.std([r["bits_per_dim"] for r in reports], ddof=1)

@@ -18,8 +18,8 @@ FLOORS = {
     "training": {"diffusion", "nets"},
 }
 # Top-level modules, from the ground up: each may import those before it.
-TOP = ["config", "checks", "pictures", "workdir", "binding", "objective", "build"]
-TOP += ["trained", "evaluate", "sample", "train"]
+TOP = ["config", "checks", "pictures", "plots", "workdir", "binding", "objective"]
+TOP += ["build", "trained", "evaluate", "sample", "illustrate", "train"]
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 CORE_TRAINING = {"state", "step", "optimizer", "parallel", "randomness"}
 

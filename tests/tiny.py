@@ -40,12 +40,28 @@ def config(**changes):
 
 
 def use_small_network(monkeypatch):
-    """Makes every `unet` that a config names a `Network`."""
+    """Makes every U-Net that a config names a `Network`."""
 
     def make(out_channels, dropout, **_):
         return Network(out_channels, dropout)
 
-    monkeypatch.setitem(build.NETWORKS, "unet", make)
+    for name in build.NETWORKS:
+        monkeypatch.setitem(build.NETWORKS, name, make)
+
+
+def variational(**changes):
+    """The same in continuous time, with a learned schedule."""
+    settings = {
+        "schedule__num_steps": 0,
+        "schedule__name": "learned_monotone",
+        "schedule__learned_monotone__log_snr_min": -6.0,
+        "schedule__learned_monotone__log_snr_max": 8.0,
+        "schedule__learned_monotone__num_features": 16,
+        "decoder__name": "categorical",
+        "decoder__mean": "z_0",
+        "model__time_input": "log_snr",
+    }
+    return config(**(settings | changes))
 
 
 class Network(nn.Module):
@@ -55,8 +71,10 @@ class Network(nn.Module):
     dropout: float = 0.0
 
     @nn.compact
-    def __call__(self, x, time, *, train):
+    def __call__(self, x, time, conditions=None, *, train):
         emb = nn.Dense(4, name="time")(time[:, None] / 10.0)
+        if conditions is not None:
+            emb = emb + conditions
         h = nn.Conv(4, (3, 3), name="conv_in")(x) + emb[:, None, None, :]
         h = nn.Dropout(self.dropout, deterministic=not train)(jnp.tanh(h))
         return nn.Conv(self.out_channels, (3, 3), name="conv_out")(h)

@@ -135,10 +135,11 @@ def stratified(
 ) -> Estimate:
     """The bound from a few times an example, unbiased for its expectation.
 
-    Time is cut into num_draws / 2 strata of equal measure, with borders that may fall
-    inside a transition, and each stratum gets two independent draws of time and noise:
-    their difference tells the variance without bias. The decoder is one time; it gets a
-    quarter as many draws, at least 2.
+    Time is cut into num_draws / 4 strata of equal measure, with borders that may fall
+    inside a transition. A stratum gets two independent pairs of times, each with noise of
+    its own, and the times of a pair mirror each other in the stratum: what a straight line
+    through it would miss, a pair does not. The difference of two pairs tells the variance
+    without bias. The decoder is one time; it gets a quarter as many draws, at least 2.
 
     Args:
       diffusion: the model.
@@ -146,24 +147,27 @@ def stratified(
       pixels: integers, [batch, height, width, channels].
       keys: one an example; each draw folds in its number.
       num_steps: T, the number of latents, or `times.CONTINUOUS`.
-      num_draws: of times, for each example.
+      num_draws: of times, for each example. 2 are two independent times.
 
     Raises:
-      ValueError: num_draws is odd or below 2, or num_steps is 1.
+      ValueError: num_draws is neither 2 nor a multiple of 4, or num_steps is 1.
     """
-    if num_draws < 2 or num_draws % 2:
+    if num_draws < 2 or (num_draws % 4 and num_draws != 2):
         raise ValueError(
-            f"config.eval.num_draws = {num_draws}: the stratified estimate draws in pairs,"
-            f" write an even number from 2 on."
+            f"config.eval.num_draws = {num_draws}: the stratified estimate draws in pairs"
+            " of pairs, write 2 or a multiple of 4."
         )
-    num_strata, num_transitions = num_draws // 2, num_steps - 1
+    num_mirrored = 1 if num_draws == 2 else 2
+    num_strata, num_transitions = num_draws // (2 * num_mirrored), num_steps - 1
     x = codec.encode(pixels)
 
     def time_and_noise(number: Array) -> tuple[Array, Array]:
-        key_time, key_eps = jnp.unstack(
-            jax.vmap(jax.random.split)(_fold_in(keys, number)), axis=1
-        )
-        u = (number // 2 + uniform(key_time)) / num_strata
+        is_mirror = number % num_mirrored
+        key_time, _ = _split(_fold_in(keys, number - is_mirror))
+        _, key_eps = _split(_fold_in(keys, number))
+        v = uniform(key_time)
+        v = jnp.where(is_mirror, 1.0 - v, v)
+        u = (number // (2 * num_mirrored) + v) / num_strata
         return u, normal(key_eps, x.shape[1:], x.dtype)
 
     def latent(u: Array) -> Array:
@@ -193,8 +197,8 @@ def stratified(
         in_time = lax.map(of_times, numbers[:num_draws])
         decoded = lax.map(of_decoder, numbers[num_draws:])
 
-    in_stratum = in_time.reshape(num_strata, 2, -1) / num_strata
-    mean, variance = _mean_and_variance(jnp.swapaxes(in_stratum, 0, 1))
+    pairs = jnp.mean(in_time.reshape(num_strata, 2, num_mirrored, -1), axis=2)
+    mean, variance = _mean_and_variance(jnp.swapaxes(pairs / num_strata, 0, 1))
     decoder_mean, decoder_variance = _mean_and_variance(decoded)
     kl = terms.prior(diffusion, x)
     return Estimate(
@@ -216,6 +220,11 @@ def _decoder_draws(num_draws: int) -> int:
 
 def _fold_in(keys: Array, number: Array) -> Array:
     return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+
+
+def _split(keys: Array) -> tuple[Array, Array]:
+    first, second = jnp.unstack(jax.vmap(jax.random.split)(keys), axis=1)
+    return first, second
 
 
 def _mean_and_variance(draws: Array) -> tuple[Array, Array]:

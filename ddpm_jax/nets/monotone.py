@@ -9,6 +9,7 @@ import math
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 Bounds = tuple[float, float]
@@ -54,14 +55,16 @@ class PositiveNetwork(nn.Module):
         )
 
         def residual(t: Array) -> Array:
-            hidden = nn.sigmoid(slope * t[..., None] + bias)
-            return jnp.mean(height * hidden, axis=-1)
+            return jnp.mean(height * nn.sigmoid(slope * t + bias))
 
-        low, high = residual(jnp.zeros_like(t)), residual(jnp.ones_like(t))
-        return (t + (residual(t) - low)) / (1.0 + (high - low))
+        def risen(t: Array) -> Array:
+            low, high = residual(jnp.zeros_like(t)), residual(jnp.ones_like(t))
+            return (t + (residual(t) - low)) / (1.0 + (high - low))
+
+        return jnp.vectorize(risen)(t)
 
 
-def _spread_biases(key: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
+def _spread_biases(key: Array, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """Puts the sigmoids' centres evenly over [-MARGIN, 1 + MARGIN]."""
     del key
     slope = math.log1p(math.exp(-SLOPE)) + SLOPE

@@ -239,9 +239,12 @@ def discrete_data(
     log_snr: Callable[[jax.Array], jax.Array],
     probabilities: np.ndarray,
     fraction: float = 0.0,
+    values: np.ndarray | None = None,
 ) -> Diffusion:
-    """The best model of pixels that take V values evenly spaced over [-1, 1]."""
-    values = np.linspace(-1.0, 1.0, probabilities.size)[None, None, None, None]
+    """The best model of pixels that take V values, evenly spaced over [-1, 1] if not given."""
+    if values is None:
+        values = np.linspace(-1.0, 1.0, probabilities.size)
+    values = values[None, None, None, None]
     log_p = np.log(probabilities)[None, None, None, None]
 
     def denoise(z_t: jax.Array, t: jax.Array) -> Prediction:

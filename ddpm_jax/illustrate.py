@@ -1,0 +1,79 @@
+"""Pictures of what a run has learned beside its network: the schedule, and where the loss is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+
+from ddpm_jax import pictures, plots
+from ddpm_jax.binding import Model
+from ddpm_jax.config import Config
+from ddpm_jax.diffusion import schedules, snr_history
+from ddpm_jax.training import files
+from ddpm_jax.training.randomness import Stream, stream_key
+from ddpm_jax.training.state import Params
+
+FOLDER = "plots"
+NUM_POINTS = 201
+
+
+def draw(
+    config: Config, model: Model, params: Params, time_history: Any
+) -> dict[str, plots.Picture]:
+    """By name, the pictures that this run has: of a learned schedule, of continuous time.
+
+    Args:
+      config: of the run.
+      model: what it trains.
+      params: whose schedule is drawn.
+      time_history: of the train state, on the host.
+    """
+    drawn = {}
+    if not isinstance(model.schedule, schedules.Schedule):
+        drawn["schedule"] = _schedule(config, model, params)
+    if isinstance(time_history, snr_history.SnrHistory):
+        picture = _loss(time_history)
+        drawn |= {} if picture is None else {"loss": picture}
+    return drawn
+
+
+def write(path: epath.Path, step: int, drawn: Mapping[str, plots.Picture]) -> None:
+    """Writes plots/<step>_<name>.png."""
+    if jax.process_index() != 0:
+        return
+    for name, picture in drawn.items():
+        file = path / FOLDER / f"{step}_{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        files.replace_bytes(file, pictures.png(picture))
+
+
+def _schedule(config: Config, model: Model, params: Params) -> plots.Picture:
+    """The learned log SNR against its start, and the fixed ones with the same ends."""
+    t = jnp.linspace(0.0, 1.0, NUM_POINTS)
+    start = model.init_schedule(stream_key(config.seed, Stream.INIT))
+    learned = np.asarray(model.log_snr(params)(t))
+    high, low = float(learned[0]), float(learned[-1])
+    curves = {
+        "at the start": model.log_snr(start)(t),
+        "straight line": schedules.linear_log_snr(low, high).log_snr(t),
+        "cosine": schedules.cosine(low, high).log_snr(t),
+        "learned": learned,
+    }
+    as_arrays = {name: np.asarray(curve) for name, curve in curves.items()}
+    return plots.log_snr(np.asarray(t), as_arrays, learned="learned")
+
+
+def _loss(history: snr_history.SnrHistory) -> plots.Picture | None:
+    mean, std = map(np.asarray, snr_history.moments(history))
+    num = np.asarray(history.num)
+    seen = num >= snr_history.LEAST_COUNT
+    if np.sum(seen) < 2:
+        return None
+    edges = np.asarray(history.edges)
+    centre = 0.5 * (edges[1:] + edges[:-1])
+    # Decaying weights w at an even rate: (sum w)^2 / sum w^2 = (1 + decay) sum w.
+    stderr = std / np.sqrt(np.maximum(num, 1e-9) * (1.0 + snr_history.DECAY))
+    return plots.loss_by_log_snr(centre[seen], mean[seen], stderr[seen], std[seen])

@@ -1,0 +1,69 @@
+"""Curves as pictures, by matplotlib."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+Curve = Float[np.ndarray, " points"]
+Picture = UInt8[np.ndarray, "height width 3"]
+
+
+def log_snr(t: Curve, curves: Mapping[str, Curve], learned: str) -> Picture:
+    """Schedules over time, the one of the name `learned` in front of the others."""
+    figure, axes = _figure("t", "log SNR")
+    for name, values in curves.items():
+        is_learned = name == learned
+        axes.plot(
+            t,
+            values,
+            label=name,
+            linewidth=2.4 if is_learned else 1.2,
+            linestyle="-" if is_learned else "--",
+            zorder=3 if is_learned else 2,
+        )
+    axes.legend()
+    return _pixels(figure)
+
+
+def loss_by_log_snr(log_snr: Curve, mean: Curve, stderr: Curve, std: Curve) -> Picture:
+    """Loss per unit of log SNR, two standard errors around it, and its spread.
+
+    Args:
+      log_snr: increasing.
+      mean: of the loss there, bits a dimension per unit of log SNR.
+      stderr: of that mean.
+      std: of single losses.
+    """
+    figure, axes = _figure("log SNR", "bits per dim per unit of log SNR")
+    axes.fill_between(
+        log_snr,
+        mean - 2.0 * stderr,
+        mean + 2.0 * stderr,
+        alpha=0.35,
+        linewidth=0,
+        label="two standard errors",
+    )
+    axes.plot(log_snr, mean, linewidth=1.8, label="mean of the last losses")
+    axes.plot(log_snr, std, linewidth=1.2, linestyle="--", label="their deviation")
+    axes.set_ylim(bottom=0.0)
+    axes.legend()
+    return _pixels(figure)
+
+
+def _figure(x: str, y: str):
+    figure = Figure(figsize=(6.4, 4.2), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _pixels(figure: Figure) -> Picture:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -1,0 +1,294 @@
+"""The gradient that makes the loss's variance least, against differences of that variance.
+
+The data are single pixels of four values, whose best denoiser is known. Every mean is a sum
+over a fine grid of times, all values and Gauss-Hermite points of noise, in float64: nothing
+here is left to chance.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ddpm_jax.diffusion import interior, terms
+from ddpm_jax.diffusion.categorical import Categorical
+from ddpm_jax.diffusion.losses import outside_time
+from ddpm_jax.diffusion.time_samplers import Times
+from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.nets import monotone
+from tests.diffusion import closed_form
+
+PROBABILITIES = np.array([0.1, 0.2, 0.4, 0.3])
+CODEC = Categorical(4)
+VALUES = np.array([-0.75, -0.25, 0.25, 0.75])
+NUM_TIMES, NUM_EPS = 400, 60
+INTERIORS = {
+    "network": monotone.PositiveNetwork(num_features=5),
+    "polynomial": monotone.Polynomial(degree=4),
+}
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def grid():
+    """Times, pixels, noise and the weight of each point, flat."""
+    t = (np.arange(NUM_TIMES) + 0.5) / NUM_TIMES
+    points, weights = np.polynomial.hermite_e.hermegauss(NUM_EPS)
+    shape = (NUM_TIMES, 4, NUM_EPS)
+    weight = PROBABILITIES[:, None] * (weights / weights.sum()) / NUM_TIMES
+    return tuple(
+        jnp.asarray(np.broadcast_to(a, shape).reshape(-1))
+        for a in (t[:, None, None], np.arange(4)[:, None], points, weight)
+    )
+
+
+def image(values):
+    return values[:, None, None, None]
+
+
+def schedule_of(name):
+    """A module, and parameters that make it no straight line."""
+    module = monotone.Monotone(
+        interior=INTERIORS[name],
+        first=5.0,
+        last=-2.0,
+        first_bounds=(2.0, 8.0),
+        last_bounds=(-6.0, 0.0),
+    )
+    params = module.init(jax.random.key(0), jnp.zeros(()))["params"]
+    rng = np.random.default_rng(1)
+    moved = jax.tree.map(
+        lambda a: jnp.asarray(np.asarray(a, float) + rng.normal(size=a.shape)),
+        params["interior"],
+    )
+    ends = jax.tree.map(lambda a: jnp.asarray(np.asarray(a, float)), params["ends"])
+    return module, {"ends": ends, "interior": moved}
+
+
+def log_snr_of(module, schedule):
+    return lambda t: module.apply({"params": schedule}, t)
+
+
+def model_at(scale, log_snr):
+    """A denoiser that is not quite the best one: `scale` is its one parameter."""
+    best = closed_form.discrete_data(log_snr, PROBABILITIES, values=VALUES)
+
+    def denoise(z_t, t):
+        prediction = best.denoise(z_t, t)
+        alpha, sigma = (
+            jnp.sqrt(jax.nn.sigmoid(sign * log_snr(t)))[:, None, None, None]
+            for sign in (1.0, -1.0)
+        )
+        x = scale * prediction.x
+        return prediction._replace(x=x, eps=(z_t - alpha * x) / sigma)
+
+    return type(best)(log_snr, denoise)
+
+
+def timed_at(params, at, rest):
+    """Loss of each point, as a function of its coordinates on the schedule."""
+    t, k, eps = rest
+
+    def touching(s):
+        return at.log_snr + at.slope * (s - t)
+
+    model = model_at(params["net"], touching)
+    x = CODEC.encode(image(k), jnp.float64)
+    return terms.integrand(model, x, image(eps), at, t)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def losses_of(module, schedule, net=0.8):
+    t, k, eps, _ = grid()
+    at = terms.coordinates(log_snr_of(module, schedule), t)
+    return timed_at({"net": net}, at, (t, k, eps))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def routed_gradient(module, schedule, net, is_stratified):
+    t, k, eps, weight = grid()
+    losses = losses_of(module, schedule, net)
+    expected = jnp.zeros_like(losses)
+    if is_stratified:
+        expected = mean_at_its_time(losses, weight)
+    times = Times(jnp.zeros_like(t, int), t, jnp.ones_like(t), expected)
+    routed = interior.route(timed_at)
+
+    def total(schedule, net):
+        still = jax.lax.stop_gradient(schedule)
+        of_ends = schedule | {"interior": still["interior"]}
+        of_interior = still | {"interior": schedule["interior"]}
+        found = routed(
+            {"net": net},
+            terms.coordinates(log_snr_of(module, of_ends), t),
+            terms.coordinates(log_snr_of(module, of_interior), t),
+            times,
+            (t, k, eps),
+        )
+        return jnp.sum(weight * found)
+
+    return jax.grad(total, (0, 1))(schedule, net)
+
+
+def mean_at_its_time(losses, weight):
+    by_time = (losses * weight).reshape(NUM_TIMES, -1).sum(axis=1) * NUM_TIMES
+    return jnp.repeat(by_time, 4 * NUM_EPS)
+
+
+def variance(module, schedule, is_stratified):
+    """Of one loss: at a random time, or at a given one, averaged over times."""
+    *_, weight = grid()
+    losses = losses_of(module, schedule)
+    centre = (
+        mean_at_its_time(losses, weight) if is_stratified else jnp.sum(weight * losses)
+    )
+    return jnp.sum(weight * jnp.square(losses - centre))
+
+
+def difference(f, tree, direction, step=1e-5):
+    """Derivative of f along `direction`, by central differences."""
+    ends = [
+        f(jax.tree.map(lambda a, d, s=s: a + s * d, tree, direction))
+        for s in (step, -step)
+    ]
+    return (ends[0] - ends[1]) / (2.0 * step)
+
+
+def directions(tree, number):
+    rng = np.random.default_rng(2)
+    return [
+        jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)), tree)
+        for _ in range(number)
+    ]
+
+
+def inner(a, b):
+    return sum(
+        jnp.sum(x * y)
+        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
+
+
+@pytest.mark.parametrize("is_stratified", [False, True])
+@pytest.mark.parametrize("name", INTERIORS)
+def test_the_interior_follows_the_variance(name, is_stratified):
+    module, schedule = schedule_of(name)
+    (gradient, _) = routed_gradient(module, schedule, 0.8, is_stratified)
+    for direction in directions(schedule["interior"], 4):
+        brute = difference(
+            lambda inside: variance(
+                module, schedule | {"interior": inside}, is_stratified
+            ),
+            schedule["interior"],
+            direction,
+        )
+        assert abs(brute) > 1e-3
+        got = inner(gradient["interior"], direction)
+        np.testing.assert_allclose(got, brute, rtol=2e-3)
+
+
+@pytest.mark.parametrize("name", INTERIORS)
+def test_ends_and_network_follow_the_bound(name):
+    module, schedule = schedule_of(name)
+    (gradient, of_net) = routed_gradient(module, schedule, 0.8, True)
+    *_, weight = grid()
+
+    def mean(ends, net=0.8):
+        return jnp.sum(weight * losses_of(module, schedule | {"ends": ends}, net))
+
+    for direction in directions(schedule["ends"], 2):
+        brute = difference(mean, schedule["ends"], direction)
+        got = inner(gradient["ends"], direction)
+        np.testing.assert_allclose(got, brute, rtol=1e-6)
+    brute = difference(lambda net: mean(schedule["ends"], net), 0.8, 1.0)
+    np.testing.assert_allclose(of_net, brute, rtol=1e-6)
+
+
+def test_the_whole_bound_teaches_the_ends():
+    """With prior and decoder, as a step has them: the gradient is that of their sum."""
+    module, schedule = schedule_of("polynomial")
+    t, k, eps, weight = grid()
+
+    def rest(schedule):
+        model = model_at(0.8, log_snr_of(module, schedule))
+        bits = outside_time(model, CODEC, image(k), image(eps), CONTINUOUS)
+        return jnp.sum(weight * bits) * np.log(2.0)
+
+    def bound(ends):
+        at = schedule | {"ends": ends}
+        return jnp.sum(weight * losses_of(module, at)) + rest(at)
+
+    (gradient, _) = routed_gradient(module, schedule, 0.8, True)
+    of_rest = jax.grad(rest)(schedule)
+    whole = jax.tree.map(jnp.add, gradient["ends"], of_rest["ends"])
+    for name, direction in (("first", {"first": 1.0, "last": 0.0}),) + (
+        ("last", {"first": 0.0, "last": 1.0}),
+    ):
+        brute = difference(bound, schedule["ends"], direction)
+        np.testing.assert_allclose(whole[name], brute, rtol=1e-5)
+    # What holds the ends does not see the interior.
+    for leaf in jax.tree.leaves(of_rest["interior"]):
+        np.testing.assert_allclose(leaf, 0.0, atol=1e-12)
+
+
+def test_the_mean_does_not_move_the_interior():
+    """The reason for all this: in continuous time the bound says nothing of it."""
+    module, schedule = schedule_of("network")
+    *_, weight = grid()
+
+    def mean(inside):
+        return jnp.sum(weight * losses_of(module, schedule | {"interior": inside}))
+
+    for direction in directions(schedule["interior"], 2):
+        slope = difference(mean, schedule["interior"], direction)
+        assert abs(slope) < 1e-4 * float(mean(schedule["interior"]))
+
+
+def test_weights_count_in_the_variance_of_what_is_weighted():
+    """Under importance sampling, c_i = w_i / n and the variance is that of w_i L_i."""
+    module, schedule = schedule_of("polynomial")
+    t, k, eps = jnp.array([0.2, 0.7]), jnp.array([1, 3]), jnp.array([0.5, -1.0])
+    weight, expected = jnp.array([0.5, 3.0]), jnp.array([0.3, 0.2])
+    times = Times(jnp.zeros(2, int), t, weight, expected)
+    at = terms.coordinates(log_snr_of(module, schedule), t)
+    losses, pull_back = jax.vjp(lambda at: timed_at({"net": 0.8}, at, (t, k, eps)), at)
+    (plain,) = pull_back(weight / 2.0)
+    routed = interior.route(timed_at)
+    _, pull_back = jax.vjp(
+        lambda seen: routed({"net": 0.8}, at, seen, times, (t, k, eps)), at
+    )
+    (got,) = pull_back(weight / 2.0)
+    scale = 2.0 * weight * (losses - expected)
+    for ours, theirs in zip(got, plain, strict=True):
+        np.testing.assert_allclose(ours, scale * theirs, rtol=1e-12)
+
+
+def test_it_takes_one_backward_pass():
+    calls = []
+
+    @jax.custom_vjp
+    def counted(x):
+        return x
+
+    def backward(_, g):
+        calls.append(1)
+        return (g,)
+
+    counted.defvjp(lambda x: (x, None), backward)
+
+    def loss(params, at, rest):
+        return counted(params * at.log_snr * at.slope)
+
+    ones = jnp.ones(3)
+    at = terms.Coordinates(2.0 * ones, 3.0 * ones)
+    times = Times(jnp.zeros(3, int), ones, ones, ones)
+    jax.grad(
+        lambda p, a, b: jnp.sum(interior.route(loss)(p, a, b, times, None)), (0, 1, 2)
+    )(1.5, at, at)
+    assert len(calls) == 1
