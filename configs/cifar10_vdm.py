@@ -9,9 +9,10 @@ One minute: ... --config=configs/cifar10_vdm.py:smoke
 
 Source: the authors' configs; 30,578,181 parameters, 122,140,677 with `aug` and 139,279,877 with
 `aug_paper`, which attends in every block. Expected: 2.65 bits per dim (paper) after 10,000,000
-steps of 128 images; augmented 2.49 (paper) or 2.52 (their checkpoint). `small` is a network of an
-eighth of the depth, for ablations. Not yet reached here: no figure of our own stands behind this
-file. Where they learn the interior by the bound, here it lowers the loss's variance; write
+steps of 128 images; augmented 2.49 (paper) or 2.52 (their checkpoint). `small` has an eighth of
+the depth, for ablations. Not yet reached here: no figure of our own stands behind this file.
+
+Where the authors learn the interior by the bound, here it lowers the loss's variance; write
 --config.loss.interior=elbo for theirs. Evaluation is of the images as they are, the flag 0.
 """
 

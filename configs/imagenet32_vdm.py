@@ -7,7 +7,8 @@ One minute: ... --config=configs/imagenet32_vdm.py:smoke
 Source: the authors' config; 122,137,605 parameters. Expected: 3.72 bits per dim on the older
 data, which TFDS can no longer download (`downsampled_imagenet`: put its files where the first
 start says). The newer, `imagenet_resized`, is another and easier set: the same method reaches
-about 0.26 bits per dim less there. The two must never stand in one column. Not yet reached here.
+about 0.26 bits per dim less there, and the two must never stand in one column. Not yet reached
+here.
 """
 
 import ml_collections

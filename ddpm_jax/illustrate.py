@@ -1,4 +1,4 @@
-"""Pictures of what a run has learned beside its network: the schedule, and where the loss is."""
+"""Pictures of what a run learns beside its network: the schedule, and where the loss is."""
 
 from collections.abc import Mapping
 from typing import Any

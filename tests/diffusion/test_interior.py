@@ -213,7 +213,7 @@ def test_ends_and_network_follow_the_bound(name):
 def test_the_whole_bound_teaches_the_ends():
     """With prior and decoder, as a step has them: the gradient is that of their sum."""
     module, schedule = schedule_of("polynomial")
-    t, k, eps, weight = grid()
+    _, k, eps, weight = grid()
 
     def rest(schedule):
         model = model_at(0.8, log_snr_of(module, schedule))
@@ -227,9 +227,8 @@ def test_the_whole_bound_teaches_the_ends():
     (gradient, _) = routed_gradient(module, schedule, 0.8, True)
     of_rest = jax.grad(rest)(schedule)
     whole = jax.tree.map(jnp.add, gradient["ends"], of_rest["ends"])
-    for name, direction in (("first", {"first": 1.0, "last": 0.0}),) + (
-        ("last", {"first": 0.0, "last": 1.0}),
-    ):
+    for name, of_first, of_last in (("first", 1.0, 0.0), ("last", 0.0, 1.0)):
+        direction = {"first": of_first, "last": of_last}
         brute = difference(bound, schedule["ends"], direction)
         np.testing.assert_allclose(whole[name], brute, rtol=1e-5)
     # What holds the ends does not see the interior.
