@@ -165,6 +165,12 @@ def ranges(config: Config) -> None:
             "config.schedule.num_steps = 1: a chain needs 2 latents or more, so that it has"
             " a transition; write 0 for continuous time."
         )
+    mults = config.model.unet.feature_mults
+    if not mults or min(mults) < 1:
+        raise ConfigError(
+            f"config.model.unet.feature_mults = {tuple(mults)}: write whole numbers from 1"
+            " on, one a resolution."
+        )
     below_one = (
         "optimizer.b1",
         "optimizer.b2",

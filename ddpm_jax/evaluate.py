@@ -16,7 +16,7 @@ from absl import logging
 from etils import epath
 from jax.sharding import Mesh
 
-from ddpm_jax import build, trained
+from ddpm_jax import build, trained, workdir
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
@@ -29,6 +29,7 @@ Report = dict[str, Any]
 Columns = Mapping[str, Any]
 # The name of the bound among a run's metrics.
 HEADLINE = "eval/bits_per_dim"
+FOLDER = "eval"
 # By config.decoder.name and .mean, in a report's words.
 DECODERS = {
     (name, mean): f"{words} around {centre}"
@@ -160,7 +161,7 @@ def _weights_name(config: Config) -> str:
 
 def write(path: epath.Path, step: int, found: Report) -> epath.Path:
     """Writes eval/<step>.json whole."""
-    file = path / "eval" / f"{step}.json"
+    file = path / FOLDER / f"{step}.json"
     if jax.process_index() == 0:
         file.parent.mkdir(parents=True, exist_ok=True)
         files.replace_text(file, json.dumps(found, indent=2) + "\n")
@@ -199,6 +200,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
     t = trained.load(
         config, directory, step=config.eval.step, weights=config.eval.weights
     )
+    workdir.make_folder(t.path / FOLDER)
     logging.info("compiling the evaluation ...")
     found = make_evaluator(config, t.mesh, t.model, t.source)(t.params, t.step)
     file = write(t.path, t.step, found)

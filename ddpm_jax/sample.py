@@ -15,13 +15,14 @@ from etils import epath
 from jax.sharding import Mesh
 from jaxtyping import UInt8
 
-from ddpm_jax import build, pictures, trained
+from ddpm_jax import build, pictures, trained, workdir
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.training import files, parallel, progress
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 
 Images = UInt8[np.ndarray, "samples height width channels"]
+FOLDER = "samples"
 # Steps x images from which a bar is worth its line.
 LONG = 2_000
 
@@ -57,7 +58,7 @@ def make_sampler(config: Config, mesh: Mesh, model: Model) -> Callable[[Any], Im
 
 
 def picture_path(path: epath.Path, step: int) -> epath.Path:
-    return path / "samples" / f"{step}.png"
+    return path / FOLDER / f"{step}.png"
 
 
 def write(
@@ -80,6 +81,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
     t = trained.load(
         config, directory, step=config.sample.step, weights=config.sample.weights
     )
+    workdir.make_folder(t.path / FOLDER)
     logging.info("compiling the sampler ...")
     pixels = make_sampler(config, t.mesh, t.model)(t.params)
     write(t.path, t.step, pixels, t.source.num_values)

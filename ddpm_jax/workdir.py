@@ -56,16 +56,29 @@ def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
 
 
 def remember_config(workdir: epath.Path, config: Config) -> None:
-    """Writes config.json at the first start; at a later one, checks against it.
-
-    Raises:
-      ConfigError: the workdir was made with another config; the message lists the fields.
-    """
-    path = workdir / CONFIG
-    check_if_begun(workdir, config)
+    """Writes config.json, for a config that has been checked against what is there."""
     if jax.process_index() == 0:
         text = json.dumps(config.to_dict(), indent=2) + "\n"
-        files.replace_text(path, text)
+        files.replace_text(workdir / CONFIG, text)
+
+
+def make_folder(path: epath.Path) -> None:
+    """Makes a folder of the workdir before anything is computed that will go there.
+
+    Raises:
+      ConfigError: it cannot be written.
+    """
+    if jax.process_index() != 0:
+        return
+    probe = path / ".probe"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror or error}): nothing was computed."
+        ) from error
 
 
 def check_if_begun(workdir: epath.Path, config: Config) -> None:

@@ -76,12 +76,24 @@ def test_an_int_may_stand_for_a_float():
         ("ema.decay", 1.0),
         ("training.max_skipped", 0),
         ("optimizer.learning_rate", float("nan")),
+        ("optimizer.schedule_learning_rate", 0.0),
+        ("model.unet.head_features", -1),
+        ("model.vdm_unet.num_layers", 0),
+        ("schedule.learned_monotone.degree", 0),
     ],
 )
 def test_a_number_out_of_range_is_named_with_its_value(field, value):
     c = config_lib.default()
     c.update_from_flattened_dict({field: value})
     with pytest.raises(ConfigError, match=rf"config.{field} = {value}"):
+        checks.ranges(c)
+
+
+@pytest.mark.parametrize("mults", [(), (1, 0)])
+def test_a_resolution_needs_channels(mults):
+    c = config_lib.default()
+    c.model.unet.feature_mults = mults
+    with pytest.raises(ConfigError, match="feature_mults = .* whole numbers from 1"):
         checks.ranges(c)
 
 

@@ -22,7 +22,9 @@ def test_the_config_is_written_and_the_same_one_may_come_again(tmp_path):
 def test_harmless_changes_are_remembered(tmp_path):
     path = epath.Path(tmp_path)
     workdir.remember_config(path, tiny.config())
-    workdir.remember_config(path, tiny.config(training__num_steps=99))
+    changed = tiny.config(training__num_steps=99)
+    workdir.check_if_begun(path, changed)
+    workdir.remember_config(path, changed)
     saved = json.loads((tmp_path / "config.json").read_text())
     assert saved["training"]["num_steps"] == 99
 
@@ -32,7 +34,7 @@ def test_another_config_is_refused_with_its_differences(tmp_path):
     workdir.remember_config(path, tiny.config())
     before = (tmp_path / "config.json").read_bytes()
     with pytest.raises(ConfigError) as error:
-        workdir.remember_config(path, tiny.config(seed=1, prediction="x"))
+        workdir.check_if_begun(path, tiny.config(seed=1, prediction="x"))
     assert "config.seed (now 1, then 0)" in str(error.value)
     assert "config.prediction (now 'x', then 'eps')" in str(error.value)
     assert (tmp_path / "config.json").read_bytes() == before
@@ -92,3 +94,12 @@ def test_a_workdir_is_free_again_after_use(tmp_path):
     for _ in range(2):
         with workdir.claimed(tmp_path):
             pass
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_anything_is_computed(tmp_path):
+    path = epath.Path(tmp_path)
+    workdir.make_folder(path / "eval")
+    assert list((tmp_path / "eval").iterdir()) == []
+    (tmp_path / "samples").write_text("a file, not a folder")
+    with pytest.raises(ConfigError, match=r"samples cannot be written .*nothing was"):
+        workdir.make_folder(path / "samples")

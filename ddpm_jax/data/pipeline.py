@@ -101,7 +101,7 @@ def train_batches(
     def example(position: int) -> Example:
         epoch, place = divmod(position, num_examples)
         index = int(_permutation(seed, epoch, num_examples)[place])
-        found = source[index]
+        found = _read(source, index)
         if transforms:
             generator = np.random.Generator(_bits(seed, AUGMENT, epoch, index))
             for transform in transforms:
@@ -147,7 +147,7 @@ def eval_batches(
         index = np.array(local, np.int32) + number * batch_size
         mask = index < num_examples
         examples = [
-            source[int(i)] if kept else padding
+            _read(source, int(i)) if kept else padding
             for i, kept in zip(index, mask, strict=True)
         ]
         return _stack(examples) | {"index": index, "mask": mask}
@@ -222,6 +222,18 @@ def _local_positions(
         )
     size = batch_size // process_count
     return range(process_index * size, (process_index + 1) * size)
+
+
+def _read(source: Source, index: int) -> Example:
+    """An example whose pixels have been looked at, where uint8 allows more than they may be."""
+    example = source[index]
+    last = source.num_values - 1
+    if last < 255 and (largest := int(example["image"].max())) > last:
+        raise ValueError(
+            f"example {index} of config.data.name = {source.name!r} has a pixel value of"
+            f" {largest}, beyond 0..{last}."
+        )
+    return example
 
 
 def _stack(examples: Sequence[Example]) -> dict[str, np.ndarray]:

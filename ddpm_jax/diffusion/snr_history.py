@@ -95,14 +95,18 @@ def draw(
       high: the largest.
 
     Returns:
-      Log SNR between low and high, and its probability density. The density is even until
-      each bin between low and high has some losses, and a constant within each bin.
+      Log SNR between low and high, and its probability density. The density is a constant
+      within each bin, even over all until most of what lies between low and high has been
+      seen, and in a bin that has not been as large as in any that has.
     """
     below = jnp.clip(history.edges[:-1], low, high)
     width = jnp.clip(history.edges[1:], low, high) - below
     _, std = moments(history)
-    is_known = jnp.all((history.num >= LEAST_COUNT) | (width == 0.0))
-    shape = jnp.where(is_known & (jnp.sum(std * width) > 0.0), std, 1.0)
+    known = history.num >= LEAST_COUNT
+    largest = jnp.max(jnp.where(known, std, 0.0))
+    is_ready = jnp.sum(jnp.where(known, width, 0.0)) > 0.5 * jnp.sum(width)
+    shape = jnp.where(known, std, largest)
+    shape = jnp.where(is_ready & (largest > 0.0), shape, 1.0)
     share = shape * width / jnp.sum(shape * width)
     share = (1.0 - EVEN_SHARE) * share + EVEN_SHARE * width / jnp.sum(width)
 
