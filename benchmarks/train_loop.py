@@ -2,10 +2,10 @@
 
     python -m benchmarks.train_loop
 
-Trains configs/digits.py for a while and compares its rate with that of the bare compiled step
-on one batch that is already on the device, before and after. Then the input pipeline alone, on
-images of CIFAR-10's size with flips, and the process's peak memory at the first and the last
-row of the run.
+Trains configs/digits.py piece by piece, each as a whole run that goes on from the last, and
+between two pieces times the bare compiled step on one batch that is already on the device:
+other work on the machine falls on both alike. Then the input pipeline alone, on images of
+CIFAR-10's size with flips, and the process's peak memory at the first and the last row.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from ddpm_jax import build, train
 from ddpm_jax.data import pipeline, sources
 from ddpm_jax.training import parallel
 
-LOG_EVERY = 50
+PIECE = 100  # Steps.
 BARE_STEPS = 50
 
 
@@ -42,9 +42,7 @@ def bare_images_per_second(config: Any, state: Any, step: Any, batch: Any) -> fl
 def loop_section(num_steps: int) -> dict[str, Any]:
     """The loop's rate over the bare step's, and memory at both ends."""
     config = digits.get_config()
-    config.training.update(
-        num_steps=num_steps, log_every=LOG_EVERY, eval_every=0, sample_every=0
-    )
+    config.training.update(log_every=BARE_STEPS, eval_every=0, sample_every=0)
     config.training.checkpoint_every = 0
     source = build.source(config, "train")
     mesh = parallel.make_mesh(1)
@@ -54,21 +52,27 @@ def loop_section(num_steps: int) -> dict[str, Any]:
     )
     batch = training.put(batches[0])
 
-    def bare() -> float:
-        return bare_images_per_second(config, training.create(), training.step, batch)
-
-    before = bare()
+    bare: list[float] = []
+    loop: list[float] = []
+    rows: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as workdir:
-        train.run(config, workdir)
-        text = (pathlib.Path(workdir) / "speed.jsonl").read_text()
-    after = bare()
-    rows = [json.loads(line) for line in text.splitlines()]
-    loop = statistics.median(row["images_per_second"] for row in rows)
-    bare_rate = 0.5 * (before + after)
+        speed = pathlib.Path(workdir) / "speed.jsonl"
+        for steps_done in range(PIECE, num_steps + 1, PIECE):
+            bare.append(
+                bare_images_per_second(config, training.create(), training.step, batch)
+            )
+            config.training.num_steps = steps_done
+            train.run(config, workdir)
+            fresh = speed.read_text().splitlines()[len(rows) :]
+            rows += [json.loads(line) for line in fresh]
+            piece = [row["images_per_second"] for row in rows[-len(fresh) :]]
+            loop.append(statistics.median(piece))
+    ratios = sorted(a / b - 1.0 for a, b in zip(bare, loop, strict=True))
     return {
-        "bare_images_per_second": bare_rate,
-        "loop_images_per_second": loop,
-        "loop_overhead": bare_rate / loop - 1.0,
+        "bare_images_per_second": statistics.median(bare),
+        "loop_images_per_second": statistics.median(loop),
+        "loop_overhead": statistics.median(ratios),
+        "loop_overhead_range": [ratios[0], ratios[-1]],
         "memory_gib_first_row": rows[0]["memory_gib"],
         "memory_gib_last_row": rows[-1]["memory_gib"],
         "num_steps": num_steps,
@@ -91,8 +95,10 @@ def input_section(batch_size: int, num_batches: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--num-steps", type=int, default=550)
+    parser.add_argument("--num-steps", type=int, default=600)
     args = parser.parse_args()
+    # Each piece builds its programs anew.
+    jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp())
     report = {
         "environment": measure.environment(),
         "loop": loop_section(args.num_steps),
