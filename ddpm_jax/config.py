@@ -112,7 +112,7 @@ def default() -> Config:
         weighting="simple",
         time_sampling="stratified",  # uniform, stratified or importance.
         variance_weight=0.001,  # Of the bound, where the reverse variance is learned.
-        interior="variance",  # That a learned schedule lowers at T = 0: variance or elbo.
+        interior="variance",  # What a learned one lowers at T = infinity; or elbo.
         min_snr=dict(gamma=5.0),
         p2=dict(k=1.0, gamma=1.0),
         sigmoid=dict(bias=2.0),

@@ -105,7 +105,8 @@ def train_batches(
         if transforms:
             generator = np.random.Generator(_bits(seed, AUGMENT, epoch, index))
             for transform in transforms:
-                found = transform(found, generator)
+                # What a transform does not speak of stays, such as "augmented".
+                found = {**found, **transform(found, generator)}
         return found
 
     def read(number: int) -> Batch:

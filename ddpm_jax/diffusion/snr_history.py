@@ -102,7 +102,8 @@ def draw(
     below = jnp.clip(history.edges[:-1], low, high)
     width = jnp.clip(history.edges[1:], low, high) - below
     _, std = moments(history)
-    known = history.num >= LEAST_COUNT
+    exists = width > 0.0
+    known = exists & (history.num >= LEAST_COUNT)
     largest = jnp.max(jnp.where(known, std, 0.0))
     is_ready = jnp.sum(jnp.where(known, width, 0.0)) > 0.5 * jnp.sum(width)
     shape = jnp.where(known, std, largest)
@@ -113,7 +114,9 @@ def draw(
     after = jnp.cumsum(share)
     after = after / after[-1]
     place = jnp.searchsorted(after, u, side="right")
-    place = jnp.clip(place, 0, share.size - 1)
+    # The last that exists, where rounding has led past it.
+    last = jnp.max(jnp.where(exists, jnp.arange(share.size), 0))
+    place = jnp.clip(place, 0, last)
     inside = (u - (after - share)[place]) / share[place]
     log_snr = below[place] + jnp.clip(inside, 0.0, 1.0) * width[place]
     return log_snr, share[place] / width[place]

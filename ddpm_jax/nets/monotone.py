@@ -9,6 +9,7 @@ import math
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
@@ -59,7 +60,10 @@ class PositiveNetwork(nn.Module):
 
         def risen(t: Array) -> Array:
             low, high = residual(jnp.zeros_like(t)), residual(jnp.ones_like(t))
-            return (t + (residual(t) - low)) / (1.0 + (high - low))
+            value = (t + (residual(t) - low)) / (1.0 + (high - low))
+            # Compiled, `residual` may round otherwise for t than for the ends.
+            exact = jnp.where(t <= 0.0, 0.0, jnp.where(t >= 1.0, 1.0, value))
+            return value + lax.stop_gradient(jnp.clip(exact, 0.0, 1.0) - value)
 
         return jnp.vectorize(risen)(t)
 

@@ -296,3 +296,154 @@ def test_a_batch_divides_over_the_processes(counting, make, field):
     )
     with pytest.raises(ValueError, match=message):
         make(counting(5), batch_size=10, process_index=0, process_count=4)
+
+
+class Lopsided:
+    """Squares without symmetry: no flip and no turn leaves one as it is, or as another."""
+
+    name, num_values, shape = "lopsided", 256, (3, 3, 1)
+
+    def __init__(self, length):
+        self._length = length
+        self.identity = {"name": "lopsided", "split": "train", "num_examples": length}
+
+    def __len__(self):
+        return self._length
+
+    def __getitem__(self, index, /):
+        pixels = np.arange(9, dtype=np.uint8) + np.uint8(index % 200)
+        return {"image": pixels.reshape(self.shape), "label": index}
+
+
+def turned(image):
+    """The eight ways to show a square, by (flipped, quarter turns anticlockwise)."""
+    found = {}
+    for flipped in (False, True):
+        side = len(image)
+        shown = np.array([row[::-1] for row in image]) if flipped else image
+        for turns in range(4):
+            found[flipped, turns] = shown
+            shown = np.array(
+                [[shown[j, side - 1 - i] for j in range(side)] for i in range(side)]
+            )
+    return found
+
+
+def shown_as(batch, length):
+    """Which of the eight ways each image of a batch of `Lopsided` is."""
+    source, found = Lopsided(length), []
+    for image, label in zip(batch["image"], batch["label"], strict=True):
+        ways = turned(source[int(label)]["image"])
+        (way,) = [way for way, shown in ways.items() if np.array_equal(shown, image)]
+        found.append(way)
+    return found
+
+
+AUGMENTATIONS = [(False, False), (True, False), (False, True), (True, True)]
+
+
+@pytest.mark.parametrize(("flip", "rotate"), AUGMENTATIONS)
+def test_the_flag_tells_which_images_are_not_the_sources(flip, rotate):
+    batches = pipeline.train_batches(
+        Lopsided(60), seed=0, batch_size=60, flip=flip, rotate=rotate, flag=True
+    )
+    seen = set()
+    for n in range(4):
+        batch = batches[n]
+        assert batch["augmented"].dtype == np.float32
+        assert batch["augmented"].shape == (60,)
+        ways = shown_as(batch, 60)
+        seen |= set(ways)
+        np.testing.assert_array_equal(
+            batch["augmented"], [float(way != (False, 0)) for way in ways]
+        )
+    turns = range(4) if rotate else range(1)
+    flips = (False, True) if flip else (False,)
+    # 240 images miss one of the six ways of probability 1/12: false alarm 5e-9.
+    assert seen == {(flipped, turn) for flipped in flips for turn in turns}
+
+
+@pytest.mark.parametrize(("flip", "rotate"), AUGMENTATIONS)
+def test_no_flag_unless_asked_for(flip, rotate):
+    options = dict(seed=0, batch_size=8, flip=flip, rotate=rotate)
+    plain = pipeline.train_batches(Lopsided(8), **options)[1]
+    assert plain.keys() == {"image", "label", "position"}
+    flagged = dict(pipeline.train_batches(Lopsided(8), **options, flag=True)[1])
+    del flagged["augmented"]
+    # Nor does asking change an image.
+    assert_equal(flagged, plain)
+
+
+def test_flips_and_turns_are_as_frequent_as_they_should_be():
+    """Each of 9 counts is within 5 standard errors: false alarm 5e-6."""
+    num = 6_000
+    batches = pipeline.train_batches(
+        Lopsided(200), seed=0, batch_size=200, flip=True, rotate=True, flag=True
+    )
+    counts, num_augmented = {}, 0.0
+    for n in range(num // 200):
+        batch = batches[n]
+        num_augmented += batch["augmented"].sum()
+        for way in shown_as(batch, 200):
+            counts[way] = counts.get(way, 0) + 1
+    # Half are flipped; half are turned, by each angle alike.
+    shares = {
+        (flipped, turns): 0.5 * (0.5 if turns == 0 else 0.5 / 3)
+        for flipped in (False, True)
+        for turns in range(4)
+    }
+    assert counts.keys() == shares.keys()
+    for way, share in shares.items():
+        error = math.sqrt(num * share * (1.0 - share))
+        assert abs(counts[way] - num * share) < 5 * error, way
+    assert abs(num_augmented - 0.75 * num) < 5 * math.sqrt(num * 3 / 16)
+
+
+@pytest.mark.parametrize("rotate", [False, True])
+def test_augmentation_is_of_seed_epoch_and_example(rotate):
+    """Whatever the batch size, hence position."""
+
+    def ways(seed, batch_size):
+        batches = pipeline.train_batches(
+            Lopsided(60), seed=seed, batch_size=batch_size, flip=True, rotate=rotate
+        )
+        found = {}
+        for n in range(240 // batch_size):
+            labels = batches[n]["label"]
+            for place, way in enumerate(shown_as(batches[n], 60)):
+                epoch = (n * batch_size + place) // 60
+                found[epoch, int(labels[place])] = way
+        return found
+
+    found = ways(0, 8)
+    assert len(found) == 240 and ways(0, 48) == found
+    other = ways(1, 8)
+    assert sum(other[k] != found[k] for k in found) > 60
+    assert len({tuple(found[epoch, i] for i in range(60)) for epoch in range(4)}) == 4
+
+
+def test_four_processes_augment_and_flag_as_one_does():
+    options = dict(seed=1, batch_size=8, flip=True, rotate=True, flag=True)
+    whole = pipeline.train_batches(Lopsided(23), **options)
+    parts = [
+        pipeline.train_batches(
+            Lopsided(23), **options, process_index=p, process_count=4
+        )
+        for p in range(4)
+    ]
+    for n in (0, 1, 9):
+        read = [part[n] for part in parts]
+        assert_equal(
+            {name: np.concatenate([batch[name] for batch in read]) for name in read[0]},
+            whole[n],
+        )
+
+
+def test_augmented_iteration_goes_on_where_it_stopped():
+    options = dict(seed=0, batch_size=4, flip=True, rotate=True, flag=True)
+    batches = pipeline.train_batches(Lopsided(11), **options)
+    rest = pipeline.iterate(batches, 7, num_threads=2, num_prefetch=3)
+    fresh = pipeline.train_batches(Lopsided(11), **options)
+    for n in range(7, 15):
+        assert_equal(next(rest), fresh[n])
+    rest.close()

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -38,3 +39,52 @@ def test_bfloat16_keeps_neighbouring_times_apart():
     emb = net.apply(tools.init(net, times), times)
     assert emb.dtype == jnp.bfloat16
     assert jnp.abs(emb[0] - emb[1]).max() > 0.01
+
+
+def test_fourier_features_stand_beside_the_image():
+    with jax.enable_x64(True):
+        x = np.random.default_rng(0).uniform(-1.0, 1.0, (2, 3, 4, 2))
+        got = embeddings.fourier_features(jnp.asarray(x), (7, 8))
+        want = np.empty((2, 3, 4, 10))
+        want[..., :2] = x
+        for channel in range(2):
+            for i, exponent in enumerate((7, 8)):
+                angle = np.pi * 2.0**exponent * x[..., channel]
+                want[..., 2 + 2 * channel + i] = np.sin(angle)
+                want[..., 6 + 2 * channel + i] = np.cos(angle)
+        np.testing.assert_allclose(got, want, atol=1e-10)
+
+
+def test_fourier_features_tell_neighbouring_values_apart():
+    # Of 256 values from -1 to 1, neighbours are half a turn apart at exponent 7.
+    x = ((2 * jnp.arange(256.0) + 1) / 256 - 1).reshape(1, 16, 16, 1)
+    sines, cosines = np.split(embeddings.fourier_features(x, (7,))[..., 1:], 2, axis=-1)
+    signs = np.resize([1.0, -1.0], 256)
+    np.testing.assert_allclose(sines.reshape(-1), signs, atol=1e-3)
+    np.testing.assert_allclose(cosines, 0.0, atol=1e-3)
+
+
+def test_without_exponents_images_stay_as_they_are():
+    x = tools.normal(0, 1, 2, 2, 3)
+    assert embeddings.fourier_features(x, ()) is x
+
+
+def test_conditions_come_in_beside_the_sinusoids():
+    net = embeddings.TimeEmbedding(8, num_conditions=2)
+    times, conditions = jnp.array([0.0, 3.0, 500.0]), tools.normal(1, 3, 2)
+    variables = tools.random_variables(net, times, conditions, scale=0.3)
+    params = variables["params"]
+    assert params["dense_0"]["kernel"].shape == (10, 32)
+    assert params["dense_1"]["kernel"].shape == (32, 32)
+
+    angles = np.array([0.0, 3.0, 500.0])[:, None] * 10_000.0 ** (-np.arange(4) / 3)
+    emb = np.concatenate([np.sin(angles), np.cos(angles), conditions], axis=1)
+    for name in ("dense_0", "dense_1"):
+        emb = reference.silu(reference.dense(params[name], emb))
+    got = tools.apply(net, variables, times, conditions)
+    np.testing.assert_allclose(got, emb, atol=1e-4)
+
+    none = tools.apply(net, variables, times)
+    zeros = tools.apply(net, variables, times, jnp.zeros((3, 2)))
+    np.testing.assert_array_equal(none, zeros)
+    assert jnp.abs(none - got).max() > 0.01

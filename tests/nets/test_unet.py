@@ -322,3 +322,23 @@ def test_what_does_not_fit_is_named(options, height, width, message):
         jax.eval_shape(
             lambda: net.init(jax.random.key(0), *inputs(1, height, width), train=False)
         )
+
+
+def test_fourier_features_and_conditions_come_in():
+    net = tiny(fourier_exponents=(7, 8), num_conditions=2)
+    x, time = inputs()
+    conditions = normal(1, 2, 2)
+    variables = tools.random_variables(net, x, time, conditions, train=False, scale=0.2)
+    params = variables["params"]
+    assert params["conv_in"]["kernel"].shape == (3, 3, 3 + 2 * 2 * 3, 8)
+    assert params["time"]["dense_0"]["kernel"].shape == (8 + 2, 32)
+    plain = shapes(tiny(), 8)["params"]
+    assert plain["conv_in"]["kernel"].shape == (3, 3, 3, 8)
+    assert plain["time"]["dense_0"]["kernel"].shape == (8, 32)
+
+    run = jax.jit(lambda *args: net.apply(variables, *args, train=False))
+    y = run(x, time)
+    np.testing.assert_array_equal(run(x, time, jnp.zeros((2, 2))), y)
+    other = run(x, time, conditions.at[1].set(0.0))
+    assert jnp.abs(other[0] - y[0]).max() > 1e-2 * y.std()
+    np.testing.assert_allclose(other[1], y[1], atol=1e-4 * y.std())
