@@ -67,7 +67,7 @@ def make_step(
 
     def init(key: Key[Array, ""]) -> State:
         images, time = jnp.zeros((1, *IMAGE_SHAPE)), jnp.zeros(1)
-        params = net.init(key, images, time, train=False)
+        params = {"net": net.init(key, images, time, train=False)["params"]}
         return State(params, optimizer.init(params))
 
     def loss_fn(
@@ -78,7 +78,7 @@ def make_step(
         eps = jax.random.normal(noise_key, x.shape)
         z_t = gaussian.diffuse(x, eps, log_snr(index / (NUM_LATENTS - 1)))
         eps_hat: Any = net.apply(
-            params,
+            {"params": params["net"]},
             z_t,
             index.astype(jnp.float32),
             train=True,

@@ -7,7 +7,9 @@ One minute: ... --config=configs/digits_vdm.py:smoke
 17 grey values lie 2/17 apart, so that little is left to say beyond log SNR 8. Independent
 pixels, the best of models that look at no neighbour, cost 2.389 bits per dim.
 
-Reached: FIGURES
+Reached: 1.929 bits per dim on the 360 test digits (s.e. 0.005 over draws, 0.013 over images)
+after 900 steps, in 5 minutes on 2 cores. configs/digits.py, whose decoder asks the network and
+whose reverse variance is learned too, reaches 1.863 in as many steps.
 """
 
 import ml_collections

@@ -7,11 +7,14 @@ One minute: ... --config=configs/photos_vdm.py:smoke
 
 Continuous time; the ends of log SNR learn by the bound, what is between them learns to make the
 batch's loss vary least. The network is a small U-Net of two resolutions with Fourier features,
-292,199 parameters with the schedule's. The variant `published` is the design of Kingma et al.
+292,197 parameters with the schedule's. The variant `published` is the design of Kingma et al.
 2021 (arXiv:2107.00630) at this size: no change of resolution, constant rate, 337,157 parameters
 with two learned ends.
 
-Reached: FIGURES
+Reached: 2.626 bits per dim on 1,920 test patches (s.e. 0.012 over draws, 0.034 over images)
+after 1,500 steps, in 5 minutes on 2 cores; `published` 2.665 (0.020, 0.038) by steps that take 2.8
+times as long. The learned interior has 0.66 times the straight line's variance of the batch's loss
+(`python -m benchmarks.variational`).
 """
 
 import ml_collections

@@ -93,7 +93,7 @@ def test_a_number_out_of_range_is_named_with_its_value(field, value):
 def test_a_resolution_needs_channels(mults):
     c = config_lib.default()
     c.model.unet.feature_mults = mults
-    with pytest.raises(ConfigError, match="feature_mults = .* whole numbers from 1"):
+    with pytest.raises(ConfigError, match=r"feature_mults = .* whole numbers from 1"):
         checks.ranges(c)
 
 

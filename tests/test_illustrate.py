@@ -80,7 +80,9 @@ def test_the_band_is_the_error_of_the_mean(monkeypatch):
     np.testing.assert_allclose(log_snr, [0.5, 1.5, 2.5, 3.5])
     # The older half counts a hundredth less.
     np.testing.assert_allclose(mean, log_snr, rtol=0.02)
-    np.testing.assert_allclose(std, 0.5 * log_snr, rtol=0.2)
+    # The factor's variance is 1/4, and x^2 has the mean of its bin's centre and 1/12 more.
+    variance = 1.25 * (log_snr**2 + 1.0 / 12.0) - log_snr**2
+    np.testing.assert_allclose(std, np.sqrt(variance), rtol=0.02)
     np.testing.assert_allclose(stderr, std / np.sqrt(1.99 * 1990), rtol=0.01)
 
 

@@ -12,6 +12,8 @@ from PIL import Image
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = "--config=configs/digits.py:smoke"
+# Two resolutions rather than three: less to compile.
+SMALLER = "--config.model.unet.feature_mults=(1,1)"
 
 
 @pytest.fixture(scope="module")
@@ -64,29 +66,29 @@ def test_a_wrong_command_is_refused_in_one_line(arguments, said, tmp_path):
 
 def test_the_three_modes_and_a_second_run_with_another_config(tmp_path, cache):
     workdir = tmp_path / "run"
-    at = f"--workdir={workdir}"
-    done = main(CONFIG, at, "--mode=eval")
+    at = [SMALLER, f"--workdir={workdir}"]
+    done = main(CONFIG, *at, "--mode=eval")
     assert done.returncode == 2
     assert "train there first" in complaint(done)
 
-    done = main(CONFIG, at, cache=cache)
+    done = main(CONFIG, *at, cache=cache)
     assert done.returncode == 0, done.stderr
     trained = json.loads((workdir / "eval" / "4.json").read_text())
     (workdir / "eval" / "4.json").unlink()
     (workdir / "samples" / "4.png").unlink()
 
-    done = main(CONFIG, at, "--mode=eval", cache=cache)
+    done = main(CONFIG, *at, "--mode=eval", cache=cache)
     assert done.returncode == 0, done.stderr
     assert f"{trained['bits_per_dim']:.4f} bits per dim" in done.stdout
     assert json.loads((workdir / "eval" / "4.json").read_text()) == trained
 
-    done = main(CONFIG, at, "--mode=sample", cache=cache)
+    done = main(CONFIG, *at, "--mode=sample", cache=cache)
     assert done.returncode == 0, done.stderr
     assert str(workdir / "samples" / "4.png") in done.stdout
     assert Image.open(workdir / "samples" / "4.png").mode == "L"
     assert np.load(workdir / "samples" / "4.npz")["num_values"] == 17
 
-    done = main(CONFIG, at, "--config.prediction=v")
+    done = main(CONFIG, *at, "--config.prediction=v")
     assert done.returncode == 2
     assert "config.prediction (now 'v', then 'eps')" in complaint(done)
 

@@ -9,18 +9,6 @@ from ddpm_jax.nets.vdm_unet import VDMUNet
 from tests.nets import reference, tools
 from tests.nets.tools import normal
 
-SIZES = {
-    "small": (16, 337_155, {"base_features": 32, "num_layers": 4}),
-    "cifar10": (32, 30_578_179, {"base_features": 128, "num_layers": 32}),
-    "wide": (32, 122_137_603, {"base_features": 256, "num_layers": 32}),
-    "attentive": (
-        32,
-        139_276_803,
-        {"base_features": 256, "num_layers": 32, "attention_everywhere": True},
-    ),
-    "imagenet64": (64, 237_603_843, {"base_features": 256, "num_layers": 64}),
-}
-
 
 def tiny(**options):
     settings = dict(out_channels=3, base_features=8, num_layers=2, num_groups=4)
@@ -66,11 +54,11 @@ def differs(y, other):
     return jnp.abs(y - other).max() > 1e-2 * y.std()
 
 
-@pytest.mark.parametrize("name", SIZES)
-def test_number_of_parameters_is_known(name):
-    size, count, settings = SIZES[name]
-    leaves = jax.tree.leaves(shapes(VDMUNet(out_channels=3, **settings), size))
-    assert sum(leaf.size for leaf in leaves) == count
+def test_number_of_parameters_is_known():
+    """Of a small one; those of the published configs are in test_configs."""
+    net = VDMUNet(out_channels=3, base_features=32, num_layers=4)
+    leaves = jax.tree.leaves(shapes(net, 16))
+    assert sum(leaf.size for leaf in leaves) == 337_155
 
 
 def in_numpy(params, x, time, conditions, *, features, num_layers, num_groups):
