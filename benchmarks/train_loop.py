@@ -5,7 +5,7 @@
 Trains configs/digits.py piece by piece, each as a whole run that goes on from the last, and
 between two pieces times the bare compiled step on one batch that is already on the device:
 other work on the machine falls on both alike. Then the input pipeline alone, on images of
-CIFAR-10's size with flips, and the process's peak memory at the first and the last row.
+CIFAR-10's size with flips. Before all that, one run for the process's peak memory.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks import measure
 from configs import digits
 from ddpm_jax import build, train
+from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline, sources
 from ddpm_jax.training import parallel
 
@@ -39,11 +40,32 @@ def bare_images_per_second(config: Any, state: Any, step: Any, batch: Any) -> fl
     return BARE_STEPS * config.data.batch_size / (time.perf_counter() - start)
 
 
-def loop_section(num_steps: int) -> dict[str, Any]:
-    """The loop's rate over the bare step's, and memory at both ends."""
+def short_digits(num_steps: int) -> Config:
+    """configs/digits.py without what happens between steps."""
     config = digits.get_config()
-    config.training.update(log_every=BARE_STEPS, eval_every=0, sample_every=0)
+    config.training.update(
+        num_steps=num_steps, log_every=BARE_STEPS, eval_every=0, sample_every=0
+    )
     config.training.checkpoint_every = 0
+    return config
+
+
+def memory_section(num_steps: int) -> dict[str, Any]:
+    """The process's peak memory at the first and the last row of one run."""
+    with tempfile.TemporaryDirectory() as workdir:
+        train.run(short_digits(num_steps), workdir)
+        text = (pathlib.Path(workdir) / "speed.jsonl").read_text()
+    rows = [json.loads(line) for line in text.splitlines()]
+    return {
+        "memory_gib_first_row": rows[0]["memory_gib"],
+        "memory_gib_last_row": rows[-1]["memory_gib"],
+        "num_steps": num_steps,
+    }
+
+
+def loop_section(num_steps: int) -> dict[str, Any]:
+    """The loop's rate over the bare step's."""
+    config = short_digits(num_steps)
     source = build.source(config, "train")
     mesh = parallel.make_mesh(1)
     training = build.training(config, mesh, build.model(config, source))
@@ -73,8 +95,6 @@ def loop_section(num_steps: int) -> dict[str, Any]:
         "loop_images_per_second": statistics.median(loop),
         "loop_overhead": statistics.median(ratios),
         "loop_overhead_range": [ratios[0], ratios[-1]],
-        "memory_gib_first_row": rows[0]["memory_gib"],
-        "memory_gib_last_row": rows[-1]["memory_gib"],
         "num_steps": num_steps,
     }
 
@@ -101,6 +121,8 @@ def main() -> None:
     jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp())
     report = {
         "environment": measure.environment(),
+        # First, since what it tells is a peak.
+        "memory": memory_section(args.num_steps),
         "loop": loop_section(args.num_steps),
         "input": input_section(batch_size=128, num_batches=200),
     }
