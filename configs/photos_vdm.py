@@ -13,8 +13,8 @@ with two learned ends.
 
 Reached: 2.626 bits per dim on 1,920 test patches (s.e. 0.012 over draws, 0.034 over images)
 after 1,500 steps, in 5 minutes on 2 cores; `published` 2.665 (0.020, 0.038) by steps that take
-2.8 times as long. The learned interior has 0.66 times the straight line's variance of the loss of
-a batch (`python -m benchmarks.variational`).
+2.8 times as long. The learned interior has 0.66 times the straight line's variance of a batch's
+loss (`python -m benchmarks.variational`).
 """
 
 import ml_collections
