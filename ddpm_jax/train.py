@@ -56,8 +56,6 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     eval_source = build.source(config, config.data.eval_split)
     evaluator = evaluate.make_evaluator(config, mesh, model, eval_source)
     sampler = sample.make_sampler(config, mesh, model)
-    # All that the config names could be built: from here on, it is this workdir's.
-    workdir.remember_config(path, config)
 
     # 1. The newest whole checkpoint, 2. else the first state, 3. with another run's network.
     checkpoints = Checkpoints(
@@ -75,6 +73,8 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
             state = training.from_global(begun)
     if restored is not None:
         logging.info("continuing from the checkpoint of step %d", start)
+    # All that the config names could be built: from here on, it is this workdir's.
+    workdir.remember_config(path, config)
 
     writers = Writers(path, resume_step=start)
     if start == 0:

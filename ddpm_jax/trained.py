@@ -93,6 +93,7 @@ def start_from(config: Config, state: TrainState) -> TrainState:
     if not (path / workdir.CONFIG).exists():
         raise ConfigError(f"{field} holds no {workdir.CONFIG}: write a run's workdir.")
     theirs = Config(json.loads((path / workdir.CONFIG).read_text()))
+    theirs.parallel = config.parallel  # It is read onto this run's devices.
     names = dict.fromkeys(build.weight_names(theirs))
     choose(names, weights, "training.start_weights")
     found = load(theirs, path, step=-1, weights=weights)

@@ -222,6 +222,21 @@ def test_a_chain_learns_its_schedule_with_any_decoder(decoder, mean, variance):
         assert np.any(a != b)
 
 
+@pytest.mark.parametrize("weighting", ["v", "sigmoid"])
+@pytest.mark.parametrize("sampling", ["uniform", "importance"])
+def test_fixed_schedules_train_by_any_weighting_in_continuous_time(weighting, sampling):
+    c = tiny.variational(
+        schedule__name="cosine", loss__weighting=weighting, loss__time_sampling=sampling
+    )
+    build.check(c)
+    source = build.source(c, "train")
+    training = build.training(c, build.mesh(c), build.model(c, source))
+    batch = pipeline.train_batches(source, seed=0, batch_size=16)[0]
+    state = training.step(training.create(), training.put(batch))
+    assert np.isfinite(state.window.loss) and state.skipped == 0
+    assert "schedule" not in state.params
+
+
 def test_the_step_costs_no_second_backward_pass():
     def flops(**changes):
         c = tiny.variational(**changes)
@@ -276,6 +291,8 @@ def test_a_start_that_does_not_fit_is_refused(fixed, tmp_path):
             ),
             tmp_path / "b",
         )
+    # Nothing was begun there: the workdir may still be that of another start.
+    assert not (tmp_path / "b" / "config.json").exists()
     with pytest.raises(ConfigError, match=r"start_weights = 'ema:0.5' is not one of"):
         train.run(
             tiny.variational(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -447,3 +448,23 @@ def test_augmented_iteration_goes_on_where_it_stopped():
     for n in range(7, 15):
         assert_equal(next(rest), fresh[n])
     rest.close()
+
+
+class Bright:
+    """Two images of a data set of 17 values, the second with a pixel too bright."""
+
+    name, num_values, shape = "bright", 17, (2, 2, 1)
+    identity: ClassVar[dict[str, str]] = {"split": "none"}
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index, /):
+        return {"image": np.full(self.shape, 16 + 4 * index, np.uint8), "label": 0}
+
+
+@pytest.mark.parametrize("batches", [pipeline.eval_batches, pipeline.train_batches])
+def test_a_pixel_beyond_the_values_there_are_is_named(batches):
+    seed = {"seed": 0} if batches is pipeline.train_batches else {}
+    with pytest.raises(ValueError, match=r"example 1 .*'bright' .* 20, beyond 0\.\.16"):
+        batches(Bright(), batch_size=2, **seed)[0]
