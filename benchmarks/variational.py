@@ -46,7 +46,7 @@ def variants(config: Config) -> dict[str, Config]:
 
 
 def batch_losses(config: Config, model: Model, batch_size: int) -> Losses:
-    """(params, history, (batch, number)) -> mean loss of that batch, without dropout."""
+    """(params, history, batch, number) -> mean loss of that batch, as a step has it."""
     sampler = objective.time_sampler(config, model)
     loss_fn = objective.loss(config, model)
 

@@ -3,13 +3,16 @@
 Each message names the field, what it held, and what would work.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ddpm_jax.config import Config, ConfigError, default, flat, hint
 
-# The largest log SNR that float32 can hold with its signal and its noise.
-LARGEST = 80.0
+# Beyond this log SNR float32 loses the gradient of one prediction or another.
+LARGEST = 40.0
+# Beyond this exponent, sin(2^n pi z) of a float32 is noise.
+LARGEST_EXPONENT = 20
 
 # Fields that a run may change between two starts: its numbers do not depend on them.
 HARMLESS = (
@@ -188,9 +191,15 @@ def ranges(config: Config) -> None:
                 f"config.{field} = {values[field]}: write a small number above 0."
             )
     for field in ("optimizer.learning_rate", "optimizer.schedule_learning_rate"):
-        if not values[field] > 0:
+        if not 0 < values[field] < math.inf:
             raise ConfigError(
                 f"config.{field} = {values[field]}: write a number above 0, such as 2e-4."
+            )
+    for field in ("model.unet.fourier_exponents", "model.vdm_unet.fourier_exponents"):
+        if any(not 0 <= n <= LARGEST_EXPONENT for n in values[field]):
+            raise ConfigError(
+                f"config.{field} = {values[field]}: write whole numbers from 0 to"
+                f" {LARGEST_EXPONENT}, such as (7, 8)."
             )
     for decay in (config.ema.decay, *config.ema.extra_decays):
         if not 0.0 <= decay < 1.0:
@@ -227,6 +236,11 @@ def ends(config: Config) -> None:
                 f"{group}.{name}_bounds = {tuple(bounds)}: write two numbers, the lower"
                 f" first, between {-LARGEST:g} and {LARGEST:g}."
             )
+        if not -LARGEST <= start <= LARGEST:
+            raise ConfigError(
+                f"{group}.log_snr_{name} = {start}: write a number between {-LARGEST:g} and"
+                f" {LARGEST:g}."
+            )
         if c.learn_ends and not bounds[0] < start < bounds[1]:
             raise ConfigError(
                 f"{group}.log_snr_{name} = {start} is not between"
@@ -244,10 +258,11 @@ def ends(config: Config) -> None:
             " leave a gap between them."
         )
     bounds = tuple(config.model.log_snr_bounds)
-    if bounds and not (len(bounds) == 2 and bounds[0] < bounds[1]):
+    is_range = len(bounds) == 2 and -LARGEST <= bounds[0] < bounds[1] <= LARGEST
+    if bounds and not is_range:
         raise ConfigError(
             f"config.model.log_snr_bounds = {bounds}: write two numbers, the lower first,"
-            " or () for the schedule's own ends."
+            f" between {-LARGEST:g} and {LARGEST:g}, or () for the schedule's own ends."
         )
 
 

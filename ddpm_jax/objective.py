@@ -127,7 +127,7 @@ def _bound(model: Model, for_variance: bool) -> step.LossFn:
             of_bound,
             terms.coordinates(model.log_snr(of_bound), t),
             terms.coordinates(model.log_snr(of_variance), t),
-            draws.times,
+            draws.times.expected,
             (batch, draws, eps),
         )
         rest = losses.outside_time(

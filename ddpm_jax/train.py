@@ -70,6 +70,8 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
         state = training.create()
         if every.start_from:
             begun = trained.start_from(config, training.to_global(state))
+            # That run may go on: what this one starts with is kept.
+            checkpoints.save(0, begun)
             state = training.from_global(begun)
     if restored is not None:
         logging.info("continuing from the checkpoint of step %d", start)

@@ -11,10 +11,13 @@ from jax.sharding import Mesh
 
 from ddpm_jax import build, workdir
 from ddpm_jax.binding import Model
-from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users
+from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users, flat
 from ddpm_jax.data.sources import Source
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.state import Params, TrainState
+
+# What changes what a network's numbers mean, and not their shapes.
+_MEANING = ("time_input", "log_snr_bounds", "time_scale")
 
 
 class Trained(NamedTuple):
@@ -92,12 +95,28 @@ def start_from(config: Config, state: TrainState) -> TrainState:
     path = epath.Path(directory)
     if not (path / workdir.CONFIG).exists():
         raise ConfigError(f"{field} holds no {workdir.CONFIG}: write a run's workdir.")
-    theirs = Config(json.loads((path / workdir.CONFIG).read_text()))
-    theirs.parallel = config.parallel  # It is read onto this run's devices.
-    names = dict.fromkeys(build.weight_names(theirs))
+    try:
+        theirs = Config(json.loads((path / workdir.CONFIG).read_text()))
+        theirs.parallel = config.parallel  # It is read onto this run's devices.
+        names = dict.fromkeys(build.weight_names(theirs))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"{field} is not a workdir of this program: its {workdir.CONFIG} cannot be used"
+            f" ({error})."
+        ) from error
     choose(names, weights, "training.start_weights")
-    found = load(theirs, path, step=-1, weights=weights)
+    try:
+        found = load(theirs, path, step=-1, weights=weights)
+    except (ConfigError, AttributeError, KeyError) as error:
+        raise ConfigError(f"{field} cannot be read: {error}") from error
     _check_same(field, found.params["net"], state.params["net"])
+    for name in ("prediction", *(f"model.{part}" for part in _MEANING)):
+        now, then = flat(config)[name], flat(theirs)[name]
+        if now != then:
+            logging.warning(
+                "%s: its network has learned another config.%s, %r, not %r",
+                *(field, name, then, now),
+            )
     logging.info("the network is that of %s at step %d", directory, found.step)
 
     def grafted(params: Params) -> Params:

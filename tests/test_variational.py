@@ -274,6 +274,8 @@ def test_a_run_may_start_from_another_ones_network(fixed, tmp_path):
         np.testing.assert_array_equal(ours[name], theirs[name])
     assert "['params']['schedule']['ends']['first']" in ours
     assert ours["['step']"] == 1
+    # What it began with is kept: that run may go on.
+    assert (tmp_path / "checkpoints" / "0").exists()
 
 
 def test_a_start_that_does_not_fit_is_refused(fixed, tmp_path):
@@ -291,6 +293,12 @@ def test_a_start_that_does_not_fit_is_refused(fixed, tmp_path):
             ),
             tmp_path / "b",
         )
+    for number, text in enumerate(['{"architectures": []}', "not JSON"]):
+        other = tmp_path / f"other_{number}"
+        other.mkdir()
+        (other / "config.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"is not a workdir of this program"):
+            train.run(tiny.variational(training__start_from=str(other)), tmp_path / "d")
     # Nothing was begun there: the workdir may still be that of another start.
     assert not (tmp_path / "b" / "config.json").exists()
     with pytest.raises(ConfigError, match=r"start_weights = 'ema:0.5' is not one of"):
@@ -317,6 +325,13 @@ def test_a_start_that_does_not_fit_is_refused(fixed, tmp_path):
             r"log_snr_min = 8.0 must be below .*log_snr_max = 8.0",
         ),
         (
+            {
+                "schedule__learned_monotone__learn_ends": False,
+                "schedule__learned_monotone__log_snr_min": -1000.0,
+            },
+            r"log_snr_min = -1000.0: write a number between -40 and 40",
+        ),
+        (
             {"schedule__learned_monotone__max_bounds": (-1.0, 20.0)},
             r"the ends could cross",
         ),
@@ -338,6 +353,9 @@ def test_a_start_that_does_not_fit_is_refused(fixed, tmp_path):
         ),
         ({"schedule__name": "linear_beta"}, "is a table of T betas"),
         ({"model__log_snr_bounds": (3.0, -3.0)}, "two numbers, the lower first"),
+        ({"model__log_snr_bounds": (-5.0, float("inf"))}, "between -40 and 40"),
+        ({"model__unet__fourier_exponents": (200,)}, r"\(200,\): write whole numbers"),
+        ({"optimizer__schedule_learning_rate": float("inf")}, "a number above 0"),
         ({"data__augmentation_flag": True}, "num_conditions = 1"),
         (
             {"data__augmentation_flag": True, "model__unet__num_conditions": 1},

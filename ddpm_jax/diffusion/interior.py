@@ -20,11 +20,10 @@ import jax
 from jaxtyping import Array, Float
 
 from ddpm_jax.diffusion.terms import Coordinates
-from ddpm_jax.diffusion.time_samplers import Times
 
 Loss = Callable[[Any, Coordinates, Any], Array]
 RoutedLoss = Callable[
-    [Any, Coordinates, Coordinates, Times, Any], Float[Array, " batch"]
+    [Any, Coordinates, Coordinates, Array, Any], Float[Array, " batch"]
 ]
 
 
@@ -36,10 +35,11 @@ def route(loss: Loss) -> RoutedLoss:
         coordinates of example i alone. `rest` has no gradient.
 
     Returns:
-      (params, coordinates, same coordinates, times, rest) -> the same losses. Of a
-      cotangent c_i of the i-th, params and the first coordinates receive their own
-      gradient; the second ones 2 w_i (L_i - b_i) times it, w_i and b_i being the times'
-      weight and expected loss: with c_i = w_i / n the gradient of the variance of w_i L_i.
+      (params, coordinates, same coordinates, expected b, rest) -> the same losses. Params
+      and the first coordinates receive their own gradient, the second ones 2 (L_i - b_i)
+      times it. Cotangents w_i / n, w_i the weight of a time drawn by importance, make it
+      the gradient of the variance at uniform times all the same: what a schedule can
+      lower, since times drawn by importance do not depend on it.
     """
 
     @jax.custom_vjp
@@ -47,24 +47,24 @@ def route(loss: Loss) -> RoutedLoss:
         params: Any,
         of_mean: Coordinates,
         of_variance: Coordinates,
-        times: Times,
+        expected: Array,
         rest: Any,
     ) -> Array:
-        del of_variance, times
+        del of_variance, expected
         return loss(params, of_mean, rest)
 
     def forward(
         params: Any,
         of_mean: Coordinates,
         of_variance: Coordinates,
-        times: Times,
+        expected: Array,
         rest: Any,
     ) -> tuple[Array, Any]:
         del of_variance
         losses, pull_back = jax.vjp(
             lambda params, at: loss(params, at, rest), params, of_mean
         )
-        return losses, (pull_back, 2.0 * times.weight * (losses - times.expected))
+        return losses, (pull_back, 2.0 * (losses - expected))
 
     def backward(residuals: Any, cotangent: Array) -> tuple[Any, ...]:
         pull_back, scale = residuals

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 # Each step leaves this much of what the bins hold.
@@ -54,7 +55,9 @@ def record(
     """Adds the losses per unit of log SNR of one global batch, in batch order."""
     # Not a scatter: where two meet, its order is the device's own.
     member = jax.nn.one_hot(_bin(history, log_snr), history.num.size)
-    sums = jnp.stack([jnp.ones_like(losses), losses, jnp.square(losses)]) @ member
+    rows = jnp.stack([jnp.ones_like(losses), losses, jnp.square(losses)])
+    # The variance is a difference of these: no device may round what it multiplies.
+    sums = jnp.matmul(rows, member, precision=lax.Precision.HIGHEST)
     return SnrHistory(
         history.edges,
         DECAY * history.num + sums[0],

@@ -103,7 +103,7 @@ class Polynomial(nn.Module):
 
 
 class Ends(nn.Module):
-    """Two learned numbers, each between bounds that it does not reach.
+    """Two learned numbers, each between bounds that it does not pass.
 
     Attributes:
       first, last: where they start.

@@ -56,7 +56,8 @@ class TrainState:
       params: {"net": ..., "schedule": ...}; a fixed schedule has no entry.
       ema_params: decay, written as in the config, -> averaged params.
       opt_state: Optax's.
-      time_history: what loss-aware time sampling remembers; () when times are uniform.
+      time_history: what the time sampler remembers; () for a chain's times that are not
+        drawn by their losses.
       window: sums for the next row of metrics, so that it survives a stop.
     """
 

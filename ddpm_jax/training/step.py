@@ -71,7 +71,8 @@ def make_train_step(
 ) -> Callable[[TrainState, Batch], TrainState]:
     """The step (state, batch) -> state, not compiled: see `parallel.py`.
 
-    A batch holds "image", "label" and "position", the example's place in the global batch.
+    A batch holds "image", "label" and "position", the example's place in the global batch,
+    and "augmented" where the network is told of it.
     A step whose loss or gradient is not finite changes nothing but the counters.
     """
 

@@ -15,7 +15,6 @@ import pytest
 from ddpm_jax.diffusion import interior, terms
 from ddpm_jax.diffusion.categorical import Categorical
 from ddpm_jax.diffusion.losses import outside_time
-from ddpm_jax.diffusion.time_samplers import Times
 from ddpm_jax.diffusion.times import CONTINUOUS
 from ddpm_jax.nets import monotone
 from tests.diffusion import closed_form
@@ -117,7 +116,6 @@ def routed_gradient(module, schedule, net, is_stratified):
     expected = jnp.zeros_like(losses)
     if is_stratified:
         expected = mean_at_its_time(losses, weight)
-    times = Times(jnp.zeros_like(t, int), t, jnp.ones_like(t), expected)
     routed = interior.route(timed_at)
 
     def total(schedule, net):
@@ -128,7 +126,7 @@ def routed_gradient(module, schedule, net, is_stratified):
             {"net": net},
             terms.coordinates(log_snr_of(module, of_ends), t),
             terms.coordinates(log_snr_of(module, of_interior), t),
-            times,
+            expected,
             (t, k, eps),
         )
         return jnp.sum(weight * found)
@@ -249,23 +247,33 @@ def test_the_mean_does_not_move_the_interior():
         assert abs(slope) < 1e-4 * float(mean(schedule["interior"]))
 
 
-def test_weights_count_in_the_variance_of_what_is_weighted():
-    """Under importance sampling, c_i = w_i / n and the variance is that of w_i L_i."""
+def test_times_by_importance_teach_it_the_same():
+    """A schedule cannot lower the variance at times that do not depend on it.
+
+    So the gradient stays that of uniform times: with cotangents w p, which is 1 / n, it is
+    the sum over any density p of times.
+    """
     module, schedule = schedule_of("polynomial")
-    t, k, eps = jnp.array([0.2, 0.7]), jnp.array([1, 3]), jnp.array([0.5, -1.0])
-    weight, expected = jnp.array([0.5, 3.0]), jnp.array([0.3, 0.2])
-    times = Times(jnp.zeros(2, int), t, weight, expected)
+    t, k, eps, weight = grid()
     at = terms.coordinates(log_snr_of(module, schedule), t)
-    losses, pull_back = jax.vjp(lambda at: timed_at({"net": 0.8}, at, (t, k, eps)), at)
-    (plain,) = pull_back(weight / 2.0)
+    losses = losses_of(module, schedule)
+    expected = mean_at_its_time(losses, weight)
     routed = interior.route(timed_at)
-    _, pull_back = jax.vjp(
-        lambda seen: routed({"net": 0.8}, at, seen, times, (t, k, eps)), at
-    )
-    (got,) = pull_back(weight / 2.0)
-    scale = 2.0 * weight * (losses - expected)
-    for ours, theirs in zip(got, plain, strict=True):
-        np.testing.assert_allclose(ours, scale * theirs, rtol=1e-12)
+    density = 0.5 + t  # Of times drawn by importance, 1 / w.
+
+    def gradient(cotangent):
+        _, pull_back = jax.vjp(
+            lambda seen: routed({"net": 0.8}, at, seen, expected, (t, k, eps)), at
+        )
+        return pull_back(cotangent)[0]
+
+    uniform = gradient(weight)
+    by_importance = gradient(weight * density * (1.0 / density))
+    _, pull_back = jax.vjp(lambda at: timed_at({"net": 0.8}, at, (t, k, eps)), at)
+    (plain,) = pull_back(weight)
+    for ours, same, theirs in zip(uniform, by_importance, plain, strict=True):
+        np.testing.assert_allclose(ours, 2.0 * (losses - expected) * theirs, rtol=1e-9)
+        np.testing.assert_allclose(same, ours, rtol=1e-9)
 
 
 def test_it_takes_one_backward_pass():
@@ -286,8 +294,7 @@ def test_it_takes_one_backward_pass():
 
     ones = jnp.ones(3)
     at = terms.Coordinates(2.0 * ones, 3.0 * ones)
-    times = Times(jnp.zeros(3, int), ones, ones, ones)
     jax.grad(
-        lambda p, a, b: jnp.sum(interior.route(loss)(p, a, b, times, None)), (0, 1, 2)
+        lambda p, a, b: jnp.sum(interior.route(loss)(p, a, b, ones, None)), (0, 1, 2)
     )(1.5, at, at)
     assert len(calls) == 1
