@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from etils import epath
+from jax.sharding import Mesh
 
 from ddpm_jax import pictures, plots
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.diffusion import schedules, snr_history
-from ddpm_jax.training import files
+from ddpm_jax.training import files, parallel
 from ddpm_jax.training.randomness import Stream, stream_key
 from ddpm_jax.training.state import Params
 
@@ -21,19 +22,20 @@ NUM_POINTS = 201
 
 
 def draw(
-    config: Config, model: Model, params: Params, time_history: Any
+    config: Config, mesh: Mesh, model: Model, params: Params, time_history: Any
 ) -> dict[str, plots.Picture]:
     """By name, the pictures that this run has: of a learned schedule, of continuous time.
 
     Args:
       config: of the run.
+      mesh: the devices that hold the parameters; every host must call.
       model: what it trains.
       params: whose schedule is drawn.
       time_history: of the train state, on the host.
     """
     drawn = {}
     if not isinstance(model.schedule, schedules.Schedule):
-        drawn["schedule"] = _schedule(config, model, params)
+        drawn["schedule"] = _schedule(config, mesh, model, params)
     if isinstance(time_history, snr_history.SnrHistory):
         picture = _loss(time_history)
         drawn |= {} if picture is None else {"loss": picture}
@@ -50,20 +52,25 @@ def write(path: epath.Path, step: int, drawn: Mapping[str, plots.Picture]) -> No
         files.replace_bytes(file, pictures.png(picture))
 
 
-def _schedule(config: Config, model: Model, params: Params) -> plots.Picture:
+def _schedule(
+    config: Config, mesh: Mesh, model: Model, params: Params
+) -> plots.Picture:
     """The learned log SNR against its start, and the fixed ones with the same ends."""
-    t = jnp.linspace(0.0, 1.0, NUM_POINTS)
+    t = np.linspace(0.0, 1.0, NUM_POINTS, dtype=np.float32)
     start = model.init_schedule(stream_key(config.seed, Stream.INIT))
-    learned = np.asarray(model.log_snr(params)(t))
+    # Its parameters may be cut over the devices of several hosts.
+    curve = parallel.compile_for_batch(mesh, lambda p, t: model.log_snr(p)(t))
+    own = {name: part for name, part in params.items() if name == "schedule"}
+    learned = np.asarray(curve(own, t))
     high, low = float(learned[0]), float(learned[-1])
     curves = {
-        "at the start": model.log_snr(start)(t),
-        "straight line": schedules.linear_log_snr(low, high).log_snr(t),
-        "cosine": schedules.cosine(low, high).log_snr(t),
+        "at the start": model.log_snr(start)(jnp.asarray(t)),
+        "straight line": schedules.linear_log_snr(low, high).log_snr(jnp.asarray(t)),
+        "cosine": schedules.cosine(low, high).log_snr(jnp.asarray(t)),
         "learned": learned,
     }
     as_arrays = {name: np.asarray(curve) for name, curve in curves.items()}
-    return plots.log_snr(np.asarray(t), as_arrays, learned="learned")
+    return plots.log_snr(t, as_arrays, learned="learned")
 
 
 def _loss(history: snr_history.SnrHistory) -> plots.Picture | None:

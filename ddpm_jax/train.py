@@ -12,6 +12,7 @@ import numpy as np
 from absl import logging
 from clu import parameter_overview
 from etils import epath
+from jax.sharding import Mesh
 
 from ddpm_jax import build, evaluate, illustrate, sample, trained, workdir
 from ddpm_jax.binding import Model
@@ -84,7 +85,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
             training.abstract.params, include_stats=False
         )
         logging.info("parameters:\n%s", overview)
-    report = _reporter(config, path, training, model, writers, evaluator, sampler)
+    report = _reporter(config, path, mesh, training, model, writers, evaluator, sampler)
     clock = Clock(config.data.batch_size, start, every.num_steps)
     batches = pipeline.iterate(
         pipeline.train_batches(
@@ -164,6 +165,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
 def _reporter(
     config: Config,
     path: epath.Path,
+    mesh: Mesh,
     training: parallel.Training,
     model: Model,
     writers: Writers,
@@ -190,7 +192,7 @@ def _reporter(
             found = evaluator(weights, step)
             evaluate.write(path, step, found)
             drawn = illustrate.draw(
-                config, model, weights, _host(training, state.time_history)
+                config, mesh, model, weights, _host(training, state.time_history)
             )
             illustrate.write(path, step, drawn)
             for name, picture in drawn.items():
