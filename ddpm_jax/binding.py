@@ -1,7 +1,6 @@
 """Where networks and diffusion meet: parameters bind both into a `Diffusion`."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -11,13 +10,12 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from ddpm_jax.diffusion import pixels, predictions, schedules
-from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.model import Diffusion, LogSnr, Prediction
 from ddpm_jax.diffusion.terms import Coordinates
 from ddpm_jax.diffusion.times import CONTINUOUS
 from ddpm_jax.training.state import Params
 
 TimeInput = Literal["t", "log_snr"]
-LogSnr = Callable[[Array], Array]
 # In continuous time no latent comes before z_t. For the network that predicts a mean, one
 # does at this part of the schedule's range of log SNR.
 MEAN_STEPS = 1000

@@ -10,9 +10,8 @@ from jaxtyping import Array, Float
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.diffusion import interior, losses, schedules, terms, time_samplers
-from ddpm_jax.diffusion.gaussian import normal
+from ddpm_jax.diffusion.gaussian import fold_in, normal
 from ddpm_jax.diffusion.losses import Parts
-from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.terms import Coordinates
 from ddpm_jax.diffusion.times import CONTINUOUS
 from ddpm_jax.diffusion.weightings import WEIGHTINGS
@@ -71,8 +70,8 @@ def conditions(batch: step.Batch) -> Float[Array, "batch 1"] | None:
 
 def _noise(model: Model, draws: step.Draws) -> tuple[Array, Array]:
     """Of z_t, and of the z_0 that the decoder sees."""
-    decoder_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(draws.noise_keys, 1)
-    return normal(draws.noise_keys, model.shape), normal(decoder_keys, model.shape)
+    of_decoder = normal(fold_in(draws.noise_keys, 1), model.shape)
+    return normal(draws.noise_keys, model.shape), of_decoder
 
 
 def _weighted(config: Config, model: Model) -> step.LossFn:
@@ -149,7 +148,7 @@ def _timed_at(model: Model) -> interior.Loss:
     def timed(params: Params, at: Coordinates, rest: Any) -> Float[Array, " batch"]:
         batch, draws, eps = rest
         x, t = model.codec.encode(batch["image"]), draws.times.t
-        diffusion: Diffusion = model.bind(
+        diffusion = model.bind(
             params, draws.dropout_keys, conditions(batch), at=(at, t)
         )
         nats = terms.integrand(diffusion, x, eps, at, t)

@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from ddpm_jax.diffusion import terms
-from ddpm_jax.diffusion.gaussian import normal
+from ddpm_jax.diffusion.gaussian import fold_in, normal
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.pixels import Codec, Pixels
 from ddpm_jax.diffusion.times import CONTINUOUS, uniform
@@ -92,7 +92,7 @@ def curve(
         index = jnp.full(x.shape[0], k)
 
         def one(draw: Array) -> Array:
-            eps = normal(_fold_in(_fold_in(keys, k), draw), x.shape[1:], x.dtype)
+            eps = normal(fold_in(fold_in(keys, k), draw), x.shape[1:], x.dtype)
             return terms.term_at(diffusion, codec, pixels, index, eps, num_steps)
 
         return _mean_and_variance(lax.map(one, jnp.arange(num_draws)))
@@ -163,8 +163,8 @@ def stratified(
 
     def time_and_noise(number: Array) -> tuple[Array, Array]:
         is_mirror = number % num_mirrored
-        key_time, _ = _split(_fold_in(keys, number - is_mirror))
-        _, key_eps = _split(_fold_in(keys, number))
+        key_time, _ = _split(fold_in(keys, number - is_mirror))
+        _, key_eps = _split(fold_in(keys, number))
         v = uniform(key_time)
         v = jnp.where(is_mirror, 1.0 - v, v)
         u = (number // (2 * num_mirrored) + v) / num_strata
@@ -216,10 +216,6 @@ def stratified_evaluations(num_draws: int, codec: Codec) -> int:
 
 def _decoder_draws(num_draws: int) -> int:
     return max(2, num_draws // 4)
-
-
-def _fold_in(keys: Array, number: Array) -> Array:
-    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
 
 
 def _split(keys: Array) -> tuple[Array, Array]:

@@ -30,6 +30,11 @@ def sum_dims(values: Images) -> Float[Array, " batch"]:
     return jnp.sum(values, axis=(1, 2, 3))
 
 
+def fold_in(keys: Key[Array, " batch"], number: int | Array) -> Key[Array, " batch"]:
+    """One number folded into each key."""
+    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+
+
 def normal(
     keys: Key[Array, " batch"], shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
 ) -> Float[Array, "batch ..."]:

@@ -27,6 +27,10 @@ class Prediction(NamedTuple):
     variance_fraction: Float[Array, ""] | Float[Array, "batch height width channels"]
 
 
+# A schedule: t in [0, 1], any shape -> log SNR, same shape.
+LogSnr = Callable[[Array], Array]
+
+
 @dataclasses.dataclass(frozen=True)
 class Diffusion:
     """A model with its parameters bound.
@@ -36,5 +40,5 @@ class Diffusion:
       denoise: z_t [batch, ...] and t [batch] -> `Prediction`.
     """
 
-    log_snr: Callable[[Array], Array]
+    log_snr: LogSnr
     denoise: Callable[[Array, Array], Prediction]

@@ -8,7 +8,6 @@ reconstruction     -log p(x | z_0)
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -17,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from ddpm_jax.diffusion import gaussian
 from ddpm_jax.diffusion.gaussian import Images
-from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.model import Diffusion, LogSnr, Prediction
 from ddpm_jax.diffusion.pixels import Codec, Pixels
 from ddpm_jax.diffusion.times import CONTINUOUS, grid_time
 
@@ -29,9 +28,7 @@ class Coordinates(NamedTuple):
     slope: Float[Array, " batch"]  # d log_snr / dt, negative.
 
 
-def coordinates(
-    log_snr: Callable[[Array], Array], t: Float[Array, " batch"]
-) -> Coordinates:
+def coordinates(log_snr: LogSnr, t: Float[Array, " batch"]) -> Coordinates:
     """The schedule's value and slope at t, the slope by forward mode."""
     return Coordinates(*jax.jvp(log_snr, (t,), (jnp.ones_like(t),)))
 

@@ -5,7 +5,6 @@ or goes by a history of losses, which lives in the train state.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
@@ -13,10 +12,9 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from ddpm_jax.diffusion import interpolation, loss_history, snr_history
+from ddpm_jax.diffusion.model import LogSnr
 from ddpm_jax.diffusion.terms import coordinates
 from ddpm_jax.diffusion.times import grid_time
-
-LogSnr = Callable[[Array], Array]
 
 
 class Times(NamedTuple):

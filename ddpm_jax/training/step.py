@@ -16,7 +16,8 @@ from jaxtyping import Array, Float, Int, Key
 
 from ddpm_jax.diffusion import times
 from ddpm_jax.diffusion.losses import Parts
-from ddpm_jax.diffusion.time_samplers import LogSnr, Times, TimeSampler
+from ddpm_jax.diffusion.model import LogSnr
+from ddpm_jax.diffusion.time_samplers import Times, TimeSampler
 from ddpm_jax.training.randomness import Stream, example_keys
 from ddpm_jax.training.state import NUM_QUARTERS, Params, TrainState, Window
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from ddpm_jax.diffusion.gaussian import Images, normal
+from ddpm_jax.diffusion.gaussian import Images, fold_in, normal
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 
 # (prediction at z_t, log_snr_s, log_snr_t, noise) -> z_s, s < t.
@@ -49,8 +49,7 @@ def sample(
 
     def draw(number: int | Array) -> Array:
         """Noise: number 0 makes z_1, i the i-th transition."""
-        own = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-        return normal(own, image_shape, times.dtype)
+        return normal(fold_in(keys, number), image_shape, times.dtype)
 
     def body(carry: tuple[Array, Array], inputs: tuple[Array, Array, Array]):
         z_t, _ = carry

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ddpm_jax.diffusion.interpolation import inverse_of_decreasing
+from ddpm_jax.diffusion.model import LogSnr
 from ddpm_jax.diffusion.times import CONTINUOUS
 
 Grid = Int[np.ndarray, " num_visited"]
-LogSnr = Callable[[Array], Array]
 
 
 def uniform(
