@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks import measure
 from configs import photos_vdm
-from ddpm_jax import build, evaluate, objective, trained
+from ddpm_jax import build, evaluate, objective
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
@@ -112,7 +112,8 @@ def estimator_section(config: Config, params: Any, repeats: int) -> dict[str, An
     """Standard error of the bound from equally many evaluations, two ways."""
     source = build.source(config, "test")
     model, mesh = build.model(config, source), build.mesh(config)
-    ours = evaluate.make_evaluator(config, mesh, model, source)(params, 0)
+    evaluator = evaluate.make_evaluator(config, mesh, model, source)
+    ours = evaluator.report(evaluator.rows(params), 0)
     evaluations = ours["num_examples"] * ours["num_network_evaluations"]
 
     line = variants(config)["line"]
@@ -189,15 +190,21 @@ def main() -> None:
     args = parser.parse_args()
 
     config = Config(json.loads((args.workdir / "config.json").read_text()))
-    found = trained.load(config, args.workdir, step=-1, weights="ema")
-    model = build.model(config, build.source(config, "train"))
-    abstract = build.training(config, build.mesh(config), model).abstract
-    state = Checkpoints(args.workdir, read_only=True).restore(found.step, abstract)
+    mesh, source = build.mesh(config), build.source(config, "train")
+    abstract = build.training(config, mesh, build.model(config, source)).abstract
+    newest = Checkpoints(args.workdir, read_only=True).restore_newest(abstract)
+    if newest is None:
+        parser.error(
+            f"--workdir={args.workdir} holds no checkpoint: train there first."
+        )
+    step, state = newest
     report = {
         "environment": measure.environment(),
-        "step": found.step,
+        "step": step,
         "variance_of_the_batch_loss": variance_section(config, state, args.batches),
-        "bound": estimator_section(config, found.params, repeats=4),
+        "bound": estimator_section(
+            config, build.weights(config, state, "ema"), repeats=4
+        ),
         "training_step": step_section(args.rounds, steps=4),
     }
     print(json.dumps(report, indent=2))

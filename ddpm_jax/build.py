@@ -9,18 +9,20 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
-from ddpm_jax import checks, objective
+from ddpm_jax import checks, estimators, objective
 from ddpm_jax.binding import Model, TimeInput
 from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users, flat
 from ddpm_jax.data import sources
 from ddpm_jax.diffusion import (
     categorical,
-    elbo,
+    dequantization,
+    flow,
     pixels,
     predictions,
     schedules,
 )
 from ddpm_jax.diffusion import weightings as weightings_lib
+from ddpm_jax.diffusion.divergence import ProbeKind
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.samplers import ancestral, chain, ddim, grids
 from ddpm_jax.diffusion.times import CONTINUOUS
@@ -60,10 +62,6 @@ VARIANCE_FRACTIONS: dict[str, float | None] = {
     "forward": 1.0,
     "learned": None,
 }
-ESTIMATORS: dict[str, Callable[..., elbo.Estimate]] = {
-    "stratified": elbo.stratified,
-    "full": elbo.full,
-}
 # The options of each are those of config.sample's group of its name.
 SAMPLERS: dict[str, Callable[..., chain.Step]] = {
     "ancestral": lambda: ancestral.step,
@@ -93,7 +91,10 @@ def check(config: Config) -> None:
         "optimizer.name": optimizer.OPTIMIZERS,
         "optimizer.decay": optimizer.DECAYS,
         "parallel.mode": parallel.MODES,
-        "eval.estimator": ESTIMATORS,
+        "eval.ode.dequantization": dequantization.KINDS,
+        "eval.ode.divergence": estimators.DIVERGENCES,
+        "eval.ode.probe": dict.fromkeys(get_args(ProbeKind)),
+        "eval.ode.solver": flow.SOLVERS,
         "sample.sampler": SAMPLERS,
         "sample.spacing": grids.GRIDS,
         **{
@@ -112,12 +113,7 @@ def check(config: Config) -> None:
             " continuous time (config.schedule.num_steps = 0) has not: write one of"
             f" {sorted({LEARNED, *(n for n, (t, _) in SCHEDULES.items() if not t)})}."
         )
-    num_draws = config.eval.num_draws
-    if config.eval.estimator == "stratified" and num_draws != 2 and num_draws % 4:
-        raise ConfigError(
-            f"config.eval.num_draws = {num_draws}: the stratified estimate draws in pairs"
-            " of pairs, write 2 or a multiple of 4."
-        )
+    estimators.check(config)
     for group in ("eval", "sample"):
         field = f"{group}.weights"
         choose(dict.fromkeys(weight_names(config)), config[group].weights, field)
@@ -296,28 +292,6 @@ def training(config: Config, mesh: Mesh, model: Model) -> parallel.Training:
 
 
 @errors_are_the_users()
-def bound_estimator(
-    config: Config, model: Model
-) -> Callable[[Diffusion, Array, Key[Array, " batch"]], elbo.Estimate]:
-    """(diffusion, pixels, one key an example) -> estimate of the bound, by config.eval."""
-    estimator = choose(ESTIMATORS, config.eval.estimator, "eval.estimator")
-
-    def estimate(diffusion: Diffusion, images: Array, keys: Array) -> elbo.Estimate:
-        if config.eval.clip:
-            diffusion = predictions.clipped(diffusion)
-        return estimator(
-            diffusion,
-            model.codec,
-            images,
-            keys,
-            num_steps=model.num_steps,
-            num_draws=config.eval.num_draws,
-        )
-
-    return estimate
-
-
-@errors_are_the_users()
 def sampler(
     config: Config, model: Model
 ) -> Callable[[Diffusion, Key[Array, " batch"], chain.Progress], Array]:
@@ -340,10 +314,3 @@ def sampler(
         return chain.sample(diffusion, update, times, keys, model.shape, progress)
 
     return draw
-
-
-def num_network_evaluations(config: Config, model: Model) -> int:
-    """Of the evaluation, for each image."""
-    if config.eval.estimator == "full":
-        return elbo.full_evaluations(model.num_steps, config.eval.num_draws)
-    return elbo.stratified_evaluations(config.eval.num_draws, model.codec)

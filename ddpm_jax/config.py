@@ -152,13 +152,29 @@ def default() -> Config:
     c.parallel = dict(mode="jit", fsdp=1)
 
     c.eval = dict(
-        estimator="stratified",  # Of the sum over T: stratified or full.
+        # By commas, of stratified, full, ode. While training the first alone is used.
+        estimators="stratified",
         num_draws=16,  # Stratified: times an image, 2 or 4 n; full: draws of each time.
+        pilot_examples=0,  # Stratified: that tell where draws are worth most; 0: even.
         batch_size=256,  # Global.
         num_examples=0,  # The first so many of the split; 0: all.
         weights="ema",  # ema, raw, or ema:<one of extra_decays>.
         clip=True,  # x_hat to the range of the data: another model, another bound.
         step=-1,  # Checkpoint to evaluate; -1: the newest.
+        ode=dict(
+            dequantization="truncated_normal",  # Or uniform, or decoder.
+            num_importance=1,  # Latents an image inside the logarithm.
+            num_draws=1,  # Repetitions of all that; from 2 on, their error is known.
+            divergence="hutchinson",  # Or exact.
+            probe="rademacher",  # Of Hutchinson's estimate: or gaussian.
+            num_probes=1,
+            antithetic=False,  # Probes in pairs whose neighbouring entries cancel.
+            chunk=8,  # Exact: basis vectors at once.
+            solver="tsit5",  # Or dopri5, dopri8.
+            rtol=1e-5,
+            atol=1e-5,
+            max_steps=1000,  # Accepted and rejected.
+        ),
     )
     c.sample = dict(
         sampler="ancestral",  # ancestral or ddim.

@@ -1,13 +1,14 @@
-"""Evaluate a model: the bound in bits per dim, its terms, and their errors.
+"""Evaluate a model: every image of the split once, by each estimator that the config lists.
 
 Image i of the split is measured with noise from (seed, i): the same for every checkpoint,
-batch size and number of devices. Two errors are kept apart: that of this estimate of this
-test set's mean (over draws of noise), and that of the test set as a sample (over images).
+batch size and number of devices. What was measured is on disk after each batch, so that an
+evaluation that was killed goes on where it was.
 """
 
-import json
+import contextlib
+import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -16,192 +17,181 @@ from absl import logging
 from etils import epath
 from jax.sharding import Mesh
 
-from ddpm_jax import build, trained, workdir
+from ddpm_jax import estimators, pictures, plots, report, trained, unfinished, workdir
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
 from ddpm_jax.data.sources import Source
-from ddpm_jax.diffusion import elbo
-from ddpm_jax.training import files, parallel, progress
+from ddpm_jax.diffusion import allocation, elbo
+from ddpm_jax.report import Report, Rows
+from ddpm_jax.training import files, parallel, progress, writers
+from ddpm_jax.training.finite import NonFiniteError
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
+from ddpm_jax.training.state import Params
 
-Report = dict[str, Any]
-Columns = Mapping[str, Any]
-# The name of the bound among a run's metrics.
-HEADLINE = "eval/bits_per_dim"
-FOLDER = "eval"
-# By config.decoder.name and .mean, in a report's words.
-DECODERS = {
-    (name, mean): f"{words} around {centre}"
-    for name, words in (
-        ("discretized_gaussian", "discretised Gaussian"),
-        ("categorical", "categorical over the pixel values"),
-    )
-    for mean, centre in (
-        ("x_hat", "x_hat(z_0), its scale after the reverse variance"),
-        ("z_0", "z_0 / alpha_0, of scale sigma_0 / alpha_0"),
-    )
-}
+
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+    """Measures one split by one estimator; each method compiles once.
+
+    Attributes:
+      config: of the run.
+      name: of the estimator.
+      mesh: the devices.
+      source: the split, cut to config.eval.num_examples.
+      estimate: (parameters, batch, edges of strata) -> rows, for the whole batch.
+      pilot: (parameters, batch) -> draws of the pilot pass, for the whole batch.
+    """
+
+    config: Config
+    name: str
+    mesh: Mesh
+    source: Source
+    estimate: Callable[..., Any]
+    pilot: Callable[..., Any]
+
+    def rows(self, params: Params, store: unfinished.Store | None = None) -> Rows:
+        """What was measured of every image, in order; `store` has what was before."""
+        edges = self._edges(params)
+        batches = self._batches()
+        done = store.num_finished(len(batches)) if store else 0
+        found = store.read(done) if store else []
+        bar = progress.Bar(f"evaluating ({self.name})", len(batches), initial=done)
+        with bar, contextlib.closing(pipeline.iterate(batches, done)) as rest:
+            for number, local in enumerate(rest, done):
+                batch = parallel.put_batch(self.mesh, local)
+                kept = _whole(self.mesh, batch["mask"]).astype(bool)
+                result = self.estimate(params, batch, edges)
+                estimate, ends = jax.device_get(result)
+                index = _whole(self.mesh, batch["index"])
+                rows = report.rows_of(estimate, ends, index, kept)
+                if store:
+                    store.add(number, rows)
+                found.append(rows)
+                bar.update()
+        return report.joined(found)
+
+    def report(self, rows: Rows, step: int) -> Report:
+        return report.make(self.config, self.name, self.source, rows, step)
+
+    def _batches(self) -> Any:
+        return pipeline.eval_batches(
+            self.source,
+            batch_size=self.config.eval.batch_size,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+
+    def _edges(self, params: Params) -> np.ndarray | None:
+        """Of the strata, from the first images of the split with noise of their own."""
+        wanted = self.config.eval.pilot_examples
+        if self.name != "stratified" or not wanted:
+            return None
+        found, seen = [], 0
+        for local in self._batches():
+            batch = parallel.put_batch(self.mesh, local)
+            kept = _whole(self.mesh, batch["mask"]).astype(bool)
+            draws = jax.device_get(self.pilot(params, batch))[:, kept]
+            found.append(draws[:, : wanted - seen])
+            seen += found[-1].shape[1]
+            if seen == wanted:
+                break
+        per_time = np.concatenate(found, axis=1)
+        bins = elbo.num_strata(estimators.PILOT_DRAWS)
+        variance = allocation.variance_by_stratum(per_time.astype(np.float64), bins)
+        num_strata = elbo.num_strata(self.config.eval.num_draws)
+        return allocation.edges(variance, num_strata).astype(np.float32)
 
 
 def make_evaluator(
-    config: Config, mesh: Mesh, model: Model, source: Source
-) -> Callable[[Any, int], Report]:
-    """Compiles once: (parameters, their step) -> report on the whole split."""
-    estimate = build.bound_estimator(config, model)
+    config: Config, mesh: Mesh, model: Model, source: Source, name: str | None = None
+) -> Evaluator:
+    """Of one estimator, the first of config.eval.estimators if not named."""
+    name = name or estimators.names(config)[0]
+    estimator = estimators.make(config, model, name)
     root = stream_key(config.seed, Stream.EVAL)
+    pilot_root = stream_key(config.seed, Stream.PILOT)
+    pilot = estimators.pilot(config, model)
     if config.eval.num_examples:
         source = pipeline.first(source, config.eval.num_examples)
 
-    def estimate_batch(params: Any, batch: Any) -> tuple[Columns, Columns]:
+    def estimate(params: Params, batch: Any, edges: Any) -> Any:
+        diffusion = model.bind(params)
         keys = example_keys(root, batch["index"])
-        found = estimate(model.bind(params), batch["image"], keys)
-        return columns(found.terms), columns(found.draw_variance)
+        found = estimator(diffusion, batch["image"], keys, batch["index"], edges)
+        ends = diffusion.log_snr(jax.numpy.array([0.0, 1.0]))
+        return found, ends
 
-    compiled = parallel.compile_for_batch(mesh, estimate_batch)
-    batches = pipeline.eval_batches(
+    def draw_pilot(params: Params, batch: Any) -> Any:
+        keys = example_keys(pilot_root, batch["index"])
+        diffusion = model.bind(params)
+        found = pilot(diffusion, batch["image"], keys, batch["index"], None)
+        assert found.profile is not None
+        return found.profile.per_time
+
+    return Evaluator(
+        config,
+        name,
+        mesh,
         source,
-        batch_size=config.eval.batch_size,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
+        parallel.compile_for_batch(mesh, estimate),
+        parallel.compile_for_batch(mesh, draw_pilot),
     )
-
-    def evaluate(params: Any, step: int) -> Report:
-        found = []
-        with progress.Bar("evaluating", len(batches)) as bar:
-            for local in batches:
-                batch = parallel.put_batch(mesh, local)
-                kept = _whole(mesh, batch["mask"]).astype(bool)
-                result = jax.device_get(compiled(params, batch))
-                found.append(jax.tree.map(lambda a, kept=kept: a[kept], result))
-                bar.update()
-        whole = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
-        nats, draw_variance = whole
-        return report(config, model, source, nats, draw_variance, step)
-
-    return evaluate
 
 
 def _whole(mesh: Mesh, values: Any) -> np.ndarray:
     return np.asarray(jax.device_put(values, parallel.replicated(mesh)))
 
 
-def columns(terms: elbo.Terms) -> Columns:
-    """One [batch] array a term, and their total."""
-    return {**terms._asdict(), "total": terms.total}
-
-
-def report(
-    config: Config,
-    model: Model,
-    source: Source,
-    nats: Columns,
-    draw_variance: Columns,
-    step: int,
-) -> Report:
-    """Means over images in bits per dim.
-
-    Args:
-      config: of the run.
-      model: what was measured.
-      source: the images that were measured.
-      nats: of each image, one array a term.
-      draw_variance: of each of these over draws of noise, nan where it is not known.
-      step: of the weights.
-    """
-    unit = math.prod(source.shape) * math.log(2.0)
-    num = len(nats["total"])
-
-    def figures(name: str) -> dict[str, float | None]:
-        values = np.asarray(nats[name], np.float64)
-        variance = np.sum(np.asarray(draw_variance[name], np.float64))
-        over_images = values.std(ddof=1) / math.sqrt(num) / unit if num > 1 else None
-        return {
-            "bits_per_dim": values.mean() / unit,
-            "stderr": None if np.isnan(variance) else math.sqrt(variance) / num / unit,
-            "stderr_images": over_images,
-        }
-
-    total = figures("total")
-    return {
-        "bits_per_dim": total["bits_per_dim"],
-        "bits_per_dim_stderr": total["stderr"],
-        "bits_per_dim_stderr_images": total["stderr_images"],
-        "terms": {name: figures(name) for name in elbo.Terms._fields},
-        "num_examples": num,
-        "num_draws": config.eval.num_draws,
-        "num_network_evaluations": build.num_network_evaluations(config, model),
-        "convention": convention(config, source, step),
-    }
-
-
-def convention(config: Config, source: Source, step: int) -> dict[str, Any]:
-    """All that must agree before two figures may stand side by side."""
-    return {
-        "data": dict(source.identity),
-        "bound": "variational upper bound on -log2 p(x) / dims",
-        "estimator": config.eval.estimator,
-        "num_latents": config.schedule.num_steps or "infinitely many",
-        "schedule": config.schedule.name,
-        "prediction": config.prediction,
-        "reverse_variance": config.reverse_variance,
-        "decoder": DECODERS[config.decoder.name, config.decoder.mean],
-        "weights": _weights_name(config),
-        "x_hat": "clipped to [-1, 1]" if config.eval.clip else "not clipped",
-        "stderr": "over draws of noise, the images fixed; stderr_images: over images",
-        "step": step,
-    }
-
-
-def _weights_name(config: Config) -> str:
-    if config.eval.weights == "ema":
-        return f"ema:{config.ema.decay}"
-    return config.eval.weights
-
-
-def write(path: epath.Path, step: int, found: Report) -> epath.Path:
-    """Writes eval/<step>.json whole."""
-    file = path / FOLDER / f"{step}.json"
-    if jax.process_index() == 0:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        files.replace_text(file, json.dumps(found, indent=2) + "\n")
-    return file
-
-
-def scalars(found: Report) -> dict[str, float | None]:
-    """The report's figures as a row of metrics."""
-    return {
-        HEADLINE: found["bits_per_dim"],
-        f"{HEADLINE}_stderr": found["bits_per_dim_stderr"],
-        f"{HEADLINE}_stderr_images": found["bits_per_dim_stderr_images"],
-    } | {
-        f"eval/{name}_bits_per_dim": term["bits_per_dim"]
-        for name, term in found["terms"].items()
-    }
-
-
-def summary(found: Report) -> str:
-    """One line for a person."""
-    stderr = found["bits_per_dim_stderr"]
-    error = "unknown" if stderr is None else f"{stderr:.4f}"
-    terms = ", ".join(
-        f"{name} {term['bits_per_dim']:.4f}" for name, term in found["terms"].items()
-    )
-    return (
-        f"{found['bits_per_dim']:.4f} bits per dim, s.e. {error} over draws and"
-        f" {found['bits_per_dim_stderr_images'] or math.nan:.4f} over images ({terms};"
-        f" {found['num_examples']} images, {found['num_network_evaluations']} network"
-        " evaluations each)"
-    )
-
-
 def run(config: Config, directory: epath.PathLike) -> None:
-    """`--mode=eval`: from a checkpoint to eval/<step>.json."""
+    """`--mode=eval`: from a checkpoint to eval/<step>.json, its rows and pictures.
+
+    Raises:
+      NonFiniteError: an image's figure is not a number; what was found is written.
+    """
     t = trained.load(
         config, directory, step=config.eval.step, weights=config.eval.weights
     )
-    workdir.make_folder(t.path / FOLDER)
-    logging.info("compiling the evaluation ...")
-    found = make_evaluator(config, t.mesh, t.model, t.source)(t.params, t.step)
-    file = write(t.path, t.step, found)
-    print(f"step {t.step}: {summary(found)} in {file}")
+    workdir.make_folder(t.path / report.FOLDER)
+    rows = dict(_measured(config, t))
+    if jax.process_index() != 0:
+        return
+    source = pipeline.first(t.source, config.eval.num_examples or len(t.source))
+    found = report.merged(
+        {
+            name: report.make(config, name, source, own, t.step)
+            for name, own in rows.items()
+        },
+        report.gaps(rows, math.prod(source.shape)),
+    )
+    file = report.write(t.path, t.step, found, rows)
+    drawn = _pictures(rows, found["num_dims"])
+    for name, picture in drawn.items():
+        png = file.with_name(f"{t.step}_{name}.png")
+        files.replace_bytes(png, pictures.png(picture))
+    writers.to_tensorboard(t.path, t.step, report.scalars(found), drawn)
+    unfinished.forget(t.path, t.step)
+    print(f"step {t.step}: {report.summary(found)} in {file}")
+    print(report.table(found))
+    if bad := report.not_finite(found):
+        raise NonFiniteError(bad)
+
+
+def _measured(config: Config, t: trained.Trained) -> Iterator[tuple[str, Rows]]:
+    for name in estimators.names(config):
+        logging.info("compiling the evaluation (%s) ...", name)
+        evaluator = make_evaluator(config, t.mesh, t.model, t.source, name)
+        store = unfinished.Store(
+            t.path, t.step, name, (config.to_json(), evaluator.source.identity)
+        )
+        yield name, evaluator.rows(t.params, store)
+
+
+def _pictures(rows: dict[str, Rows], num_dims: int) -> dict[str, plots.Picture]:
+    """Where the bound comes from along log SNR, of each estimator that knows."""
+    drawn = {}
+    for name, own in rows.items():
+        curve = report.loss_by_log_snr(own, num_dims)
+        if curve is not None:
+            drawn[f"{name}_loss"] = plots.loss_by_log_snr(*curve)
+    return drawn

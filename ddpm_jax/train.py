@@ -15,6 +15,7 @@ from etils import epath
 from jax.sharding import Mesh
 
 from ddpm_jax import build, evaluate, illustrate, sample, trained, workdir
+from ddpm_jax import report as report_lib
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, errors_are_the_users
 from ddpm_jax.data import pipeline
@@ -169,7 +170,7 @@ def _reporter(
     training: parallel.Training,
     model: Model,
     writers: Writers,
-    evaluator: Callable[[Any, int], evaluate.Report],
+    evaluator: evaluate.Evaluator,
     sampler: Callable[[Any], np.ndarray],
 ) -> Callable[..., None]:
     """What measures and draws between two steps, where it is due."""
@@ -183,22 +184,25 @@ def _reporter(
         evaluates = is_due(step, config.training.eval_every)
         samples = is_due(step, config.training.sample_every)
         if only_missing:
-            evaluates &= not writers.has_row(step, evaluate.HEADLINE)
+            evaluates &= not writers.has_row(step, report_lib.HEADLINE)
             samples &= not sample.picture_path(path, step).exists()
         if evaluates:
             weights = build.weights(
                 config, training.to_global(state), config.eval.weights
             )
-            found = evaluator(weights, step)
-            evaluate.write(path, step, found)
+            rows = evaluator.rows(weights)
+            found = evaluator.report(rows, step)
+            report_lib.write(path, step, found, {evaluator.name: rows})
+            if bad := report_lib.not_finite(found):
+                logging.error("step %d: %s", step, bad)
             drawn = illustrate.draw(
                 config, mesh, model, weights, _host(training, state.time_history)
             )
             illustrate.write(path, step, drawn)
             for name, picture in drawn.items():
                 writers.image(step, name, picture)
-            writers.metrics(step, evaluate.scalars(found))
-            logging.info("step %d: %s", step, evaluate.summary(found))
+            writers.metrics(step, report_lib.scalars(found))
+            logging.info("step %d: %s", step, report_lib.summary(found))
         if samples:
             weights = build.weights(
                 config, training.to_global(state), config.sample.weights

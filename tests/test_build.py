@@ -145,7 +145,7 @@ def test_every_average_and_the_raw_weights_can_be_named():
         ("optimizer__name", "adamx", "'adamw'"),
         ("optimizer__decay", "cosin", "'cosine'"),
         ("parallel__mode", "jitt", "'jit'"),
-        ("eval__estimator", "ful", "'full'"),
+        ("eval__estimators", "ful", "'full'"),
         ("eval__weights", "emaa", "'ema'"),
         ("sample__sampler", "ddmi", "'ddim'"),
         ("sample__spacing", "quadratc", "'quadratic'"),

@@ -18,8 +18,10 @@ FLOORS = {
     "training": {"diffusion", "nets"},
 }
 # Top-level modules, from the ground up: each may import those before it.
-TOP = ["config", "checks", "pictures", "plots", "workdir", "binding", "objective"]
-TOP += ["build", "trained", "evaluate", "sample", "illustrate", "train"]
+TOP = ["config", "commands", "results", "compare_pairs", "compare_plot"]
+TOP += ["compare_table", "compare", "checks", "pictures", "plots", "workdir", "binding"]
+TOP += ["objective", "estimators", "build", "child", "sweep_file", "sweep", "trained"]
+TOP += ["report", "unfinished", "evaluate", "sample", "illustrate", "train"]
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 CORE_TRAINING = {"state", "step", "optimizer", "parallel", "randomness"}
 

@@ -44,10 +44,10 @@ def signal_at(monkeypatch, step, number):
     """The process gets a signal as it takes the batch of `step`."""
     iterate = pipeline.iterate
 
-    def signalling(batches, **options):
-        start_step = options.get("start_step")
-        for n, batch in enumerate(iterate(batches, **options), 1):
-            # Evaluation reads without a start.
+    def signalling(batches, *args, **options):
+        # Evaluation reads without saying how.
+        start_step = options.get("start_step") if "num_threads" in options else None
+        for n, batch in enumerate(iterate(batches, *args, **options), 1):
             if start_step is not None and start_step + n == step:
                 os.kill(os.getpid(), number)
             yield batch
@@ -58,7 +58,12 @@ def signal_at(monkeypatch, step, number):
 def test_a_run_leaves_what_it_should(whole):
     names = {p.name for p in whole.iterdir()}
     assert {"config.json", "metrics.jsonl", "speed.jsonl", "checkpoints"} <= names
-    assert sorted(p.name for p in (whole / "eval").iterdir()) == ["3.json", "6.json"]
+    assert sorted(p.name for p in (whole / "eval").iterdir()) == [
+        "3.json",
+        "3_stratified.npz",
+        "6.json",
+        "6_stratified.npz",
+    ]
     assert (whole / "samples" / "6.png").exists()
     images = np.load(whole / "samples" / "6.npz")["images"]
     assert images.shape == (9, 8, 8, 1) and images.max() <= 16

@@ -186,7 +186,8 @@ def test_interiors_are_evaluated_and_sampled(interior, num_steps, sampler, spaci
     model, mesh = build.model(c, source), build.mesh(c)
     params = model.init(jax.random.key(0))
     assert sample.make_sampler(c, mesh, model)(params).shape == (9, 8, 8, 1)
-    report = evaluate.make_evaluator(c, mesh, model, source)(params, 0)
+    evaluator = evaluate.make_evaluator(c, mesh, model, source)
+    report = evaluator.report(evaluator.rows(params), 0)
     assert np.isfinite(report["bits_per_dim"])
 
 
@@ -345,7 +346,7 @@ def test_a_start_that_does_not_fit_is_refused(fixed, tmp_path):
         ({"decoder__mean": "x_hat"}, "in continuous time .* write 'z_0'"),
         ({"decoder__name": "categoric"}, "mean 'categorical'"),
         ({"reverse_variance": "learned"}, "nothing to learn in continuous time"),
-        ({"eval__estimator": "full"}, "write 'stratified'"),
+        ({"eval__estimators": "full"}, "write 'stratified'"),
         ({"model__time_input": "t"}, "time_input = 't' would let .* 'log_snr'"),
         (
             {"schedule__num_steps": 10, "sample__spacing": "log_snr"},

@@ -45,6 +45,11 @@ class Categorical:
     def __post_init__(self) -> None:
         check_num_values(self.num_values)
 
+    @property
+    def bin_width(self) -> float:
+        """2 / V."""
+        return 2.0 / self.num_values
+
     def encode(self, pixels: Pixels, dtype: DTypeLike = jnp.float32) -> Images:
         """Pixel values 0..V-1 to real numbers in (-1, 1), rounded once."""
         count = self.num_values

@@ -10,18 +10,20 @@ form; the other two are means over noise, estimated by `full` from every transit
 by `stratified` from a few times.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from ddpm_jax.diffusion import terms
+from ddpm_jax.diffusion.estimate import Estimate, Profile, mean_and_variance
 from ddpm_jax.diffusion.gaussian import fold_in, normal
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.pixels import Codec, Pixels
-from ddpm_jax.diffusion.times import CONTINUOUS, uniform
+from ddpm_jax.diffusion.times import CONTINUOUS, covering, grid_time, uniform
 
 
 class Terms(NamedTuple):
@@ -36,20 +38,16 @@ class Terms(NamedTuple):
         return self.prior + self.diffusion + self.reconstruction
 
 
-class Estimate(NamedTuple):
-    """The bound of each example, and how far chance in the noise may have moved it.
-
-    The standard error of a mean over n examples is sqrt(sum(draw_variance.total)) / n
-    over draws, and std(terms.total) / sqrt(n) over draws and examples together.
+class Spread(NamedTuple):
+    """What spreads times evenly over all examples of a data set, not over each one's alone.
 
     Attributes:
-      terms: mean over draws, in nats.
-      draw_variance: unbiased estimate of the variance of each of `terms` over draws, in
-        nats squared. Terms are drawn independently, so that theirs add up.
+      number: of each example in the data set.
+      key: one for all examples.
     """
 
-    terms: Terms
-    draw_variance: Terms
+    number: Int[Array, " batch"]
+    key: Key[Array, ""]
 
 
 def curve(
@@ -79,25 +77,8 @@ def curve(
     Raises:
       ValueError: num_draws is below 1, or num_steps below 2.
     """
-    if num_draws < 1:
-        raise ValueError(f"config.eval.num_draws = {num_draws}: write 1 or more.")
-    if num_steps == CONTINUOUS:
-        raise ValueError(
-            "config.eval.estimator = 'full' sums over the T transitions of a chain, and in"
-            " continuous time there are none: write 'stratified'."
-        )
-    x = codec.encode(pixels)
-
-    def at(k: Array) -> tuple[Array, Array]:
-        index = jnp.full(x.shape[0], k)
-
-        def one(draw: Array) -> Array:
-            eps = normal(fold_in(fold_in(keys, k), draw), x.shape[1:], x.dtype)
-            return terms.term_at(diffusion, codec, pixels, index, eps, num_steps)
-
-        return _mean_and_variance(lax.map(one, jnp.arange(num_draws)))
-
-    return lax.map(at, jnp.arange(num_steps))
+    draws = _every_draw(diffusion, codec, pixels, keys, num_steps, num_draws)
+    return lax.map(lambda k: mean_and_variance(draws(k)), jnp.arange(num_steps))
 
 
 def full(
@@ -112,17 +93,62 @@ def full(
 
     With one draw the draw variance is nan: write 2 to know it.
     """
-    mean, variance = curve(diffusion, codec, pixels, keys, num_steps, num_draws)
+    draws = _every_draw(diffusion, codec, pixels, keys, num_steps, num_draws)
+
+    def at(k: Array) -> tuple[Array, Array, Array]:
+        found = draws(k)
+        return (*mean_and_variance(found), _halves(found))
+
+    mean, variance, halves = lax.map(at, jnp.arange(num_steps))
     kl = terms.prior(diffusion, codec.encode(pixels))
+    of_terms = Terms(jnp.zeros_like(kl), jnp.sum(variance[1:], axis=0), variance[0])
+    k = jnp.arange(1, num_steps)
+    log_snr, width = terms.span(diffusion.log_snr, k, num_steps)
+    shape = (num_steps - 1, kl.size)
     return Estimate(
-        Terms(kl, jnp.sum(mean[1:], axis=0), mean[0]),
-        Terms(jnp.zeros_like(kl), jnp.sum(variance[1:], axis=0), variance[0]),
+        terms=Terms(kl, jnp.sum(mean[1:], axis=0), mean[0]),
+        draw_variance=of_terms,
+        total_variance=of_terms.total,
+        halves=jnp.sum(halves, axis=0) + kl[None],
+        num_evaluations=jnp.full(kl.shape, float(num_steps * num_draws)),
+        converged=jnp.ones(kl.shape, bool),
+        profile=Profile(
+            t=jnp.broadcast_to(grid_time(k, num_steps)[:, None], shape),
+            log_snr=jnp.broadcast_to(log_snr[:, None], shape),
+            per_log_snr=mean[1:] / width[:, None],
+            per_time=mean[1:] * (num_steps - 1),
+        ),
     )
 
 
-def full_evaluations(num_steps: int, num_draws: int) -> int:
-    """Evaluations of the network an example that `full` and `curve` take."""
-    return num_steps * num_draws
+def _every_draw(
+    diffusion: Diffusion,
+    codec: Codec,
+    pixels: Pixels,
+    keys: Key[Array, " batch"],
+    num_steps: int,
+    num_draws: int,
+) -> Callable[[Array], Array]:
+    """k -> num_draws draws of the term of latent k, [num_draws, batch]."""
+    if num_draws < 1:
+        raise ValueError(f"config.eval.num_draws = {num_draws}: write 1 or more.")
+    if num_steps == CONTINUOUS:
+        raise ValueError(
+            "config.eval.estimators: 'full' sums over the T transitions of a chain, and in"
+            " continuous time there are none: write 'stratified'."
+        )
+    x = codec.encode(pixels)
+
+    def at(k: Array) -> Array:
+        index = jnp.full(x.shape[0], k)
+
+        def one(draw: Array) -> Array:
+            eps = normal(fold_in(fold_in(keys, k), draw), x.shape[1:], x.dtype)
+            return terms.term_at(diffusion, codec, pixels, index, eps, num_steps)
+
+        return lax.map(one, jnp.arange(num_draws))
+
+    return at
 
 
 def stratified(
@@ -132,14 +158,21 @@ def stratified(
     keys: Key[Array, " batch"],
     num_steps: int,
     num_draws: int = 16,
+    spread: Spread | None = None,
+    edges: Float[Array, " strata_and_one"] | None = None,
 ) -> Estimate:
     """The bound from a few times an example, unbiased for its expectation.
 
-    Time is cut into num_draws / 4 strata of equal measure, with borders that may fall
-    inside a transition. A stratum gets two independent pairs of times, each with noise of
-    its own, and the times of a pair mirror each other in the stratum: what a straight line
-    through it would miss, a pair does not. The difference of two pairs tells the variance
-    without bias. The decoder is one time; it gets a quarter as many draws, at least 2.
+    Time is cut into num_draws / 4 strata, with borders that may fall inside a transition. A
+    stratum gets two independent pairs of times, each with noise of its own, and the times of
+    a pair mirror each other in the stratum: what a straight line through it would miss, a
+    pair does not. The difference of two pairs tells the variance without bias. The decoder
+    is one time; it gets a quarter as many draws, at least 2.
+
+    With `spread`, the place of a pair in its stratum is the example's in a sequence that
+    covers the unit square evenly, moved by one random number for all. Each example's times
+    are as random as before, and what examples have in common is integrated over all of their
+    times together. The draw variance does not know of that gain.
 
     Args:
       diffusion: the model.
@@ -148,84 +181,131 @@ def stratified(
       keys: one an example; each draw folds in its number.
       num_steps: T, the number of latents, or `times.CONTINUOUS`.
       num_draws: of times, for each example. 2 are two independent times.
+      spread: spreads the times of all examples evenly; None: each draws its own.
+      edges: of the strata, increasing from 0 to 1 (`allocation.edges`); None: evenly.
 
     Raises:
       ValueError: num_draws is neither 2 nor a multiple of 4, or num_steps is 1.
     """
-    if num_draws < 2 or (num_draws % 4 and num_draws != 2):
-        raise ValueError(
-            f"config.eval.num_draws = {num_draws}: the stratified estimate draws in pairs"
-            " of pairs, write 2 or a multiple of 4."
-        )
-    num_mirrored = 1 if num_draws == 2 else 2
-    num_strata, num_transitions = num_draws // (2 * num_mirrored), num_steps - 1
+    num_mirrored, num_strata = _layout(num_draws)
+    num_transitions = num_steps - 1
     x = codec.encode(pixels)
+    if edges is None:
+        edges = jnp.linspace(0.0, 1.0, num_strata + 1)
 
-    def time_and_noise(number: Array) -> tuple[Array, Array]:
+    def time_and_noise(number: Array) -> tuple[Array, Array, Array]:
         is_mirror = number % num_mirrored
         key_time, _ = _split(fold_in(keys, number - is_mirror))
         _, key_eps = _split(fold_in(keys, number))
-        v = uniform(key_time)
+        pair = number // num_mirrored
+        if spread is None:
+            v = uniform(key_time)
+        else:
+            shift = jax.random.uniform(jax.random.fold_in(spread.key, pair))
+            v = (covering(spread.number)[pair % 2] + shift) % 1.0
         v = jnp.where(is_mirror, 1.0 - v, v)
-        u = (number // (2 * num_mirrored) + v) / num_strata
-        return u, normal(key_eps, x.shape[1:], x.dtype)
+        stratum = jnp.minimum(pair // 2, num_strata - 1)
+        width = edges[stratum + 1] - edges[stratum]
+        u = jnp.clip(edges[stratum] + v * width, 0.0, 1.0)
+        return u, width, normal(key_eps, x.shape[1:], x.dtype)
 
     def latent(u: Array) -> Array:
         # u * N is uniform over transitions whether or not a stratum's border cuts one.
         k = 1 + jnp.floor(u * num_transitions).astype(jnp.int32)
         return jnp.clip(k, 1, num_transitions)
 
-    def by_the_network(number: Array) -> Array:
-        u, eps = time_and_noise(number)
+    def by_the_network(number: Array) -> tuple[Array, Array, Array]:
+        u, width, eps = time_and_noise(number)
         index = jnp.where(number < num_draws, latent(u), 0)
         nats = terms.term_at(diffusion, codec, pixels, index, eps, num_steps)
-        return jnp.where(number < num_draws, num_transitions * nats, nats)
+        return u, width, jnp.where(number < num_draws, num_transitions * nats, nats)
 
-    def of_times(number: Array) -> Array:
-        u, eps = time_and_noise(number)
-        return terms.timed(diffusion, x, eps, latent(u), u, num_steps)
+    def of_times(number: Array) -> tuple[Array, Array, Array]:
+        u, width, eps = time_and_noise(number)
+        return u, width, terms.timed(diffusion, x, eps, latent(u), u, num_steps)
 
     def of_decoder(number: Array) -> Array:
-        _, eps = time_and_noise(number)
+        _, _, eps = time_and_noise(number)
         return terms.reconstruction(diffusion, codec, pixels, eps, num_steps)
 
     numbers = jnp.arange(num_draws + _decoder_draws(num_draws))
     if codec.mean_from == "x_hat":
-        draws = lax.map(by_the_network, numbers)
+        u, width, draws = lax.map(by_the_network, numbers)
+        u, width = u[:num_draws], width[:num_draws]
         in_time, decoded = draws[:num_draws], draws[num_draws:]
     else:
-        in_time = lax.map(of_times, numbers[:num_draws])
+        u, width, in_time = lax.map(of_times, numbers[:num_draws])
         decoded = lax.map(of_decoder, numbers[num_draws:])
 
-    pairs = jnp.mean(in_time.reshape(num_strata, 2, num_mirrored, -1), axis=2)
-    mean, variance = _mean_and_variance(jnp.swapaxes(pairs / num_strata, 0, 1))
-    decoder_mean, decoder_variance = _mean_and_variance(decoded)
+    # A draw stands for its stratum: by its width.
+    shares = (in_time * width[:, None]).reshape(num_strata, 2, num_mirrored, -1)
+    pairs = jnp.mean(shares, axis=2)
+    mean, variance = mean_and_variance(jnp.swapaxes(pairs, 0, 1))
+    decoder_mean, decoder_variance = mean_and_variance(decoded)
     kl = terms.prior(diffusion, x)
+    of_terms = Terms(jnp.zeros_like(kl), jnp.sum(variance, axis=0), decoder_variance)
     return Estimate(
-        Terms(kl, jnp.sum(mean, axis=0), decoder_mean),
-        Terms(jnp.zeros_like(kl), jnp.sum(variance, axis=0), decoder_variance),
+        terms=Terms(kl, jnp.sum(mean, axis=0), decoder_mean),
+        draw_variance=of_terms,
+        total_variance=of_terms.total,
+        halves=jnp.sum(pairs, axis=0) + _halves(decoded) + kl[None],
+        num_evaluations=jnp.full(kl.shape, float(_evaluations(num_draws, codec))),
+        converged=jnp.ones(kl.shape, bool),
+        profile=_profile(diffusion, u, in_time, num_steps, latent),
     )
 
 
-def stratified_evaluations(num_draws: int, codec: Codec) -> int:
-    """Evaluations of the network an example that `stratified` takes, in all."""
+def _layout(num_draws: int) -> tuple[int, int]:
+    """Times of a pair, and strata."""
+    if num_draws < 2 or (num_draws % 4 and num_draws != 2):
+        raise ValueError(
+            f"config.eval.num_draws = {num_draws}: the stratified estimate draws in pairs"
+            " of pairs, write 2 or a multiple of 4."
+        )
+    num_mirrored = 1 if num_draws == 2 else 2
+    return num_mirrored, num_draws // (2 * num_mirrored)
+
+
+def num_strata(num_draws: int) -> int:
+    """Of `stratified`, with so many draws."""
+    return _layout(num_draws)[1]
+
+
+def _profile(
+    diffusion: Diffusion,
+    u: Float[Array, "draws batch"],
+    nats: Float[Array, "draws batch"],
+    num_steps: int,
+    latent: Callable[[Array], Array],
+) -> Profile:
+    if num_steps == CONTINUOUS:
+        at = terms.coordinates(diffusion.log_snr, u.ravel())
+        log_snr, slope = (a.reshape(u.shape) for a in at)
+        return Profile(u, log_snr, nats / -slope, nats)
+    log_snr, width = terms.span(diffusion.log_snr, latent(u), num_steps)
+    return Profile(u, log_snr, nats / ((num_steps - 1) * width), nats)
+
+
+def _evaluations(num_draws: int, codec: Codec) -> int:
+    """Of the network an example, in all that `stratified` takes."""
     if codec.mean_from == "x_hat":
         return num_draws + _decoder_draws(num_draws)
     return num_draws
 
 
 def _decoder_draws(num_draws: int) -> int:
-    return max(2, num_draws // 4)
+    """A quarter, and even: half of them for either half of the estimate."""
+    return 2 * -(-num_draws // 8)
+
+
+def _halves(draws: Float[Array, "draws batch"]) -> Float[Array, "2 batch"]:
+    """Means of the first and the second half; nan where their number is odd."""
+    half, is_odd = divmod(draws.shape[0], 2)
+    if is_odd:
+        return jnp.full((2, draws.shape[1]), jnp.nan)
+    return jnp.stack([jnp.mean(draws[:half], axis=0), jnp.mean(draws[half:], axis=0)])
 
 
 def _split(keys: Array) -> tuple[Array, Array]:
     first, second = jnp.unstack(jax.vmap(jax.random.split)(keys), axis=1)
     return first, second
-
-
-def _mean_and_variance(draws: Array) -> tuple[Array, Array]:
-    """Mean over the first axis, and the unbiased estimate of that mean's variance."""
-    mean = jnp.mean(draws, axis=0)
-    if draws.shape[0] == 1:
-        return mean, jnp.full_like(mean, jnp.nan)
-    return mean, jnp.var(draws, axis=0, ddof=1) / draws.shape[0]

@@ -36,6 +36,10 @@ class Codec(Protocol):
     def mean_from(self) -> MeanFrom:
         """What the decoder's mean is: "x_hat", or "z_0" without the network."""
 
+    @property
+    def bin_width(self) -> float:
+        """From one value to the next, in the units of x."""
+
     def encode(self, pixels: Pixels, dtype: DTypeLike = jnp.float32) -> Images:
         """The real numbers that diffusion sees."""
 
@@ -74,6 +78,11 @@ class DiscretizedGaussian:
 
     def __post_init__(self) -> None:
         check_num_values(self.num_values)
+
+    @property
+    def bin_width(self) -> float:
+        """2 / (V-1)."""
+        return 2.0 / (self.num_values - 1)
 
     def encode(self, pixels: Pixels, dtype: DTypeLike = jnp.float32) -> Images:
         """Pixel values 0..V-1 to real numbers in [-1, 1], rounded once."""

@@ -66,6 +66,15 @@ def transition(
     return gaussian.transition_kl(x, eps, prediction, log_snr_s, log_snr_t)
 
 
+def span(
+    log_snr: LogSnr, index: Int[Array, "*shape"], num_steps: int
+) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    """Middle and width in log SNR of the transition of z_k, k = 1..num_steps-1."""
+    before = log_snr(grid_time(index - 1, num_steps))
+    after = log_snr(grid_time(index, num_steps))
+    return 0.5 * (before + after), before - after
+
+
 def integrand(
     diffusion: Diffusion,
     x: Images,

@@ -36,6 +36,20 @@ def stratified(
     return jnp.minimum(u, jnp.nextafter(jnp.ones_like(u), jnp.zeros_like(u)))
 
 
+def covering(number: Int[Array, " batch"]) -> Float[Array, "2 batch"]:
+    """Places in the unit square, one an example, that together cover it evenly.
+
+    (n / p, n / p^2) modulo 1, with p = 1.3247 the root of p^3 = p + 1: of all sequences of the
+    kind the one whose worst gaps are smallest (Roberts 2018). Any stretch of it covers either
+    side evenly too.
+    """
+    ratio = 1.3247179572447460
+    # Whole numbers modulo 2^32 keep the digits that floats of large numbers lose.
+    steps = np.array([2**32 / ratio, 2**32 / ratio**2]).astype(np.uint32)
+    places = number.astype(jnp.uint32)[None] * jnp.asarray(steps)[:, None]
+    return (places >> 8).astype(jnp.float32) / 2**24
+
+
 def grid_time(index: Int[Array, "*shape"], num_steps: int) -> Float[Array, "*shape"]:
     """t_k = k / (T - 1), rounded once: compiled, a division may become a product.
 

@@ -21,6 +21,8 @@ class Stream(enum.IntEnum):
     DROPOUT = 3
     EVAL = 4
     SAMPLE = 5
+    EVAL_TIMES = 6
+    PILOT = 7
 
 
 def stream_key(seed: int, stream: Stream) -> Key[Array, ""]:

@@ -74,6 +74,21 @@ class Writers:
         self._clu.close()
 
 
+def to_tensorboard(
+    workdir: epath.PathLike,
+    step: int,
+    scalars: Mapping[str, float | None],
+    images: Mapping[str, np.ndarray],
+) -> None:
+    """Adds figures and pictures, uint8 [height, width, channels], to TensorBoard's files."""
+    finite = {k: v for k, v in scalars.items() if v is not None and math.isfinite(v)}
+    writer = metric_writers.SummaryWriter(os.fspath(workdir))
+    writer.write_scalars(step, finite)
+    writer.write_images(step, {name: image[None] for name, image in images.items()})
+    writer.flush()
+    writer.close()
+
+
 def keep_rows_up_to(path: epath.Path, step: int) -> None:
     """Cuts rows of later steps, and a last line that a kill left unfinished."""
     if not path.exists():

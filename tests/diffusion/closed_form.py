@@ -11,6 +11,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.special
+import scipy.stats
 
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 from ddpm_jax.diffusion.pixels import Codec
@@ -159,6 +161,7 @@ class OneWayCodec(Codec):
     """A codec for tests, which never decode."""
 
     num_values = 3
+    bin_width = 1.0
     mean_from = "x_hat"
 
     def decode(self, x):
@@ -254,6 +257,87 @@ def discrete_data(
         posterior = jax.nn.softmax(log_p - 0.5 * deviate**2, axis=-1)
         x = jnp.sum(posterior * values, axis=-1)
         return Prediction(x, (z_t - alpha * x) / sigma, jnp.asarray(fraction, x.dtype))
+
+    return Diffusion(log_snr, denoise)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+    """Data in the plane, images of 1x2 pixels: J round Gaussians of different sizes."""
+
+    means: np.ndarray  # [J, 2]
+    stds: np.ndarray  # [J]
+    weights: np.ndarray  # [J]
+    shape = (1, 2, 1)
+
+    def sample(self, rng: np.random.Generator, num: int) -> np.ndarray:
+        which = rng.choice(self.weights.size, num, p=self.weights)
+        noise = rng.standard_normal((num, 2))
+        flat = self.means[which] + self.stds[which, None] * noise
+        return flat.reshape(num, *self.shape)
+
+    def log_density(self, z: np.ndarray, log_snr: float) -> np.ndarray:
+        """Of the latent at this log SNR, by scipy."""
+        alpha_sq = scipy.special.expit(log_snr)
+        logs = [
+            np.log(w)
+            + scipy.stats.multivariate_normal.logpdf(
+                z.reshape(-1, 2),
+                np.sqrt(alpha_sq) * m,
+                (alpha_sq * s**2 + 1.0 - alpha_sq) * np.eye(2),
+            )
+            for m, s, w in zip(self.means, self.stds, self.weights, strict=True)
+        ]
+        return scipy.special.logsumexp(logs, axis=0)
+
+    def diffusion(self, log_snr: Callable) -> Diffusion:
+        """The best model: E[x | z] is a mean over the Gaussians that z may come from."""
+
+        def denoise(z_t: jax.Array, t: jax.Array) -> Prediction:
+            l_t = log_snr(t)[:, None]
+            alpha, sigma = (
+                jnp.sqrt(jax.nn.sigmoid(l_t)),
+                jnp.sqrt(jax.nn.sigmoid(-l_t)),
+            )
+            variance = alpha**2 * self.stds[None] ** 2 + sigma**2
+            z = z_t.reshape(-1, 1, 2)
+            away = z - alpha[..., None] * self.means[None]
+            logits = np.log(self.weights)[None] - jnp.log(variance)
+            logits -= 0.5 * jnp.sum(away**2, axis=-1) / variance
+            share = jax.nn.softmax(logits, axis=-1)
+            gain = (alpha * self.stds[None] ** 2 / variance)[..., None]
+            x = jnp.sum(share[..., None] * (self.means[None] + gain * away), axis=1)
+            x = x.reshape(z_t.shape)
+            eps = (z_t - images(alpha[:, 0]) * x) / images(sigma[:, 0])
+            return Prediction(x, eps, jnp.zeros((), z_t.dtype))
+
+        return Diffusion(log_snr, denoise)
+
+
+MIXTURE = Mixture(
+    means=np.array([[-0.6, 0.3], [0.5, 0.5], [0.1, -0.7]]),
+    stds=np.array([0.1, 0.2, 0.05]),
+    weights=np.array([0.5, 0.3, 0.2]),
+)
+
+
+def correlated_data(
+    log_snr: Callable, mean: np.ndarray, covariance: np.ndarray
+) -> Diffusion:
+    """The best model of N(mean, covariance) images; `mean` has their shape."""
+    values, vectors = np.linalg.eigh(covariance)
+
+    def denoise(z_t: jax.Array, t: jax.Array) -> Prediction:
+        l_t = log_snr(t)[:, None]
+        alpha, sigma = jnp.sqrt(jax.nn.sigmoid(l_t)), jnp.sqrt(jax.nn.sigmoid(-l_t))
+        away = z_t.reshape(z_t.shape[0], -1) - alpha * mean.reshape(1, -1)
+        gain = alpha * values[None] / (alpha**2 * values[None] + sigma**2)
+        with jax.default_matmul_precision("highest"):
+            x = (mean.reshape(1, -1) + (gain * (away @ vectors)) @ vectors.T).reshape(
+                z_t.shape
+            )
+        eps = (z_t - images(alpha[:, 0]) * x) / images(sigma[:, 0])
+        return Prediction(x, eps, jnp.zeros((), z_t.dtype))
 
     return Diffusion(log_snr, denoise)
 

@@ -10,12 +10,14 @@ import scipy.stats
 
 from ddpm_jax.diffusion import elbo, terms
 from ddpm_jax.diffusion.categorical import Categorical
+from ddpm_jax.diffusion.estimate import Estimate
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 from ddpm_jax.diffusion.pixels import DiscretizedGaussian
 from ddpm_jax.diffusion.times import CONTINUOUS
 from tests.diffusion import closed_form
 
 CODEC = closed_form.DensityCodec()
+WITHOUT = Categorical(17)  # A decoder that does not ask the network.
 
 # Compiled, with everything but pixels and keys fixed.
 full = jax.jit(elbo.full, static_argnums=(0, 1, 4, 5))
@@ -166,7 +168,7 @@ def exact_terms(chain: closed_form.Chain, value: int, variance: str) -> np.ndarr
     return np.array([means[1:].sum(), means[0]])
 
 
-def check_over_repeats(estimate: elbo.Estimate, exact: np.ndarray) -> None:
+def check_over_repeats(estimate: Estimate, exact: np.ndarray) -> None:
     """Unbiased, with a true draw variance.
 
     Six comparisons at five standard errors: a correct program fails them once in about
@@ -257,7 +259,8 @@ def test_full_is_the_sum_of_the_curve_and_one_draw_has_no_variance():
     keys = jax.random.split(jax.random.key(5), 3)
     arguments = (model, CODEC, same_pixels(0, 3), keys, chain.num_steps)
     mean, variance = elbo.curve(*arguments)
-    terms, draw_variance = elbo.full(*arguments)
+    found = elbo.full(*arguments)
+    terms, draw_variance = found.terms, found.draw_variance
     assert mean.shape == (10, 3)
     np.testing.assert_allclose(terms.diffusion, mean[1:].sum(axis=0))
     np.testing.assert_array_equal(terms.reconstruction, mean[0])
@@ -273,15 +276,15 @@ def test_an_example_is_estimated_from_its_own_key_alone(estimator):
     forward = estimator(model, CODEC, same_pixels(1, 5), keys, 10, 4)
     backward = estimator(model, CODEC, same_pixels(1, 5), keys[::-1], 10, 4)
     for a, b in zip(jax.tree.leaves(forward), jax.tree.leaves(backward), strict=True):
-        np.testing.assert_allclose(a, b[::-1], rtol=1e-12)
+        np.testing.assert_allclose(a, b[..., ::-1], rtol=1e-12)
     assert len(np.unique(forward.terms.total)) == 5
 
 
 @pytest.mark.parametrize(
     ("estimator", "num_draws", "evaluations"),
     [
-        (elbo.full, 3, elbo.full_evaluations(10, 3)),
-        (elbo.stratified, 12, elbo.stratified_evaluations(12, CODEC)),
+        (elbo.full, 3, 30),
+        (elbo.stratified, 12, 16),
     ],
 )
 def test_the_network_is_compiled_once_and_evaluated_as_often_as_stated(
@@ -359,9 +362,88 @@ def test_float32_keeps_five_digits_of_a_thousand_steps():
 
 
 def test_stated_numbers_of_evaluations():
-    assert elbo.full_evaluations(1000, 2) == 2000
-    assert [elbo.stratified_evaluations(k, CODEC) for k in (2, 8, 16)] == [4, 10, 20]
-    assert elbo.stratified_evaluations(16, Categorical(17)) == 16
+    model = closed_form.gaussian_data(closed_form.Chain.of(10))
+    keys = jax.random.split(jax.random.key(9), 1)
+    stated = {
+        (codec.mean_from, num_draws): stratified(
+            model, codec, same_pixels(0, 1), keys, 10, num_draws
+        ).num_evaluations.item()
+        for codec, num_draws in ((CODEC, 2), (CODEC, 8), (CODEC, 16), (WITHOUT, 16))
+    }
+    assert list(stated.values()) == [4, 10, 20, 16]
+
+
+def test_halves_are_independent_estimates_of_the_total():
+    chain, repeats = closed_form.Chain.of(38), 4000
+    model = closed_form.gaussian_data(chain, "eps", "learned")
+    keys = jax.random.split(jax.random.key(12), repeats)
+    arguments = (model, CODEC, same_pixels(2, repeats), keys, chain.num_steps)
+    for found in (stratified(*arguments, 8), full(*arguments, 2)):
+        halves = np.asarray(found.halves)
+        np.testing.assert_allclose(halves.mean(axis=0), found.terms.total, rtol=1e-9)
+        assert abs(np.corrcoef(halves)[0, 1]) < 5 / np.sqrt(repeats)
+        excess = (halves[0] - halves[1]) ** 2 / 4 - found.total_variance
+        assert abs(excess.mean()) < 5 * excess.std(ddof=1) / np.sqrt(repeats)
+    assert np.isnan(full(*arguments, 1).halves).all()
+
+
+def estimate_spread(seeds: int, num: int, num_draws: int, is_spread: bool, edges=None):
+    """[seeds, num] totals of the diffusion term and their claimed variances."""
+    model = closed_form.gaussian_data(closed_form.Chain.of(38), "eps")
+
+    @jax.jit
+    def one(seed):
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(13), seed), num)
+        spread = elbo.Spread(
+            jnp.arange(num), jax.random.fold_in(jax.random.key(1), seed)
+        )
+        found = elbo.stratified(
+            *(model, CODEC, same_pixels(2, num), keys, 38, num_draws),
+            spread=spread if is_spread else None,
+            edges=edges,
+        )
+        return found.terms.diffusion, found.draw_variance.diffusion
+
+    return [np.asarray(a) for a in jax.lax.map(one, jnp.arange(seeds))]
+
+
+@pytest.mark.parametrize("num_draws", [2, 4, 8])
+def test_spread_times_are_unbiased_and_vary_less_in_the_mean(num_draws):
+    exact = exact_terms(closed_form.Chain.of(38), 2, "posterior")[0]
+    variances = {}
+    for is_spread in (False, True):
+        values, claimed = estimate_spread(200, 100, num_draws, is_spread)
+        means = values.mean(axis=1)
+        stderr = means.std(ddof=1) / np.sqrt(means.size)
+        assert abs(means.mean() - exact) < 5 * stderr
+        # Each example by itself varies as before.
+        np.testing.assert_allclose(claimed.mean(), values.var(axis=0).mean(), rtol=0.1)
+        variances[is_spread] = means.var(ddof=1)
+    assert variances[True] < 0.6 * variances[False]
+
+
+def test_strata_of_unequal_width_are_unbiased_and_know_their_error():
+    edges = jnp.array([0.0, 0.05, 0.3, 0.9, 1.0])
+    exact = exact_terms(closed_form.Chain.of(38), 2, "posterior")[0]
+    values, claimed = estimate_spread(1, 4000, 16, False, edges)
+    stderr = values.std(ddof=1) / np.sqrt(values.size)
+    assert abs(values.mean() - exact) < 5 * stderr
+    np.testing.assert_allclose(claimed.mean(), values.var(), rtol=0.15)
+
+
+def test_profile_is_the_integrand_where_it_was_taken():
+    chain = closed_form.Chain.of(38)
+    model = closed_form.gaussian_data(chain, "eps")
+    keys = jax.random.split(jax.random.key(3), 50)
+    found = stratified(model, CODEC, same_pixels(2, 50), keys, 38, 16)
+    t, log_snr, per_log_snr, per_time = map(np.asarray, found.profile)
+    np.testing.assert_allclose(per_time.mean(axis=0), found.terms.diffusion, rtol=1e-9)
+    k = np.clip(1 + np.floor(t * 37), 1, 37).astype(int)
+    table = np.log(chain.alpha_bar) - np.log1p(-chain.alpha_bar)
+    np.testing.assert_allclose(log_snr, (table[k] + table[k - 1]) / 2, rtol=1e-9)
+    np.testing.assert_allclose(
+        per_log_snr * (table[k - 1] - table[k]) * 37, per_time, rtol=1e-9
+    )
 
 
 def test_bits_per_dim():

@@ -1,0 +1,32 @@
+"""What the commands beside main.py share: a wrong one is told in one line, with status 2."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from ddpm_jax.config import ConfigError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are a `ConfigError`, and whose options are written out."""
+
+    def __init__(self, name: str, description: str) -> None:
+        super().__init__(
+            prog=f"python -m ddpm_jax.{name}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message} (see {self.prog} --help)")
+
+
+def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
+    """A command's exit status; what it says against its arguments goes to stderr."""
+    try:
+        return command(list(sys.argv[1:] if argv is None else argv))
+    except ConfigError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2

@@ -1,0 +1,106 @@
+"""Compare what evaluations of several runs found, in a table and a picture.
+
+    python -m ddpm_jax.compare runs/digits runs/digits_vdm [--out=compared.png]
+
+The newest evaluation of each, or that of --step. Differences are to the first run, paired by
+image. Figures of different kinds (of other data, of another quantity) are set apart, each
+kind with a first run of its own.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from etils import epath
+
+from ddpm_jax import commands, compare_pairs, compare_plot, compare_table, results
+from ddpm_jax.config import ConfigError
+from ddpm_jax.results import Result
+from ddpm_jax.training import files
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    return commands.run(_main, argv)
+
+
+def _main(argv: list[str]) -> int:
+    parser = commands.Parser("compare", __doc__ or "")
+    parser.add_argument("directories", nargs="*", metavar="DIR", help="a run's workdir")
+    parser.add_argument("--step", type=int, help="of each run; by default its newest")
+    parser.add_argument("--estimator", help="whose figures; by default all")
+    parser.add_argument("--out", metavar="FILE.png", help="where to draw the figures")
+    parser.add_argument("--json", action="store_true", help="print rows for a program")
+    flags = parser.parse_args(argv)
+    if flags.out and not flags.out.endswith(".png"):
+        raise ConfigError(f"--out={flags.out} will be a PNG picture: write FILE.png.")
+    found = gather(flags.directories, flags.step)
+    if flags.estimator:
+        found = only(found, flags.estimator)
+    if flags.json:
+        print(json.dumps(compare_table.rows(found), indent=2))
+    else:
+        print(compare_table.text(found))
+    if flags.out:
+        write_picture(epath.Path(flags.out), found)
+    return 0
+
+
+def gather(
+    directories: Sequence[epath.PathLike], step: int | None = None
+) -> list[Result]:
+    """The results of some workdirs, in their order, under names that tell them apart.
+
+    Args:
+      directories: the workdirs.
+      step: of the weights; None: the newest evaluation of each.
+
+    Raises:
+      ConfigError: there are no workdirs, or one has no evaluation of that step.
+    """
+    if not directories:
+        raise ConfigError(
+            "a compare of nothing: write workdirs, python -m ddpm_jax.compare DIR..."
+        )
+    found = [r for directory in directories for r in results.read(directory, step)]
+    names = {str(result.path): result.name for result in found}
+    if len(set(names.values())) < len(names):
+        found = [result._replace(name=str(result.path)) for result in found]
+    return found
+
+
+def only(found: Sequence[Result], estimator: str) -> list[Result]:
+    """Those of one estimator; who has none is told on stderr.
+
+    Raises:
+      ConfigError: nobody has any.
+    """
+    kept = [result for result in found if result.estimator == estimator]
+    if not kept:
+        known = ", ".join(sorted({result.estimator for result in found}))
+        raise ConfigError(
+            f"--estimator={estimator} is none of these evaluations': they have {known}."
+        )
+    for name in dict.fromkeys(result.name for result in found):
+        if name not in {result.name for result in kept}:
+            print(f"{name} has no figure by {estimator!r}: left out", file=sys.stderr)
+    return kept
+
+
+def write_picture(file: epath.Path, found: Sequence[Result]) -> None:
+    """Writes figures and differences as a PNG picture.
+
+    Raises:
+      ConfigError: it cannot be written.
+    """
+    picture = compare_plot.png(compare_pairs.groups(found))
+    try:
+        files.replace_bytes(file, picture)
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be written: {error.strerror or error}."
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""From pixel values to latents that have a density: z_0 ~ q(z_0 | pixels).
+
+    log P(pixels) >= E_q[log p(z_0) + log p(pixels | z_0) - log q(z_0 | pixels)]
+
+for any q. The last two terms are what a draw returns beside z_0, as its log weight; with the
+density log p(z_0) of a model they make a bound on the probability of pixels (Theis et al. 2016,
+arXiv:1511.01844; Ho et al. 2019, arXiv:1902.00275), and with several draws a closer one.
+
+    uniform           z_0 = alpha_0 (x + u), u uniform over the bin of the pixel's value
+    truncated_normal  z_0 = alpha_0 x + sigma_0 eps, eps normal and cut where z_0 / alpha_0
+                      would leave the bin (Zheng et al. 2023, arXiv:2305.03935)
+    decoder           z_0 = alpha_0 x + sigma_0 eps as in training, with the model's own decoder
+                      p(pixels | z_0): what the variational bound has, but for the density
+
+For the first two, p(pixels | z_0) is 1 in the bin. All constants come from the log SNR
+that the schedule has at t = 0.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import erf, erfc
+from jaxtyping import Array, Float, Key
+
+from ddpm_jax.diffusion import gaussian, terms
+from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.model import Diffusion
+from ddpm_jax.diffusion.pixels import LOG_SQRT_2PI, Codec, Pixels
+
+
+class Dequantized(NamedTuple):
+    """A draw of q(z_0 | pixels).
+
+    Attributes:
+      z_0: the latent.
+      log_weight: log p(pixels | z_0) - log q(z_0 | pixels), nats an example.
+    """
+
+    z_0: Images
+    log_weight: Float[Array, " batch"]
+
+
+Dequantization = Callable[
+    [Diffusion, Codec, Pixels, Key[Array, " batch"], int], Dequantized
+]
+
+
+def uniform(
+    diffusion: Diffusion,
+    codec: Codec,
+    pixels: Pixels,
+    keys: Key[Array, " batch"],
+    num_steps: int,
+) -> Dequantized:
+    """Evenly over the bin; log q = -D log(alpha_0 width)."""
+    x, log_snr = _start(diffusion, codec, pixels)
+    alpha, _ = gaussian.alpha_sigma(log_snr)
+
+    def draw(key: Array) -> Array:
+        return jax.random.uniform(key, x.shape[1:], x.dtype, -0.5, 0.5)
+
+    z_0 = alpha * (x + codec.bin_width * jax.vmap(draw)(keys))
+    log_volume = x[0].size * jnp.log(alpha * codec.bin_width)
+    return Dequantized(z_0, jnp.full(x.shape[:1], log_volume))
+
+
+def truncated_normal(
+    diffusion: Diffusion,
+    codec: Codec,
+    pixels: Pixels,
+    keys: Key[Array, " batch"],
+    num_steps: int,
+) -> Dequantized:
+    """The latents of training, cut to the bin: |eps| < tau = alpha_0 width / (2 sigma_0)."""
+    x, log_snr = _start(diffusion, codec, pixels)
+    alpha, sigma = gaussian.alpha_sigma(log_snr)
+    tau = cut(log_snr, codec.bin_width)
+
+    def draw(key: Array) -> Array:
+        return jax.random.truncated_normal(key, -tau, tau, x.shape[1:], x.dtype)
+
+    eps = jax.vmap(draw)(keys)
+    log_q = -0.5 * jnp.square(eps) - LOG_SQRT_2PI - log_mass(tau) - jnp.log(sigma)
+    return Dequantized(alpha * x + sigma * eps, -gaussian.sum_dims(log_q))
+
+
+def decoder(
+    diffusion: Diffusion,
+    codec: Codec,
+    pixels: Pixels,
+    keys: Key[Array, " batch"],
+    num_steps: int,
+) -> Dequantized:
+    """The latents of training, decoded as the variational bound does."""
+    x, log_snr = _start(diffusion, codec, pixels)
+    alpha, sigma = gaussian.alpha_sigma(log_snr)
+    eps = gaussian.normal(keys, x.shape[1:], x.dtype)
+    log_q = -0.5 * jnp.square(eps) - LOG_SQRT_2PI - jnp.log(sigma)
+    decoded = -terms.reconstruction(diffusion, codec, pixels, eps, num_steps)
+    return Dequantized(alpha * x + sigma * eps, decoded - gaussian.sum_dims(log_q))
+
+
+KINDS: dict[str, Dequantization] = {
+    "uniform": uniform,
+    "truncated_normal": truncated_normal,
+    "decoder": decoder,
+}
+
+
+def cut(log_snr_0: Float[Array, "*shape"], bin_width: float) -> Float[Array, "*shape"]:
+    """tau: half a bin in units of sigma_0 / alpha_0."""
+    return 0.5 * bin_width * jnp.exp(0.5 * log_snr_0)
+
+
+def log_mass(tau: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """log P(|eps| < tau) of a standard normal eps."""
+    scaled = tau / jnp.sqrt(2.0).astype(tau.dtype)
+    # erf is 1 to the last digit where what is cut off is still a number.
+    return jnp.where(tau < 1.0, jnp.log(erf(scaled)), jnp.log1p(-erfc(scaled)))
+
+
+def _start(
+    diffusion: Diffusion, codec: Codec, pixels: Pixels
+) -> tuple[Images, Float[Array, ""]]:
+    x = codec.encode(pixels)
+    log_snr = diffusion.log_snr(jnp.zeros((), x.dtype))
+    return x, log_snr

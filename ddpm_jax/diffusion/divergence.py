@@ -1,0 +1,123 @@
+"""The divergence of a vector field: exactly, or estimated by probes.
+
+For any probe e, e . J e is one evaluation of the field with a forward-mode derivative beside
+it. Summed over the basis vectors it is the trace of J; for random e with mean zero and
+covariance I its expectation is (Hutchinson 1990).
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Key
+
+Image = Float[Array, "height width channels"]
+Probes = Float[Array, "probes height width channels"]
+# The field at a point, and its divergence there.
+FieldAndDivergence = tuple[Image, Float[Array, ""]]
+ProbeKind = Literal["rademacher", "gaussian"]
+
+
+@runtime_checkable
+class Divergence(Protocol):
+    """A way to find divergences. What is random in it is drawn once, before a solve."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it has no error of its own."""
+
+    def probes(
+        self, key: Key[Array, ""], shape: tuple[int, int, int], dtype: DTypeLike
+    ) -> Probes:
+        """What `at` needs, for one example. An exact one takes none."""
+
+    def at(
+        self, field: Callable[[Array], Array], z: Image, probes: Probes
+    ) -> FieldAndDivergence:
+        """The field at z and its divergence there."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Exact:
+    """The trace of J, one basis vector after another: as many products as dimensions.
+
+    Attributes:
+      chunk: basis vectors that are taken at once; memory grows with it.
+    """
+
+    chunk: int = 8
+    is_exact = True
+
+    def probes(
+        self, key: Key[Array, ""], shape: tuple[int, int, int], dtype: DTypeLike
+    ) -> Probes:
+        return jnp.zeros((0, *shape), dtype)
+
+    def at(
+        self, field: Callable[[Array], Array], z: Image, probes: Probes
+    ) -> FieldAndDivergence:
+        value, product = jax.linearize(field, z)
+
+        def diagonal(number: Array) -> Array:
+            basis = (jnp.arange(z.size) == number).astype(z.dtype)
+            return product(basis.reshape(z.shape)).ravel()[number]
+
+        numbers = jnp.arange(z.size)
+        return value, jnp.sum(lax.map(diagonal, numbers, batch_size=self.chunk))
+
+
+@dataclasses.dataclass(frozen=True)
+class Hutchinson:
+    """The mean of e . J e over random probes e: unbiased for the trace.
+
+    The probes stay the same through a solve: a field that changed under the solver's feet
+    would have no error to control.
+
+    Attributes:
+      kind: of the entries: signs, whose estimate varies least, or standard normal numbers.
+      num_probes: the estimate's variance falls with it, its cost grows.
+      antithetic: probes come in pairs e and s e, where s changes sign from each pixel and
+        channel to the next. What two entries of J an odd number of steps apart add to the
+        estimate, e_i J_ij e_j, is cancelled by the pair, and it is neighbours that have the
+        large ones. (e and -e would be the same estimate twice: it is even in e.)
+    """
+
+    kind: ProbeKind = "rademacher"
+    num_probes: int = 1
+    antithetic: bool = False
+    is_exact = False
+
+    def __post_init__(self) -> None:
+        if self.num_probes < 1:
+            raise ValueError(f"num_probes = {self.num_probes}: write 1 or more.")
+        if self.antithetic and self.num_probes % 2:
+            raise ValueError(
+                f"num_probes = {self.num_probes}: antithetic ones come in pairs, write an"
+                " even number."
+            )
+
+    def probes(
+        self, key: Key[Array, ""], shape: tuple[int, int, int], dtype: DTypeLike
+    ) -> Probes:
+        draw = jax.random.rademacher if self.kind == "rademacher" else jax.random.normal
+        if not self.antithetic:
+            return draw(key, (self.num_probes, *shape), dtype)
+        first = draw(key, (self.num_probes // 2, *shape), dtype)
+        odd = np.sum(np.indices(shape), axis=0) % 2
+        return jnp.concatenate([first, first * jnp.asarray(1 - 2 * odd, dtype)[None]])
+
+    def at(
+        self, field: Callable[[Array], Array], z: Image, probes: Probes
+    ) -> FieldAndDivergence:
+        value, product = jax.linearize(field, z)
+
+        def estimate(probe: Array) -> Array:
+            return jnp.sum(probe * product(probe))
+
+        # One after the other: memory is that of one probe.
+        return value, jnp.mean(lax.map(estimate, probes))

@@ -1,0 +1,70 @@
+"""What an estimate of a likelihood is, whatever it was made by."""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+
+@runtime_checkable
+class Terms(Protocol):
+    """A named tuple of [batch] arrays in nats, the terms of an estimate."""
+
+    @property
+    def total(self) -> Array:
+        """What the terms add up to."""
+
+    def _asdict(self) -> dict[str, Array]: ...
+
+
+class Profile(NamedTuple):
+    """Where along time the diffusion term comes from: its draws, [draws, batch], nats.
+
+    Attributes:
+      t: where each was taken.
+      log_snr: there; of a chain, in the middle of the transition.
+      per_log_snr: found there, per unit of log SNR.
+      per_time: found there, per unit of t.
+    """
+
+    t: Float[Array, "draws batch"]
+    log_snr: Float[Array, "draws batch"]
+    per_log_snr: Float[Array, "draws batch"]
+    per_time: Float[Array, "draws batch"]
+
+
+class Estimate(NamedTuple):
+    """-log p of each example, and how far chance in the noise may have moved it.
+
+    The standard error of a mean over n examples is sqrt(sum(total_variance)) / n over
+    draws, and std(terms.total) / sqrt(n) over draws and examples together.
+
+    Attributes:
+      terms: mean over draws, in nats.
+      draw_variance: unbiased estimate of the variance of each of `terms` over draws, in
+        nats squared; nan where it is not known.
+      total_variance: the same of their total.
+      halves: two independent estimates of the total, of which it is the mean, so that
+        errors of differences between models can be told; nan where there are not two.
+      num_evaluations: of the network.
+      converged: False where the numbers mean nothing.
+      profile: where the time-dependent part comes from, if the estimate knows.
+    """
+
+    terms: Terms
+    draw_variance: Terms
+    total_variance: Float[Array, " batch"]
+    halves: Float[Array, "2 batch"]
+    num_evaluations: Float[Array, " batch"]
+    converged: Bool[Array, " batch"]
+    profile: Profile | None
+
+
+def mean_and_variance(
+    draws: Float[Array, "draws ..."],
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Mean over the first axis, and the unbiased estimate of that mean's variance."""
+    mean = jnp.mean(draws, axis=0)
+    if draws.shape[0] == 1:
+        return mean, jnp.full_like(mean, jnp.nan)
+    return mean, jnp.var(draws, axis=0, ddof=1) / draws.shape[0]

@@ -1,0 +1,174 @@
+"""The probability flow: a model's noise taken away along an ODE, and the density it gives.
+
+    dz/dt = -1/2 dl/dt alpha sigma v_hat(z, t),     v = alpha eps - sigma x
+
+has the same marginals as the reverse process if v_hat is exact (Song et al. 2021,
+arXiv:2011.13456, eq. 13, for a variance-preserving process in log SNR l; with the score
+-eps_hat / sigma it is 1/2 dl/dt sigma^2 (z + score)). v is what is left of x_hat and eps_hat
+in it, so that no large numbers cancel at either end. The density of where it starts follows
+from where it ends (ibid., eq. 39):
+
+    log p(z_0) = log N(z_1; 0, I) + integral over t from 0 to 1 of div dz/dt
+
+It is the exact density of the flow's own model, which is another one than the reverse
+process's, whose bound is `elbo`'s.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from ddpm_jax.diffusion import gaussian, terms
+from ddpm_jax.diffusion.divergence import Divergence
+from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.model import Diffusion
+from ddpm_jax.diffusion.pixels import LOG_SQRT_2PI
+
+# Name -> (method, its stages). The last stage of a step is the first of the next.
+SOLVERS: dict[str, tuple[type[diffrax.AbstractERK], int]] = {
+    "dopri5": (diffrax.Dopri5, 7),
+    "tsit5": (diffrax.Tsit5, 7),
+    "dopri8": (diffrax.Dopri8, 14),
+}
+# The first step that is tried; the controller finds the right one from there.
+FIRST_STEP = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Solve:
+    """How the ODE is solved.
+
+    Attributes:
+      solver: one of `SOLVERS`, Runge-Kutta methods with an error estimate.
+      rtol: tolerated error of a step, relative.
+      atol: the same, absolute. Both hold for the root mean square over z, and for the
+        integral of the divergence per dimension.
+      max_steps: accepted and rejected ones together. A solve that needs more has not
+        converged.
+    """
+
+    solver: str = "tsit5"
+    rtol: float = 1e-5
+    atol: float = 1e-5
+    max_steps: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.solver not in SOLVERS:
+            raise ValueError(
+                f"solver = {self.solver!r}: write one of {sorted(SOLVERS)}."
+            )
+        for name in ("rtol", "atol"):
+            value = getattr(self, name)
+            if not 0.0 < value < 1.0:
+                raise ValueError(f"{name} = {value}: write a number in (0, 1).")
+        if self.max_steps < 1:
+            raise ValueError(f"max_steps = {self.max_steps}: write 1 or more.")
+
+
+class Flow(NamedTuple):
+    """Of each example.
+
+    Attributes:
+      z_1: where the flow arrives.
+      log_prior: log N(z_1; 0, I), nats.
+      divergence: its integral over the way, nats.
+      num_steps: that the solver took, rejected ones too.
+      converged: False where z_1 and what follows from it mean nothing.
+    """
+
+    z_1: Images
+    log_prior: Float[Array, " batch"]
+    divergence: Float[Array, " batch"]
+    num_steps: Int[Array, " batch"]
+    converged: Bool[Array, " batch"]
+
+    @property
+    def log_density(self) -> Float[Array, " batch"]:
+        """log p(z_0) of each example, nats."""
+        return self.log_prior + self.divergence
+
+
+def velocity(diffusion: Diffusion, z_t: Images, t: Float[Array, " batch"]) -> Images:
+    """dz/dt of the probability flow."""
+    at = terms.coordinates(diffusion.log_snr, t)
+    alpha, sigma = gaussian.alpha_sigma(gaussian.per_example(at.log_snr))
+    prediction = diffusion.denoise(z_t, t)
+    v = alpha * prediction.eps - sigma * prediction.x
+    return -0.5 * gaussian.per_example(at.slope) * alpha * sigma * v
+
+
+def forward(
+    diffusion: Diffusion,
+    z_0: Images,
+    keys: Key[Array, " batch"],
+    divergence: Divergence,
+    solve: Solve,
+) -> Flow:
+    """Follows the flow from z_0 to z_1, each example by steps of its own.
+
+    Args:
+      diffusion: the model.
+      z_0: [batch, height, width, channels]; its dtype is that of the solve.
+      keys: one an example, for the probes of a divergence that has such.
+      divergence: how that of dz/dt is found.
+      solve: how the ODE is solved.
+    """
+    height, width, channels = z_0.shape[1:]
+    num_dims = height * width * channels
+    method, _ = SOLVERS[solve.solver]
+
+    def of_one(z: Array, key: Array) -> Flow:
+        probes = divergence.probes(key, (height, width, channels), z.dtype)
+
+        def field(t: Any, state: tuple[Array, Array], _: Any) -> tuple[Array, Array]:
+            def at_t(z: Array) -> Array:
+                return velocity(diffusion, z[None], t[None])[0]
+
+            dz, div = divergence.at(at_t, state[0], probes)
+            return dz, div / num_dims
+
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(field),
+            method(),
+            t0=jnp.zeros((), z.dtype),
+            t1=jnp.ones((), z.dtype),
+            dt0=jnp.asarray(FIRST_STEP, z.dtype),
+            y0=(z, jnp.zeros((), z.dtype)),
+            stepsize_controller=diffrax.PIDController(
+                solve.rtol, solve.atol, norm=_largest_root_mean_square
+            ),
+            max_steps=solve.max_steps,
+            adjoint=diffrax.ForwardMode(),
+            throw=False,
+        )
+        z_1, integral = jax.tree.map(lambda a: a[0], solution.ys)
+        integral = integral * num_dims
+        log_prior = -jnp.sum(0.5 * jnp.square(z_1) + LOG_SQRT_2PI)
+        arrived = solution.result == diffrax.RESULTS.successful
+        return Flow(
+            z_1,
+            log_prior,
+            integral,
+            jnp.asarray(solution.stats["num_steps"]),
+            arrived & jnp.isfinite(log_prior + integral),
+        )
+
+    return jax.vmap(of_one)(z_0, keys)
+
+
+def num_evaluations(
+    num_steps: Int[Array, " batch"], solve: Solve
+) -> Int[Array, " batch"]:
+    """Evaluations of the field that so many steps take."""
+    _, stages = SOLVERS[solve.solver]
+    return 1 + (stages - 1) * num_steps
+
+
+def _largest_root_mean_square(parts: Any) -> Array:
+    """The norm of the solver's error: no part hides behind the size of another."""
+    found = [jnp.sqrt(jnp.mean(jnp.square(part))) for part in jax.tree.leaves(parts)]
+    return jnp.max(jnp.stack(found))

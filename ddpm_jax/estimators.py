@@ -1,0 +1,160 @@
+"""What an evaluation estimates: from config.eval to -log p an example, and what that is."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import Array, Float, Int, Key
+
+from ddpm_jax.binding import Model
+from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users
+from ddpm_jax.diffusion import dequantization, elbo, flow, likelihood, predictions
+from ddpm_jax.diffusion.divergence import Divergence, Exact, Hutchinson
+from ddpm_jax.diffusion.estimate import Estimate
+from ddpm_jax.diffusion.model import Diffusion
+from ddpm_jax.diffusion.pixels import Pixels
+from ddpm_jax.training.randomness import Stream, stream_key
+
+# Draws an example of the pilot pass.
+PILOT_DRAWS = 64
+
+Keys = Key[Array, " batch"]
+Numbers = Int[Array, " batch"]
+# Of the strata of time; None: evenly, and for estimators that have none.
+Edges = Float[Array, " strata_and_one"] | None
+# (model, pixels, key and number of each example, edges) -> estimate.
+Estimator = Callable[[Diffusion, Pixels, Keys, Numbers, Edges], Estimate]
+
+# By config.eval.ode.divergence, from that group.
+DIVERGENCES: dict[str, Callable[[Config], Divergence]] = {
+    "exact": lambda options: Exact(options.chunk),
+    "hutchinson": lambda options: Hutchinson(
+        options.probe, options.num_probes, options.antithetic
+    ),
+}
+
+
+def names(config: Config) -> list[str]:
+    """What config.eval.estimators lists, in its order."""
+    return [name.strip() for name in config.eval.estimators.split(",")]
+
+
+@errors_are_the_users()
+def check(config: Config) -> None:
+    """Fails on options that no estimator can work with."""
+    for name in names(config):
+        choose(ESTIMATORS, name, "eval.estimators")
+    try:
+        _solve(config)
+        DIVERGENCES[config.eval.ode.divergence](config.eval.ode)
+    except ValueError as error:
+        raise ConfigError(f"config.eval.ode.{error}") from error
+    if "stratified" in names(config):
+        elbo.num_strata(config.eval.num_draws)
+
+
+def make(config: Config, model: Model, name: str) -> Estimator:
+    """One of `names`, with the options that config.eval has for it."""
+    return _clipped(config, ESTIMATORS[name](config, model))
+
+
+def pilot(config: Config, model: Model) -> Estimator:
+    """What tells where along time the draws of "stratified" are worth most."""
+    return _clipped(config, _stratified_by(config, model, PILOT_DRAWS))
+
+
+def figure(config: Config, name: str) -> str:
+    """What the number is, in a report's words."""
+    if name != "ode":
+        return (
+            "upper bound on -log2 P(pixels) / dims of the reverse process: variational,"
+            " estimated without bias"
+        )
+    options = config.eval.ode
+    noisy = options.divergence == "hutchinson" and options.num_importance > 1
+    how = (
+        "the error of Hutchinson's estimate stands inside a logarithm, so that it is"
+        " neither unbiased nor strictly a bound"
+        if noisy
+        else "estimated without bias"
+    )
+    weighted = (
+        f"importance-weighted over {options.num_importance} latents"
+        if options.num_importance > 1
+        else "one latent"
+    )
+    return (
+        "upper bound on -log2 P(pixels) / dims of the probability flow:"
+        f" {options.dequantization} dequantisation, {weighted}, {options.divergence}"
+        f" divergence; {how}"
+    )
+
+
+def _clipped(config: Config, estimator: Estimator) -> Estimator:
+    if not config.eval.clip:
+        return estimator
+
+    def estimate(diffusion: Diffusion, *args: Any) -> Estimate:
+        return estimator(predictions.clipped(diffusion), *args)
+
+    return estimate
+
+
+def _stratified(config: Config, model: Model) -> Estimator:
+    return _stratified_by(config, model, config.eval.num_draws)
+
+
+def _stratified_by(config: Config, model: Model, num_draws: int) -> Estimator:
+    key = stream_key(config.seed, Stream.EVAL_TIMES)
+
+    def estimate(
+        diffusion: Diffusion, pixels: Pixels, keys: Keys, number: Numbers, edges: Edges
+    ) -> Estimate:
+        return elbo.stratified(
+            *(diffusion, model.codec, pixels, keys, model.num_steps, num_draws),
+            spread=elbo.Spread(number, key),
+            edges=edges,
+        )
+
+    return estimate
+
+
+def _full(config: Config, model: Model) -> Estimator:
+    def estimate(
+        diffusion: Diffusion, pixels: Pixels, keys: Keys, number: Numbers, edges: Edges
+    ) -> Estimate:
+        num_steps, num_draws = model.num_steps, config.eval.num_draws
+        return elbo.full(diffusion, model.codec, pixels, keys, num_steps, num_draws)
+
+    return estimate
+
+
+def _ode(config: Config, model: Model) -> Estimator:
+    options = config.eval.ode
+
+    def estimate(
+        diffusion: Diffusion, pixels: Pixels, keys: Keys, number: Numbers, edges: Edges
+    ) -> Estimate:
+        return likelihood.by_flow(
+            *(diffusion, model.codec, pixels, keys, model.num_steps),
+            dequantization=dequantization.KINDS[options.dequantization],
+            divergence=DIVERGENCES[options.divergence](options),
+            solve=_solve(config),
+            num_importance=options.num_importance,
+            num_draws=options.num_draws,
+        )
+
+    return estimate
+
+
+def _solve(config: Config) -> flow.Solve:
+    options = config.eval.ode
+    return flow.Solve(
+        options.solver, float(options.rtol), float(options.atol), options.max_steps
+    )
+
+
+ESTIMATORS: dict[str, Callable[[Config, Model], Estimator]] = {
+    "stratified": _stratified,
+    "full": _full,
+    "ode": _ode,
+}

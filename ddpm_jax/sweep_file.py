@@ -1,0 +1,145 @@
+"""What a sweep file says: from grids of overrides to runs, all checked before one starts.
+
+A sweep file is Python with a function get_sweep() -> {"config", "overrides", "grids"}:
+
+    dict(
+        config="configs/digits_vdm.py",
+        overrides={"schedule.num_steps": 1000},     # Of every run.
+        grids=[
+            {"prediction": ["eps", "v"], "seed": [0, 1]},        # Four runs.
+            {"ends": {"wide": {"schedule.cosine.log_snr_min": -9.0, ...}, ...}},
+        ],
+    )
+
+A grid is the product of its axes. An axis is a field with a list of values; or a name with
+choices, each a label and the fields that it sets together. A list may hold such choices too.
+The sweep is the union of its grids, and two ways to the same config are one run.
+"""
+
+import itertools
+import os
+import re
+import runpy
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from absl import flags
+from ml_collections import config_flags
+
+from ddpm_jax import build, checks
+from ddpm_jax.config import Config, ConfigError, flat
+
+Fields = Mapping[str, Any]
+# Of a run without any override of its own.
+BASE = "base"
+
+
+class Run(NamedTuple):
+    """One run of a sweep.
+
+    Attributes:
+      name: its own overrides, fit for a folder.
+      aliases: what other grids call it.
+      arguments: of main.py, --config and the overrides.
+      config: what main.py will make of them.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    arguments: tuple[str, ...]
+    config: Config
+
+
+def read(path: os.PathLike[str] | str, extra: tuple[str, ...] = ()) -> list[Run]:
+    """The runs of a sweep file, in its order.
+
+    Args:
+      path: of the file.
+      extra: overrides of every run, as main.py takes them.
+
+    Raises:
+      ConfigError: the file or one of its runs cannot work.
+    """
+    for argument in extra:
+        if not argument.startswith("--config.") or "=" not in argument:
+            raise ConfigError(
+                f"{argument!r} after -- is not an override: write --config.FIELD=VALUE."
+            )
+    config_file, points = _load(path)
+    runs: dict[str, Run] = {}
+    for name, fields in points:
+        overrides = [f"--config.{field}={value}" for field, value in fields.items()]
+        arguments = (f"--config={config_file}", *overrides, *extra)
+        config = _resolve(name, arguments)
+        same = config.to_json_best_effort(sort_keys=True)
+        known = runs.setdefault(same, Run(name, (), arguments, config))
+        if name not in (known.name, *known.aliases):
+            runs[same] = known._replace(aliases=(*known.aliases, name))
+    names = [name for run in runs.values() for name in (run.name, *run.aliases)]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{path} has two different runs of the name {name!r}.")
+    return list(runs.values())
+
+
+def _load(path: os.PathLike[str] | str) -> tuple[str, list[tuple[str, Fields]]]:
+    """The config file, and each point: its name and all fields that it sets."""
+    try:
+        sweep = runpy.run_path(os.fspath(path))["get_sweep"]()
+        wrong = sorted({"config", "overrides", "grids"} ^ sweep.keys())
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} of get_sweep() is missing or unknown")
+        points: list[tuple[str, Fields]] = [
+            (name, {**sweep["overrides"], **fields})
+            for grid in sweep["grids"]
+            for name, fields in _points(grid)
+        ]
+        if not points:
+            raise ValueError("it has no runs; the grid {} is one")
+    except Exception as error:  # A file may raise anything.
+        raise ConfigError(
+            f"the sweep file {path} cannot be used: {type(error).__name__}: {error}."
+        ) from error
+    return sweep["config"], points
+
+
+def _points(grid: Mapping[str, Any]) -> Iterator[tuple[str, Fields]]:
+    """Each point of a grid: its name, and the fields that it sets."""
+    for choices in itertools.product(*(_choices(*axis) for axis in grid.items())):
+        names = [name for name, _ in choices]
+        fields = {
+            field: value for _, chosen in choices for field, value in chosen.items()
+        }
+        yield ",".join(names) or BASE, fields
+
+
+def _choices(axis: str, values: Any) -> list[tuple[str, Fields]]:
+    found: list[tuple[str, Fields]] = []
+    for value in [values] if isinstance(values, Mapping) else values:
+        is_labelled = isinstance(value, Mapping)
+        choices = value.items() if is_labelled else [(value, {axis: value})]
+        found += [
+            (f"{_plain(axis)}={_plain(label)}", dict(fields))
+            for label, fields in choices
+        ]
+    return found
+
+
+def _plain(label: Any) -> str:
+    """Text that is safe in the name of a folder and in a shell."""
+    return re.sub(r"[^\w.+-]+", "_", str(label)).strip("_")
+
+
+def _resolve(name: str, arguments: tuple[str, ...]) -> Config:
+    """The config as main.py reads it, checked. No device is touched."""
+    values = flags.FlagValues()
+    argv = ["main.py", *arguments]
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    try:
+        checks.overrides(arguments)
+        values(argv)
+        flat(values.config)  # A file that cannot be read says so here.
+        build.check(values.config)
+    except Exception as error:  # A config file may raise anything.
+        raise ConfigError(f"the run {name!r} cannot work: {error}") from error
+    return values.config

@@ -1,0 +1,72 @@
+"""An evaluation under way: the rows of its finished batches, kept until all are.
+
+They lie in eval/unfinished/<step>/<estimator>-<digest>/, the digest being that of all that the
+rows depend on: an evaluation with other settings does not find them.
+"""
+
+import hashlib
+import io
+import json
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from jax.experimental import multihost_utils
+
+from ddpm_jax.report import FOLDER, Rows
+from ddpm_jax.training import files
+
+
+class Store:
+    """The rows of one estimator at one step. Only process 0 reads and writes."""
+
+    def __init__(self, path: epath.Path, step: int, name: str, settings: Any) -> None:
+        text = json.dumps([jax.__version__, settings], sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._folder = _folder_of(path, step) / f"{name}-{digest}"
+
+    def num_finished(self, num_batches: int) -> int:
+        """How many batches, from the first on, need not be computed; all processes agree."""
+        num = 0
+        if jax.process_index() == 0:
+            while num < num_batches and self._file(num).exists():
+                num += 1
+        if jax.process_count() > 1:
+            num = int(multihost_utils.broadcast_one_to_all(np.int32(num)))
+        return num
+
+    def read(self, num_finished: int) -> list[Rows]:
+        """The rows of these batches; none where they are not for this process to read."""
+        if jax.process_index() != 0:
+            return []
+        found = []
+        for number in range(num_finished):
+            with np.load(io.BytesIO(self._file(number).read_bytes())) as arrays:
+                found.append(dict(arrays))
+        return found
+
+    def add(self, number: int, rows: Rows) -> None:
+        """Keeps the rows of a batch; they are on the disk when this returns."""
+        if jax.process_index() != 0:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **rows)
+        files.replace_bytes(self._file(number), buffer.getvalue())
+
+    def _file(self, number: int) -> epath.Path:
+        return self._folder / f"{number}.npz"
+
+
+def forget(path: epath.Path, step: int) -> None:
+    """Removes what was kept of a step: its report is written."""
+    folder = _folder_of(path, step)
+    if jax.process_index() == 0 and folder.exists():
+        folder.rmtree()
+        if not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+
+
+def _folder_of(path: epath.Path, step: int) -> epath.Path:
+    return path / FOLDER / "unfinished" / str(step)
