@@ -7,15 +7,19 @@ from jaxtyping import Array, Float, Int, Key
 
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users
-from ddpm_jax.diffusion import dequantization, elbo, flow, likelihood, predictions
+from ddpm_jax.diffusion import (
+    allocation,
+    dequantization,
+    elbo,
+    flow,
+    likelihood,
+    predictions,
+)
 from ddpm_jax.diffusion.divergence import Divergence, Exact, Hutchinson
 from ddpm_jax.diffusion.estimate import Estimate
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.pixels import Pixels
 from ddpm_jax.training.randomness import Stream, stream_key
-
-# Draws an example of the pilot pass.
-PILOT_DRAWS = 64
 
 Keys = Key[Array, " batch"]
 Numbers = Int[Array, " batch"]
@@ -59,7 +63,12 @@ def make(config: Config, model: Model, name: str) -> Estimator:
 
 def pilot(config: Config, model: Model) -> Estimator:
     """What tells where along time the draws of "stratified" are worth most."""
-    return _clipped(config, _stratified_by(config, model, PILOT_DRAWS))
+    return _clipped(config, _stratified_by(config, model, pilot_draws(config)))
+
+
+def pilot_draws(config: Config) -> int:
+    """Draws an example of the pilot pass: four borders for each stratum to choose from."""
+    return 4 * allocation.PER_BIN * elbo.num_strata(config.eval.num_draws)
 
 
 def figure(config: Config, name: str) -> str:

@@ -40,7 +40,7 @@ class Evaluator:
       mesh: the devices.
       source: the split, cut to config.eval.num_examples.
       estimate: (parameters, batch, edges of strata) -> rows, for the whole batch.
-      pilot: (parameters, batch) -> draws of the pilot pass, for the whole batch.
+      pilot: (parameters, batch) -> times and draws of the pilot pass, likewise.
     """
 
     config: Config
@@ -53,7 +53,7 @@ class Evaluator:
     def rows(self, params: Params, store: unfinished.Store | None = None) -> Rows:
         """What was measured of every image, in order; `store` has what was before."""
         edges = self._edges(params)
-        batches = self._batches()
+        batches = self._batches(self.source)
         done = store.num_finished(len(batches)) if store else 0
         found = store.read(done) if store else []
         bar = progress.Bar(f"evaluating ({self.name})", len(batches), initial=done)
@@ -74,33 +74,28 @@ class Evaluator:
     def report(self, rows: Rows, step: int) -> Report:
         return report.make(self.config, self.name, self.source, rows, step)
 
-    def _batches(self) -> Any:
+    def _batches(self, source: Source) -> pipeline.Batches:
         return pipeline.eval_batches(
-            self.source,
+            source,
             batch_size=self.config.eval.batch_size,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
 
     def _edges(self, params: Params) -> np.ndarray | None:
-        """Of the strata, from the first images of the split with noise of their own."""
-        wanted = self.config.eval.pilot_examples
-        if self.name != "stratified" or not wanted:
+        """Of the strata, from images all over the split with noise of their own."""
+        num = self.config.eval.pilot_examples
+        if self.name != "stratified" or not num:
             return None
-        found, seen = [], 0
-        for local in self._batches():
+        found = []
+        for local in self._batches(pipeline.spaced(self.source, num)):
             batch = parallel.put_batch(self.mesh, local)
             kept = _whole(self.mesh, batch["mask"]).astype(bool)
-            draws = jax.device_get(self.pilot(params, batch))[:, kept]
-            found.append(draws[:, : wanted - seen])
-            seen += found[-1].shape[1]
-            if seen == wanted:
-                break
-        per_time = np.concatenate(found, axis=1)
-        bins = elbo.num_strata(estimators.PILOT_DRAWS)
-        variance = allocation.variance_by_stratum(per_time.astype(np.float64), bins)
+            draws = np.asarray(jax.device_get(self.pilot(params, batch)), np.float64)
+            found.append(draws[..., kept])
+        t, per_time = np.concatenate(found, axis=-1)
         num_strata = elbo.num_strata(self.config.eval.num_draws)
-        return allocation.edges(variance, num_strata).astype(np.float32)
+        return allocation.edges(t, per_time, num_strata).astype(np.float32)
 
 
 def make_evaluator(
@@ -127,7 +122,7 @@ def make_evaluator(
         diffusion = model.bind(params)
         found = pilot(diffusion, batch["image"], keys, batch["index"], None)
         assert found.profile is not None
-        return found.profile.per_time
+        return jax.numpy.stack([found.profile.t, found.profile.per_time])
 
     return Evaluator(
         config,

@@ -131,7 +131,10 @@ def make(config: Config, name: str, source: Source, rows: Rows, step: int) -> Re
         if name == "ode"
         else config.eval.num_draws,
         "num_network_evaluations": float(rows["evaluations"].mean()),
-        "num_pilot_evaluations": min(pilot, len(source)) * estimators.PILOT_DRAWS,
+        "num_pilot_evaluations": min(pilot, len(source))
+        * estimators.pilot_draws(config)
+        if pilot
+        else 0,
         "failed": {
             "not_converged": rows["index"][~converged].tolist(),
             "not_finite": rows["index"][converged & ~finite].tolist(),

@@ -212,6 +212,33 @@ def first(source: Source, num_examples: int) -> First:
     return First(source, num_examples)
 
 
+class Spaced:
+    """Some examples of a source, evenly spaced over it."""
+
+    def __init__(self, source: Source, num_examples: int) -> None:
+        num_examples = min(num_examples, len(source))
+        self._source = source
+        self._places = [i * len(source) // num_examples for i in range(num_examples)]
+        self.name, self.num_values = source.name, source.num_values
+        self.shape = source.shape
+        self.identity: Mapping[str, Any] = {
+            **source.identity,
+            "split": f"{source.identity['split']}, {num_examples} of it evenly spaced",
+            "num_examples": num_examples,
+        }
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int, /) -> Example:
+        return self._source[self._places[index]]
+
+
+def spaced(source: Source, num_examples: int) -> Spaced:
+    """`num_examples` of a source, evenly spaced, or all where it has fewer."""
+    return Spaced(source, num_examples)
+
+
 def _local_positions(
     field: str, batch_size: int, process_index: int, process_count: int
 ) -> range:

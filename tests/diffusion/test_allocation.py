@@ -1,42 +1,66 @@
-"""Strata by a pilot pass, against what a known variance makes best."""
+"""Strata by a pilot pass, against all others and against draws made with them."""
 
 import itertools
 
 import numpy as np
+import pytest
 
 from ddpm_jax.diffusion import allocation
 
-
-def test_edges_make_width_times_deviation_equal():
-    t = (np.arange(1000) + 0.5) / 1000
-    edges = allocation.edges((0.1 + t) ** 4, 8)
-    assert edges[0] == 0.0 and edges[-1] == 1.0 and np.all(np.diff(edges) > 0)
-    # A tenth of the strata is even: the density is 0.9 s / S + 0.1.
-    s = (0.1 + t) ** 2
-    density = 0.9 * s / s.mean() + 0.1
-    mass = [density[(t > a) & (t <= b)].sum() for a, b in itertools.pairwise(edges)]
-    np.testing.assert_allclose(np.array(mass) / density.sum(), 1 / 8, atol=2e-3)
+NUM_BINS = 16
 
 
-def test_edges_are_even_where_nothing_varies():
-    for variance in (np.zeros(16), np.ones(16)):
-        np.testing.assert_allclose(
-            allocation.edges(variance, 4), [0, 0.25, 0.5, 0.75, 1], atol=1e-12
-        )
+def pilot_times(rng: np.random.Generator, num: int) -> np.ndarray:
+    """Two mirrored pairs in each of NUM_BINS parts of [0, 1], in no order."""
+    v = rng.random((NUM_BINS, 2, num))
+    places = np.stack([v, 1 - v], axis=2).reshape(NUM_BINS, 4, num)
+    t = (np.arange(NUM_BINS)[:, None, None] + places) / NUM_BINS
+    return rng.permuted(t.reshape(-1, num), axis=0)
 
 
-def test_edges_increase_however_uneven_the_pilot():
-    variance = np.zeros(16)
-    variance[3] = 1e30
-    assert np.all(np.diff(allocation.edges(variance, 64)) > 0)
+def loss(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
+    """A curve that bends most at the end, of a height of its own for each example, and noise."""
+    height = rng.uniform(0.5, 2.0, t.shape[-1])
+    return height * np.exp(4 * t) + (0.1 + t) * rng.standard_normal(t.shape)
 
 
-def test_variance_by_stratum_is_that_of_single_draws():
-    """Independent draws of known deviation: pairs of mirrored ones, and pairs of one."""
+def variance_with(edges: np.ndarray, num: int = 20_000) -> float:
+    """Of the estimate by one mirrored pair a stratum."""
+    rng = np.random.default_rng(7)
+    v, total = rng.random((len(edges) - 1, num)), np.zeros(num)
+    for a, b, u in zip(edges[:-1], edges[1:], v, strict=True):
+        t = np.stack([a + u * (b - a), b - u * (b - a)])
+        # One example, again and again.
+        values = np.exp(4 * t) + (0.1 + t) * rng.standard_normal(t.shape)
+        total += (b - a) * values.mean(axis=0)
+    return total.var()
+
+
+@pytest.mark.parametrize("num_strata", [1, 2, 4, 16])
+def test_strata_vary_less_than_even_ones(num_strata):
     rng = np.random.default_rng(0)
-    deviation = np.array([0.5, 1.0, 3.0])
-    for mirrored in (1, 2):
-        draws = rng.standard_normal((3, 2, mirrored, 20_000))
-        draws *= deviation[:, None, None, None]
-        found = allocation.variance_by_stratum(draws.reshape(-1, 20_000), 3)
-        np.testing.assert_allclose(found, 2 * deviation**2 / mirrored, rtol=0.05)
+    t = pilot_times(rng, 200)
+    edges = allocation.edges(t, loss(rng, t), num_strata)
+    assert edges[0] == 0.0 and edges[-1] == 1.0
+    assert len(edges) == num_strata + 1 and np.all(np.diff(edges) > 0)
+    even = np.linspace(0, 1, num_strata + 1)
+    if num_strata in (1, 16):
+        np.testing.assert_array_equal(edges, even)
+    else:
+        assert variance_with(edges) < 0.6 * variance_with(even)
+
+
+def test_no_other_borders_of_the_pilot_are_better():
+    rng = np.random.default_rng(1)
+    t = pilot_times(rng, 500)
+    edges = allocation.edges(t, loss(rng, t), 2)
+    others = {k: variance_with(np.array([0, k / 16, 1])) for k in range(1, 16)}
+    assert variance_with(edges) < 1.1 * min(others.values())
+
+
+def test_where_all_is_alike_strata_are_even():
+    rng = np.random.default_rng(2)
+    t = pilot_times(rng, 5000)
+    edges = allocation.edges(t, rng.standard_normal(t.shape), 4)
+    widths = [b - a for a, b in itertools.pairwise(edges)]
+    np.testing.assert_allclose(widths, 0.25, atol=1 / 16 + 1e-9)
