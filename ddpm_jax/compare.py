@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from ddpm_jax import commands, compare_pairs, compare_plot, compare_table, results
+from ddpm_jax import commands
 from ddpm_jax.config import ConfigError
-from ddpm_jax.results import Result
+from ddpm_jax.results import pairs, plot, saved, table
+from ddpm_jax.results.saved import Result
 from ddpm_jax.training import files
 
 
@@ -38,9 +39,9 @@ def _main(argv: list[str]) -> int:
     if flags.estimator:
         found = only(found, flags.estimator)
     if flags.json:
-        print(json.dumps(compare_table.rows(found), indent=2))
+        print(json.dumps(table.rows(found), indent=2))
     else:
-        print(compare_table.text(found))
+        print(table.text(found))
     if flags.out:
         write_picture(epath.Path(flags.out), found)
     return 0
@@ -62,7 +63,7 @@ def gather(
         raise ConfigError(
             "a compare of nothing: write workdirs, python -m ddpm_jax.compare DIR..."
         )
-    found = [r for directory in directories for r in results.read(directory, step)]
+    found = [r for directory in directories for r in saved.read(directory, step)]
     names = {str(result.path): result.name for result in found}
     if len(set(names.values())) < len(names):
         found = [result._replace(name=str(result.path)) for result in found]
@@ -93,7 +94,7 @@ def write_picture(file: epath.Path, found: Sequence[Result]) -> None:
     Raises:
       ConfigError: it cannot be written.
     """
-    picture = compare_plot.png(compare_pairs.groups(found))
+    picture = plot.png(pairs.groups(found))
     try:
         files.replace_bytes(file, picture)
     except OSError as error:

@@ -71,33 +71,6 @@ def pilot_draws(config: Config) -> int:
     return 4 * allocation.PER_BIN * elbo.num_strata(config.eval.num_draws)
 
 
-def figure(config: Config, name: str) -> str:
-    """What the number is, in a report's words."""
-    if name != "ode":
-        return (
-            "upper bound on -log2 P(pixels) / dims of the reverse process: variational,"
-            " estimated without bias"
-        )
-    options = config.eval.ode
-    noisy = options.divergence == "hutchinson" and options.num_importance > 1
-    how = (
-        "the error of Hutchinson's estimate stands inside a logarithm, so that it is"
-        " neither unbiased nor strictly a bound"
-        if noisy
-        else "estimated without bias"
-    )
-    weighted = (
-        f"importance-weighted over {options.num_importance} latents"
-        if options.num_importance > 1
-        else "one latent"
-    )
-    return (
-        "upper bound on -log2 P(pixels) / dims of the probability flow:"
-        f" {options.dequantization} dequantisation, {weighted}, {options.divergence}"
-        f" divergence; {how}"
-    )
-
-
 def _clipped(config: Config, estimator: Estimator) -> Estimator:
     if not config.eval.clip:
         return estimator

@@ -8,7 +8,6 @@ evaluation that was killed goes on where it was.
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -17,13 +16,17 @@ from absl import logging
 from etils import epath
 from jax.sharding import Mesh
 
-from ddpm_jax import estimators, pictures, plots, report, trained, unfinished, workdir
+from ddpm_jax import convention, estimators, pictures, plots, trained, workdir
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
 from ddpm_jax.data.sources import Source
 from ddpm_jax.diffusion import allocation, elbo
-from ddpm_jax.report import Report, Rows
+from ddpm_jax.results import report, unfinished, words
+from ddpm_jax.results import rows as rows_lib
+from ddpm_jax.results.report import Report
+from ddpm_jax.results.rows import Rows
+from ddpm_jax.results.saved import FOLDER
 from ddpm_jax.training import files, parallel, progress, writers
 from ddpm_jax.training.finite import NonFiniteError
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
@@ -40,15 +43,16 @@ class Evaluator:
       mesh: the devices.
       source: the split, cut to config.eval.num_examples.
       estimate: (parameters, batch, edges of strata) -> rows, for the whole batch.
-      pilot: (parameters, batch) -> times and draws of the pilot pass, likewise.
+      pilot: (parameters, batch) -> times and draws of the pilot pass, likewise; None:
+        there is no such pass.
     """
 
     config: Config
     name: str
     mesh: Mesh
     source: Source
-    estimate: Callable[..., Any]
-    pilot: Callable[..., Any]
+    estimate: Any
+    pilot: Any
 
     def rows(self, params: Params, store: unfinished.Store | None = None) -> Rows:
         """What was measured of every image, in order; `store` has what was before."""
@@ -64,15 +68,26 @@ class Evaluator:
                 result = self.estimate(params, batch, edges)
                 estimate, ends = jax.device_get(result)
                 index = _whole(self.mesh, batch["index"])
-                rows = report.rows_of(estimate, ends, index, kept)
+                rows = rows_lib.of_batch(estimate, ends, index, kept)
                 if store:
                     store.add(number, rows)
                 found.append(rows)
                 bar.update()
-        return report.joined(found)
+        return rows_lib.joined(found)
 
     def report(self, rows: Rows, step: int) -> Report:
-        return report.make(self.config, self.name, self.source, rows, step)
+        """Means over these rows, of the weights of a step."""
+        options, pilot = self.config.eval, 0
+        if self.pilot is not None:
+            num = min(options.pilot_examples, len(self.source))
+            pilot = num * estimators.pilot_draws(self.config)
+        return report.make(
+            rows,
+            math.prod(self.source.shape),
+            num_draws=(options.ode if self.name == "ode" else options).num_draws,
+            num_pilot_evaluations=pilot,
+            convention=convention.of(self.config, self.name, self.source, step),
+        )
 
     def _batches(self, source: Source) -> pipeline.Batches:
         return pipeline.eval_batches(
@@ -84,11 +99,11 @@ class Evaluator:
 
     def _edges(self, params: Params) -> np.ndarray | None:
         """Of the strata, from images all over the split with noise of their own."""
-        num = self.config.eval.pilot_examples
-        if self.name != "stratified" or not num:
+        if self.pilot is None:
             return None
+        source = pipeline.spaced(self.source, self.config.eval.pilot_examples)
         found = []
-        for local in self._batches(pipeline.spaced(self.source, num)):
+        for local in self._batches(source):
             batch = parallel.put_batch(self.mesh, local)
             kept = _whole(self.mesh, batch["mask"]).astype(bool)
             draws = np.asarray(jax.device_get(self.pilot(params, batch)), np.float64)
@@ -106,7 +121,7 @@ def make_evaluator(
     estimator = estimators.make(config, model, name)
     root = stream_key(config.seed, Stream.EVAL)
     pilot_root = stream_key(config.seed, Stream.PILOT)
-    pilot = estimators.pilot(config, model)
+    has_pilot = name == "stratified" and config.eval.pilot_examples > 0
     if config.eval.num_examples:
         source = pipeline.first(source, config.eval.num_examples)
 
@@ -120,7 +135,8 @@ def make_evaluator(
     def draw_pilot(params: Params, batch: Any) -> Any:
         keys = example_keys(pilot_root, batch["index"])
         diffusion = model.bind(params)
-        found = pilot(diffusion, batch["image"], keys, batch["index"], None)
+        run = estimators.pilot(config, model)
+        found = run(diffusion, batch["image"], keys, batch["index"], None)
         assert found.profile is not None
         return jax.numpy.stack([found.profile.t, found.profile.per_time])
 
@@ -130,7 +146,7 @@ def make_evaluator(
         mesh,
         source,
         parallel.compile_for_batch(mesh, estimate),
-        parallel.compile_for_batch(mesh, draw_pilot),
+        parallel.compile_for_batch(mesh, draw_pilot) if has_pilot else None,
     )
 
 
@@ -147,18 +163,20 @@ def run(config: Config, directory: epath.PathLike) -> None:
     t = trained.load(
         config, directory, step=config.eval.step, weights=config.eval.weights
     )
-    workdir.make_folder(t.path / report.FOLDER)
-    rows = dict(_measured(config, t))
+    workdir.make_folder(t.path / FOLDER)
+    rows, reports = {}, {}
+    for name in estimators.names(config):
+        logging.info("compiling the evaluation (%s) ...", name)
+        evaluator = make_evaluator(config, t.mesh, t.model, t.source, name)
+        settings = (config.to_json(), evaluator.source.identity)
+        store = unfinished.Store(t.path, t.step, name, settings)
+        rows[name] = evaluator.rows(t.params, store)
+        if jax.process_index() == 0:
+            reports[name] = evaluator.report(rows[name], t.step)
     if jax.process_index() != 0:
         return
-    source = pipeline.first(t.source, config.eval.num_examples or len(t.source))
-    found = report.merged(
-        {
-            name: report.make(config, name, source, own, t.step)
-            for name, own in rows.items()
-        },
-        report.gaps(rows, math.prod(source.shape)),
-    )
+    gaps = report.gaps(rows, math.prod(t.source.shape))
+    found = report.merged(reports, gaps)
     file = report.write(t.path, t.step, found, rows)
     drawn = _pictures(rows, found["num_dims"])
     for name, picture in drawn.items():
@@ -166,27 +184,17 @@ def run(config: Config, directory: epath.PathLike) -> None:
         files.replace_bytes(png, pictures.png(picture))
     writers.to_tensorboard(t.path, t.step, report.scalars(found), drawn)
     unfinished.forget(t.path, t.step)
-    print(f"step {t.step}: {report.summary(found)} in {file}")
-    print(report.table(found))
+    print(f"step {t.step}: {words.summary(found)} in {file}")
+    print(words.table(found))
     if bad := report.not_finite(found):
         raise NonFiniteError(bad)
-
-
-def _measured(config: Config, t: trained.Trained) -> Iterator[tuple[str, Rows]]:
-    for name in estimators.names(config):
-        logging.info("compiling the evaluation (%s) ...", name)
-        evaluator = make_evaluator(config, t.mesh, t.model, t.source, name)
-        store = unfinished.Store(
-            t.path, t.step, name, (config.to_json(), evaluator.source.identity)
-        )
-        yield name, evaluator.rows(t.params, store)
 
 
 def _pictures(rows: dict[str, Rows], num_dims: int) -> dict[str, plots.Picture]:
     """Where the bound comes from along log SNR, of each estimator that knows."""
     drawn = {}
     for name, own in rows.items():
-        curve = report.loss_by_log_snr(own, num_dims)
+        curve = rows_lib.loss_by_log_snr(own, num_dims)
         if curve is not None:
-            drawn[f"{name}_loss"] = plots.loss_by_log_snr(*curve)
+            drawn[f"{name}_loss"] = plots.loss_by_log_snr(*curve, "the draws")
     return drawn

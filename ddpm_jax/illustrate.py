@@ -83,4 +83,6 @@ def _loss(history: snr_history.SnrHistory) -> plots.Picture | None:
     centre = 0.5 * (edges[1:] + edges[:-1])
     # Decaying weights w at an even rate: (sum w)^2 / sum w^2 = (1 + decay) sum w.
     stderr = std / np.sqrt(np.maximum(num, 1e-9) * (1.0 + snr_history.DECAY))
-    return plots.loss_by_log_snr(centre[seen], mean[seen], stderr[seen], std[seen])
+    return plots.loss_by_log_snr(
+        centre[seen], mean[seen], stderr[seen], std[seen], "the last losses"
+    )

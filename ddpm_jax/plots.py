@@ -28,7 +28,9 @@ def log_snr(t: Curve, curves: Mapping[str, Curve], learned: str) -> Picture:
     return _pixels(figure)
 
 
-def loss_by_log_snr(log_snr: Curve, mean: Curve, stderr: Curve, std: Curve) -> Picture:
+def loss_by_log_snr(
+    log_snr: Curve, mean: Curve, stderr: Curve, std: Curve, what: str
+) -> Picture:
     """Loss per unit of log SNR, two standard errors around it, and its spread.
 
     Args:
@@ -36,6 +38,7 @@ def loss_by_log_snr(log_snr: Curve, mean: Curve, stderr: Curve, std: Curve) -> P
       mean: of the loss there, bits a dimension per unit of log SNR.
       stderr: of that mean.
       std: of single losses.
+      what: they are, such as "the last losses".
     """
     figure, axes = _figure("log SNR", "bits per dim per unit of log SNR")
     axes.fill_between(
@@ -46,7 +49,7 @@ def loss_by_log_snr(log_snr: Curve, mean: Curve, stderr: Curve, std: Curve) -> P
         linewidth=0,
         label="two standard errors",
     )
-    axes.plot(log_snr, mean, linewidth=1.8, label="mean of the last losses")
+    axes.plot(log_snr, mean, linewidth=1.8, label=f"mean of {what}")
     axes.plot(log_snr, std, linewidth=1.2, linestyle="--", label="their deviation")
     axes.set_ylim(bottom=0.0)
     axes.legend()

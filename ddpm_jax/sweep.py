@@ -19,18 +19,11 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from ddpm_jax import (
-    commands,
-    compare,
-    compare_table,
-    estimators,
-    results,
-    sweep_file,
-    workdir,
-)
+from ddpm_jax import commands, compare, estimators, sweep_file, workdir
 from ddpm_jax.child import Child
 from ddpm_jax.config import ConfigError, flat
-from ddpm_jax.results import Result
+from ddpm_jax.results import saved, table
+from ddpm_jax.results.saved import Result
 from ddpm_jax.sweep_file import Run
 from ddpm_jax.training import files
 
@@ -91,12 +84,12 @@ def is_finished(run: Run, path: epath.Path) -> bool:
 
 
 def _results(run: Run, path: epath.Path) -> list[Result]:
-    return results.read(path / run.name, run.config.training.num_steps)
+    return saved.read(path / run.name, run.config.training.num_steps)
 
 
 def _report(run: Run, path: epath.Path) -> epath.Path:
     step = run.config.training.num_steps
-    return path / run.name / results.FOLDER / f"{step}.json"
+    return path / run.name / saved.FOLDER / f"{step}.json"
 
 
 def _run_all(runs: Sequence[Run], chosen: Sequence[Run], path: epath.Path) -> int:
@@ -168,12 +161,10 @@ def _compare(runs: Sequence[Run], path: epath.Path) -> None:
         for run in runs
         if run.aliases
     )
-    print(f"\n{compare_table.text(found)}\n{aliases}")
+    print(f"\n{table.text(found)}\n{aliases}")
+    files.replace_text(path / f"{TABLE}.md", f"{table.markdown(found)}\n{aliases}\n")
     files.replace_text(
-        path / f"{TABLE}.md", f"{compare_table.markdown(found)}\n{aliases}\n"
-    )
-    files.replace_text(
-        path / f"{TABLE}.json", json.dumps(compare_table.rows(found), indent=2) + "\n"
+        path / f"{TABLE}.json", json.dumps(table.rows(found), indent=2) + "\n"
     )
     compare.write_picture(path / f"{TABLE}.png", found)
 

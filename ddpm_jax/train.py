@@ -15,10 +15,11 @@ from etils import epath
 from jax.sharding import Mesh
 
 from ddpm_jax import build, evaluate, illustrate, sample, trained, workdir
-from ddpm_jax import report as report_lib
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, errors_are_the_users
 from ddpm_jax.data import pipeline
+from ddpm_jax.results import report as report_lib
+from ddpm_jax.results import words
 from ddpm_jax.training import finite, parallel, progress
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.clock import Clock, Profile
@@ -202,7 +203,7 @@ def _reporter(
             for name, picture in drawn.items():
                 writers.image(step, name, picture)
             writers.metrics(step, report_lib.scalars(found))
-            logging.info("step %d: %s", step, report_lib.summary(found))
+            logging.info("step %d: %s", step, words.summary(found))
         if samples:
             weights = build.weights(
                 config, training.to_global(state), config.sample.weights

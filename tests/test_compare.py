@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm_jax import compare, compare_pairs, compare_plot
+from ddpm_jax import compare
+from ddpm_jax.results import pairs, plot
 from tests import planted
 
 
@@ -143,10 +144,10 @@ def test_the_picture_is_one_and_replaces_another(two, tmp_path, capsys):
 
 
 def test_the_bars_are_the_standard_errors(two):
-    (group,) = compare_pairs.groups(compare.gather(two))
-    left, right = compare_plot.draw([group]).axes
+    (group,) = pairs.groups(compare.gather(two))
+    left, right = plot.draw([group]).axes
     a, b = group
-    d = compare_pairs.difference(b, a)
+    d = pairs.difference(b, a)
     for axes, drawn in (
         (left, [(0, a), (1, b)]),
         (right, [(1, d)]),

@@ -9,10 +9,11 @@ import pytest
 from etils import epath
 from jax.sharding import AxisType
 
-from ddpm_jax import build, estimators, evaluate, unfinished
-from ddpm_jax import report as report_lib
-from ddpm_jax.data import pipeline
+from ddpm_jax import build, convention, estimators, evaluate
 from ddpm_jax.diffusion import elbo
+from ddpm_jax.results import report as report_lib
+from ddpm_jax.results import rows as rows_lib
+from ddpm_jax.results import unfinished, words
 from ddpm_jax.training import parallel
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 from tests import tiny
@@ -130,7 +131,8 @@ def test_intervals_cover_as_often_as_they_say(estimator):
         eval__ode__atol=1e-2,
         eval__num_examples=NUM,
     )
-    source = pipeline.first(build.source(c, "test"), NUM)
+    source = build.source(c, "test")
+    evaluator = evaluate.make_evaluator(c, mesh_of(1), model, source)
     images = jnp.stack([source[i]["image"] for i in range(NUM)])
     numbers = jnp.arange(NUM)
 
@@ -145,8 +147,8 @@ def test_intervals_cover_as_often_as_they_say(estimator):
     reports = []
     for seed in range(200):
         one = jax.tree.map(lambda a, seed=seed: np.asarray(a[seed]), found)
-        rows = report_lib.rows_of(one, ends, np.arange(NUM), kept)
-        reports.append(report_lib.make(c, estimator, source, rows, 3))
+        rows = rows_lib.of_batch(one, ends, np.arange(NUM), kept)
+        reports.append(evaluator.report(rows, 3))
     means = np.array([r["bits_per_dim"] for r in reports])
     stderrs = np.array([r["bits_per_dim_stderr"] for r in reports])
     # The mean of 200 has an error of its own, a fourteenth of each.
@@ -191,7 +193,7 @@ def test_an_image_that_is_not_finite_is_named_and_not_averaged():
     assert report["bits_per_dim"] is None
     assert report["failed"] == {"not_converged": [], "not_finite": [7]}
     assert "image 7 of split 'test, the first 20'" in report_lib.not_finite(report)
-    assert "unknown bits per dim" in report_lib.summary(report)
+    assert "unknown bits per dim" in words.summary(report)
 
 
 def test_solves_that_do_not_converge_are_named_and_left_out():
@@ -217,7 +219,7 @@ def test_solves_that_do_not_converge_are_named_and_left_out():
     assert some["num_examples"] == 20 - slow.size
     kept = np.delete(rows["nats.total"], slow).mean() / (64 * math.log(2))
     np.testing.assert_allclose(some["bits_per_dim"], kept, rtol=1e-6)
-    assert "did not converge" in report_lib.table(some)
+    assert "did not converge" in words.table(some)
     _, none = report_with(1)
     assert none["bits_per_dim"] is None and none["num_examples"] == 0
 
@@ -242,7 +244,7 @@ def test_loss_by_log_snr_integrates_to_the_diffusion_term():
     model = build.model(c, source)
     params = jax.jit(model.init)(jax.random.key(0))
     rows = evaluate.make_evaluator(c, mesh_of(1), model, source).rows(params)
-    log_snr, mean, stderr, std = report_lib.loss_by_log_snr(rows, 64)
+    log_snr, mean, stderr, std = rows_lib.loss_by_log_snr(rows, 64)
     np.testing.assert_allclose(
         mean.sum() * (log_snr[1] - log_snr[0]),
         rows["nats.diffusion"].mean() / (64 * math.log(2)),
@@ -256,18 +258,19 @@ def test_estimators_stand_side_by_side_with_their_differences():
     source = build.source(c, "test")
     c.eval.ode.update(rtol=1e-3, atol=1e-3, num_draws=2)
     c.eval.estimators = "stratified,ode"
-    rows = {
-        name: evaluate.make_evaluator(c, mesh_of(1), model, source, name).rows(params)
+    evaluators = [
+        evaluate.make_evaluator(c, mesh_of(1), model, source, name)
         for name in estimators.names(c)
-    }
-    reports = {n: report_lib.make(c, n, source, r, 3) for n, r in rows.items()}
+    ]
+    rows = {e.name: e.rows(params) for e in evaluators}
+    reports = {e.name: e.report(rows[e.name], 3) for e in evaluators}
     found = report_lib.merged(reports, report_lib.gaps(rows, 64))
     gap = found["gaps"]["ode - stratified"]
     difference = found["also"]["ode"]["bits_per_dim"] - found["bits_per_dim"]
     np.testing.assert_allclose(gap["bits_per_dim"], difference, rtol=1e-9)
     own = [r["bits_per_dim_stderr"] for r in report_lib.each(found)]
     np.testing.assert_allclose(gap["stderr"], math.hypot(*own), rtol=1e-6)
-    table = report_lib.table(found)
+    table = words.table(found)
     for text in ("ode - stratified", "truncated_normal", "divergence", "s.e. images"):
         assert text in table
     assert "eval/bits_per_dim_ode" in report_lib.scalars(found)
@@ -277,20 +280,20 @@ def test_one_draw_of_each_time_has_no_error_over_draws():
     report = evaluated(eval__estimators="full", eval__num_draws=1)[-1]
     assert report["bits_per_dim_stderr"] is None
     assert report["bits_per_dim_stderr_images"] > 0
-    assert "unknown over draws" in report_lib.summary(report)
+    assert "unknown over draws" in words.summary(report)
     json.loads(json.dumps(report))
 
 
 def test_the_convention_names_all_that_a_figure_depends_on():
     c, _, _, report = evaluated(ema__extra_decays=(0.5,), eval__weights="ema:0.5")
-    convention = report["convention"]
-    assert convention["data"]["split"] == "test, the first 20"
-    assert convention["weights"] == "ema:0.5"
-    assert convention["x_hat"] == "clipped to [-1, 1]"
-    assert convention["step"] == 3
-    assert convention["num_latents"] == 10
+    said = report["convention"]
+    assert said["data"]["split"] == "test, the first 20"
+    assert said["weights"] == "ema:0.5"
+    assert said["x_hat"] == "clipped to [-1, 1]"
+    assert said["step"] == 3
+    assert said["num_latents"] == 10
     c.eval.clip, c.eval.weights = False, "ema"
-    again = report_lib.convention(c, "stratified", build.source(c, "test"), 4)
+    again = convention.of(c, "stratified", build.source(c, "test"), 4)
     assert again["x_hat"] == "not clipped"
     assert again["weights"] == "ema:0.9"
 
@@ -318,3 +321,25 @@ def test_two_evaluations_are_the_same_to_the_last_bit(tmp_path):
     with np.load(tmp_path / "a" / "eval" / "3_stratified.npz") as images:
         assert images["halves"].shape == (2, 20)
         np.testing.assert_allclose(images["halves"].mean(axis=0), images["nats"])
+
+
+@pytest.mark.parametrize("estimator", ["stratified", "full", "ode"])
+def test_an_estimator_is_compiled_once_and_holds_one_batch_of_states(estimator):
+    """More draws take longer, and no more memory."""
+    memory = []
+    for num_draws in (2, 8):
+        c, model, params, _ = evaluated()
+        c.eval.update(estimators=estimator, num_draws=num_draws)
+        c.eval.ode.update(num_draws=num_draws, rtol=1e-2, atol=1e-2)
+        source = build.source(c, "test")
+        evaluator = evaluate.make_evaluator(c, mesh_of(1), model, source)
+        if num_draws == 2:
+            assert len(evaluator.rows(params)["index"]) == 20, (
+                "a batch and a part of one"
+            )
+            assert evaluator.estimate._cache_size() == 1
+        batch = parallel.put_batch(mesh_of(1), next(iter(evaluator._batches(source))))
+        compiled = evaluator.estimate.lower(params, batch, None).compile()
+        memory.append(compiled.memory_analysis().temp_size_in_bytes)
+    # A draw's numbers are kept, a few for each of the 16 examples; its states are not.
+    assert memory[1] - memory[0] < 16 * 4 * 64

@@ -16,12 +16,12 @@ FLOORS = {
     "nets": set(),
     "data": set(),
     "training": {"diffusion", "nets"},
+    "results": {"config", "diffusion", "training"},
 }
 # Top-level modules, from the ground up: each may import those before it.
-TOP = ["config", "commands", "results", "compare_pairs", "compare_plot"]
-TOP += ["compare_table", "compare", "checks", "pictures", "plots", "workdir", "binding"]
-TOP += ["objective", "estimators", "build", "child", "sweep_file", "sweep", "trained"]
-TOP += ["report", "unfinished", "evaluate", "sample", "illustrate", "train"]
+TOP = ["config", "checks", "commands", "compare", "pictures", "plots", "workdir"]
+TOP += ["binding", "objective", "estimators", "build", "child", "sweep_file", "sweep"]
+TOP += ["trained", "convention", "evaluate", "sample", "illustrate", "train"]
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 CORE_TRAINING = {"state", "step", "optimizer", "parallel", "randomness"}
 

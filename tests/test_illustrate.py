@@ -77,7 +77,7 @@ def test_the_schedule_stands_against_its_start_and_fixed_ones(monkeypatch):
 def test_the_band_is_the_error_of_the_mean(monkeypatch):
     c, model = model_of(schedule__name="cosine")
     history = history_of(4000)
-    log_snr, mean, stderr, std = drawn(
+    log_snr, mean, stderr, std, _ = drawn(
         monkeypatch,
         "loss_by_log_snr",
         lambda: illustrate.draw(c, MESH, model, {}, history),
@@ -96,4 +96,4 @@ def test_pictures_are_pixels():
     picture = plots.log_snr(t, {"a": t, "b": -t}, learned="a")
     assert picture.dtype == np.uint8 and picture.shape[2] == 3
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
-    assert plots.loss_by_log_snr(t, t, 0.1 * t, t).shape[2] == 3
+    assert plots.loss_by_log_snr(t, t, 0.1 * t, t, "draws").shape[2] == 3

@@ -19,7 +19,7 @@ def pilot_times(rng: np.random.Generator, num: int) -> np.ndarray:
 
 
 def loss(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
-    """A curve that bends most at the end, of a height of its own for each example, and noise."""
+    """Noise and a curve that bends most at the end, each example's of its own height."""
     height = rng.uniform(0.5, 2.0, t.shape[-1])
     return height * np.exp(4 * t) + (0.1 + t) * rng.standard_normal(t.shape)
 

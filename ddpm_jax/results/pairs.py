@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ddpm_jax.config import flat
-from ddpm_jax.results import DEFINING, Result, known
+from ddpm_jax.results.saved import DEFINING, Result, known
 
 
 class Difference(NamedTuple):

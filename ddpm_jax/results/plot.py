@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ddpm_jax import compare_pairs
-from ddpm_jax.results import Result
+from ddpm_jax.results import pairs
+from ddpm_jax.results.saved import Result
 
 # Of two standard errors: over draws, and over images.
 DRAWS: dict[str, Any] = {"elinewidth": 3.0, "capsize": 0.0, "color": "C0"}
@@ -65,7 +65,7 @@ def _differences(axes: Axes, group: Sequence[Result]) -> None:
     axes.set_yticks(range(len(group)), [""] * len(group))
     axes.axvline(0.0, color="0.6", linewidth=1.0)
     for row, result in enumerate(group[1:], start=1):
-        found = compare_pairs.difference(result, group[0])
+        found = pairs.difference(result, group[0])
         if found is not None:
             _point(axes, row, found.bits_per_dim, found.stderr, found.stderr_images)
 

@@ -14,7 +14,8 @@ import numpy as np
 from etils import epath
 from jax.experimental import multihost_utils
 
-from ddpm_jax.report import FOLDER, Rows
+from ddpm_jax.results.rows import Rows
+from ddpm_jax.results.saved import FOLDER
 from ddpm_jax.training import files
 
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from ddpm_jax import compare_pairs, results
+from ddpm_jax.results import pairs, saved
 from tests import planted
 
 
 def result(path, values, **changes):
-    (found,) = results.read(planted.run(path, values, **changes))
+    (found,) = saved.read(planted.run(path, values, **changes))
     return found
 
 
@@ -16,7 +16,7 @@ def test_a_difference_of_shared_noise_is_numpys_and_surer_than_either(tmp_path):
         for seed, offset in ((1, 2.0), (2, 0.0))
     )
     a, b = result(tmp_path / "a", ours), result(tmp_path / "b", theirs)
-    found = compare_pairs.difference(a, b)
+    found = pairs.difference(a, b)
     by_half = ours - theirs
     d = by_half.mean(0)
     np.testing.assert_allclose(found.bits_per_dim, d.mean() / planted.UNIT)
@@ -50,7 +50,7 @@ def test_the_paired_error_is_that_of_repeated_differences(tmp_path):
                 98.0 + shared + rng.standard_normal((2, 20)),
             )
         )
-        found = compare_pairs.difference(a, b)
+        found = pairs.difference(a, b)
         means.append(found.bits_per_dim)
         said.append(found.stderr)
     # The deviation of 400 is off by 3.5%, and by five of these once in 1.7 million.
@@ -64,7 +64,7 @@ def test_the_paired_error_is_that_of_repeated_differences(tmp_path):
 def test_other_draws_of_noise_are_not_paired_but_images_are(changes, tmp_path):
     a = result(tmp_path / "a", planted.halves(1, shared=5.0), **changes)
     b = result(tmp_path / "b", planted.halves(2, shared=5.0))
-    found = compare_pairs.difference(a, b)
+    found = pairs.difference(a, b)
     assert not found.has_common_noise
     np.testing.assert_allclose(found.stderr, np.hypot(a.stderr, b.stderr))
     assert found.stderr_images < 0.5 * a.stderr_images
@@ -84,8 +84,8 @@ def test_other_draws_of_noise_are_not_paired_but_images_are(changes, tmp_path):
 def test_figures_of_two_kinds_have_no_difference(changes, tmp_path):
     a = result(tmp_path / "a", planted.halves(1))
     b = result(tmp_path / "b", planted.halves(2), **changes)
-    assert compare_pairs.difference(a, b) is None
-    assert len(compare_pairs.groups([a, b])) == (1 if "num_dims" in changes else 2)
+    assert pairs.difference(a, b) is None
+    assert len(pairs.groups([a, b])) == (1 if "num_dims" in changes else 2)
 
 
 def test_images_that_failed_in_either_run_are_left_out(tmp_path):
@@ -93,7 +93,7 @@ def test_images_that_failed_in_either_run_are_left_out(tmp_path):
     a = result(tmp_path / "a", ours, failed=[3])
     b = result(tmp_path / "b", theirs, failed=[5])
     kept = np.delete(np.arange(20), [3, 5])
-    found = compare_pairs.difference(a, b)
+    found = pairs.difference(a, b)
     assert found.num_images == 18
     d = (ours - theirs).mean(0)[kept]
     np.testing.assert_allclose(found.bits_per_dim, d.mean() / planted.UNIT)
@@ -104,7 +104,7 @@ def test_an_image_whose_figure_is_no_number_leaves_no_difference(tmp_path):
     broken[:, 3] = np.nan
     a = result(tmp_path / "a", broken)
     b = result(tmp_path / "b", planted.halves(2))
-    found = compare_pairs.difference(a, b)
+    found = pairs.difference(a, b)
     assert found[:3] == (None, None, None)
 
 
@@ -116,7 +116,7 @@ def test_images_are_paired_by_their_numbers_not_their_places(tmp_path):
         nats=a.images.nats[5:],
         halves=a.images.halves[:, 5:],
     )
-    found = compare_pairs.difference(a._replace(images=part), b)
+    found = pairs.difference(a._replace(images=part), b)
     d = (ours - theirs).mean(0)[5:]
     assert found.num_images == 15
     np.testing.assert_allclose(found.bits_per_dim, d.mean() / planted.UNIT)
@@ -127,17 +127,17 @@ def test_halves_that_are_not_known_leave_the_error_over_draws_unknown(tmp_path):
     b = result(tmp_path / "b", planted.halves(2))
     unknown = np.full((2, 20), np.nan)
     a = a._replace(images=a.images._replace(halves=unknown))
-    found = compare_pairs.difference(a, b)
+    found = pairs.difference(a, b)
     assert found.stderr is None
     assert found.stderr_images is not None
-    assert compare_pairs.difference(a._replace(images=None), b) is None
+    assert pairs.difference(a._replace(images=None), b) is None
 
 
 def test_a_run_of_several_estimators_is_listed_once_a_value(tmp_path):
     also = {"ode": planted.halves(2)}
-    a = results.read(planted.run(tmp_path / "a", planted.halves(1), also=also))
+    a = saved.read(planted.run(tmp_path / "a", planted.halves(1), also=also))
     b = result(tmp_path / "b", planted.halves(3), prediction="v")
-    assert compare_pairs.differing([*a, b]) == {
+    assert pairs.differing([*a, b]) == {
         "estimator": {"stratified": ["a", "b"], "ode": ["a"]},
         "prediction": {"eps": ["a"], "v": ["b"]},
     }
@@ -154,10 +154,10 @@ def test_what_differs_is_listed_by_field_and_value(tmp_path):
             data={**planted.CONVENTION["data"], "version": "two"},
         ),
     ]
-    assert compare_pairs.differing(found) == {
+    assert pairs.differing(found) == {
         "data.version": {"one": ["a", "b", "c"], "two": ["d"]},
         "prediction": {"eps": ["a", "c", "d"], "v": ["b"]},
         "weights": {"not said": ["a", "b", "d"], "raw": ["c"]},
     }
-    assert compare_pairs.is_defining("data.version")
-    assert not compare_pairs.is_defining("prediction")
+    assert pairs.is_defining("data.version")
+    assert not pairs.is_defining("prediction")

@@ -3,15 +3,15 @@ import json
 import numpy as np
 import pytest
 
-from ddpm_jax import results
 from ddpm_jax.config import ConfigError
+from ddpm_jax.results import saved
 from tests import planted
 
 
 def test_a_result_is_what_its_report_says(tmp_path):
     values = planted.halves(1)
     path = planted.run(tmp_path / "a", values, seed=7, failed=[3], prediction="v")
-    (found,) = results.read(path)
+    (found,) = saved.read(path)
     nats = values.mean(0)
     assert (found.name, found.step, found.seed) == ("a", 4, 7)
     assert (found.estimator, found.num_examples, found.num_draws) == (
@@ -33,9 +33,9 @@ def test_a_result_is_what_its_report_says(tmp_path):
 def test_the_newest_step_is_read_unless_another_is_named(tmp_path):
     for step in (4, 10, 9):
         planted.run(tmp_path, planted.halves(1, offset=step), step=step)
-    assert results.steps(tmp_path) == [4, 9, 10]
-    assert [r.step for r in results.read(tmp_path)] == [10]
-    (ninth,) = results.read(tmp_path, 9)
+    assert saved.steps(tmp_path) == [4, 9, 10]
+    assert [r.step for r in saved.read(tmp_path)] == [10]
+    (ninth,) = saved.read(tmp_path, 9)
     bits = planted.halves(1, offset=9).mean() / planted.UNIT
     np.testing.assert_allclose(ninth.bits_per_dim, bits)
 
@@ -43,7 +43,7 @@ def test_the_newest_step_is_read_unless_another_is_named(tmp_path):
 def test_every_estimator_of_a_step_is_a_result_with_its_own_images(tmp_path):
     also = {"ode": planted.halves(2, offset=5.0)}
     planted.run(tmp_path, planted.halves(1), also=also)
-    first, second = results.read(tmp_path)
+    first, second = saved.read(tmp_path)
     assert (first.estimator, second.estimator) == ("stratified", "ode")
     np.testing.assert_array_equal(second.images.halves, also["ode"])
     assert second.bits_per_dim > first.bits_per_dim
@@ -55,7 +55,7 @@ def test_what_is_not_finite_or_not_kept_is_unknown(tmp_path):
     planted.run(tmp_path, values)
     (tmp_path / "eval" / "4_stratified.npz").unlink()
     (tmp_path / "config.json").unlink()
-    (found,) = results.read(tmp_path)
+    (found,) = saved.read(tmp_path)
     assert found.bits_per_dim is None
     assert found.stderr is None
     assert found.images is None
@@ -67,10 +67,10 @@ def test_a_report_that_is_none_is_refused_by_its_name(content, tmp_path):
     planted.run(tmp_path, planted.halves(1))
     (tmp_path / "eval" / "4.json").write_text(content)
     with pytest.raises(ConfigError, match=r"eval/4\.json"):
-        results.read(tmp_path)
+        saved.read(tmp_path)
 
 
-@pytest.mark.parametrize("field", results.DEFINING)
+@pytest.mark.parametrize("field", saved.DEFINING)
 def test_a_figure_that_does_not_say_of_what_it_is_is_refused(field, tmp_path):
     planted.run(tmp_path, planted.halves(1))
     file = tmp_path / "eval" / "4.json"
@@ -78,7 +78,7 @@ def test_a_figure_that_does_not_say_of_what_it_is_is_refused(field, tmp_path):
     del report["convention"][field]
     file.write_text(json.dumps(report))
     with pytest.raises(ConfigError, match=field):
-        results.read(tmp_path)
+        saved.read(tmp_path)
 
 
 def test_damaged_images_are_refused_by_their_name(tmp_path):
@@ -88,8 +88,8 @@ def test_damaged_images_are_refused_by_their_name(tmp_path):
     for damaged in (b"", whole[: len(whole) // 2]):
         file.write_bytes(damaged)
         with pytest.raises(ConfigError, match=r"4_stratified\.npz cannot be read"):
-            results.read(tmp_path)
+            saved.read(tmp_path)
     arrays = dict.fromkeys(("index", "nats"), np.arange(3.0))
     np.savez(file, **arrays, halves=np.zeros((2, 4)), num_dims=64)
     with pytest.raises(ConfigError, match="not of one length"):
-        results.read(tmp_path)
+        saved.read(tmp_path)

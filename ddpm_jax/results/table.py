@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ddpm_jax import compare_pairs
-from ddpm_jax.compare_pairs import Difference
-from ddpm_jax.results import Result
+from ddpm_jax.results import pairs
+from ddpm_jax.results.pairs import Difference
+from ddpm_jax.results.saved import Result
 
 ERRORS = ("± draws", "± images")
 UNKNOWN = "-"
@@ -38,7 +38,7 @@ def markdown(results: Sequence[Result]) -> str:
 def rows(results: Sequence[Result]) -> list[dict[str, Any]]:
     """The same for a program: a row for each result; `kind` numbers the tables."""
     found = []
-    for kind, group in enumerate(compare_pairs.groups(results)):
+    for kind, group in enumerate(pairs.groups(results)):
         for result in group:
             row = {**result._asdict(), "path": str(result.path), "kind": kind}
             del row["images"]
@@ -53,7 +53,7 @@ def rows(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 def tables(results: Sequence[Result]) -> list[Table]:
     """One for each kind of figure, with differences to its first run."""
-    return [_table(group) for group in compare_pairs.groups(results)]
+    return [_table(group) for group in pairs.groups(results)]
 
 
 def warnings(results: Sequence[Result]) -> list[str]:
@@ -140,14 +140,14 @@ def _remarks(result: Result, difference: Difference | None, first: Result) -> li
 
 
 def _to_first(result: Result, group: Sequence[Result]) -> Difference | None:
-    return None if result is group[0] else compare_pairs.difference(result, group[0])
+    return None if result is group[0] else pairs.difference(result, group[0])
 
 
 def _differing(results: Sequence[Result], *, is_defining: bool) -> list[str]:
     return [
         f"{field}: {_listed(values)}"
-        for field, values in compare_pairs.differing(results).items()
-        if compare_pairs.is_defining(field) == is_defining
+        for field, values in pairs.differing(results).items()
+        if pairs.is_defining(field) == is_defining
     ]
 
 

@@ -1,0 +1,72 @@
+"""What a figure means: all that must agree before two may stand side by side."""
+
+from typing import Any
+
+from ddpm_jax.config import Config
+from ddpm_jax.data.sources import Source
+
+# By config.decoder.name and .mean, in a report's words.
+DECODERS = {
+    (name, mean): f"{words} around {centre}"
+    for name, words in (
+        ("discretized_gaussian", "discretised Gaussian"),
+        ("categorical", "categorical over the pixel values"),
+    )
+    for mean, centre in (
+        ("x_hat", "x_hat(z_0), its scale after the reverse variance"),
+        ("z_0", "z_0 / alpha_0, of scale sigma_0 / alpha_0"),
+    )
+}
+
+
+def of(config: Config, name: str, source: Source, step: int) -> dict[str, Any]:
+    """The convention of one estimator's figure on these images, at a step."""
+    options = config.eval.ode.to_dict() if name == "ode" else {}
+    return {
+        "data": dict(source.identity),
+        "figure": figure(config, name),
+        "estimator": name,
+        **({"options": options} if options else {}),
+        "num_latents": config.schedule.num_steps or "infinitely many",
+        "schedule": config.schedule.name,
+        "prediction": config.prediction,
+        "reverse_variance": config.reverse_variance,
+        "decoder": DECODERS[config.decoder.name, config.decoder.mean],
+        "weights": _weights_name(config),
+        "x_hat": "clipped to [-1, 1]" if config.eval.clip else "not clipped",
+        "stderr": "over draws of noise, the images fixed; stderr_images: over images",
+        "step": step,
+    }
+
+
+def _weights_name(config: Config) -> str:
+    if config.eval.weights == "ema":
+        return f"ema:{config.ema.decay}"
+    return config.eval.weights
+
+
+def figure(config: Config, name: str) -> str:
+    """What the number is, in a report's words."""
+    if name != "ode":
+        return (
+            "upper bound on -log2 P(pixels) / dims of the reverse process: variational,"
+            " estimated without bias"
+        )
+    options = config.eval.ode
+    noisy = options.divergence == "hutchinson" and options.num_importance > 1
+    how = (
+        "the error of Hutchinson's estimate stands inside a logarithm, so that it is"
+        " neither unbiased nor strictly a bound"
+        if noisy
+        else "estimated without bias"
+    )
+    weighted = (
+        f"importance-weighted over {options.num_importance} latents"
+        if options.num_importance > 1
+        else "one latent"
+    )
+    return (
+        "upper bound on -log2 P(pixels) / dims of the probability flow:"
+        f" {options.dequantization} dequantisation, {weighted}, {options.divergence}"
+        f" divergence; {how}"
+    )

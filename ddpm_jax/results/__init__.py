@@ -1,0 +1,1 @@
+"""What evaluations found: rows an image, reports of means, and runs beside each other."""

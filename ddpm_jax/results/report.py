@@ -1,0 +1,194 @@
+"""What an evaluation found: figures with their errors.
+
+Two errors are kept apart: that of this estimate of this test set's mean (over draws of
+noise), and that of the test set as a sample (over images).
+"""
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+
+from ddpm_jax.results.rows import Rows
+from ddpm_jax.results.saved import FOLDER
+from ddpm_jax.training import files
+
+Report = dict[str, Any]
+# The bound among a run's metrics.
+HEADLINE = "eval/bits_per_dim"
+
+
+def make(
+    rows: Rows,
+    num_dims: int,
+    *,
+    num_draws: int,
+    num_pilot_evaluations: int,
+    convention: Mapping[str, Any],
+) -> Report:
+    """Means over images in bits per dim.
+
+    Args:
+      rows: of each image.
+      num_dims: of an image.
+      num_draws: of noise, for each image.
+      num_pilot_evaluations: of the network, beside those in the rows; in all.
+      convention: all that must agree before two figures may stand side by side, with
+        "estimator" and "data".
+    """
+    unit = num_dims * math.log(2.0)
+    converged = rows["converged"]
+    finite = np.isfinite(rows["nats.total"])
+    good = converged & finite
+    terms = [
+        key.removeprefix("nats.")
+        for key in rows
+        if key.startswith("nats.") and key != "nats.total"
+    ]
+
+    def figures(term: str) -> dict[str, float | None]:
+        # A figure that is not a number is none: the mean of the others would be another's.
+        if not np.any(good) or np.any(converged & ~finite):
+            return dict.fromkeys(("bits_per_dim", "stderr", "stderr_images"))
+        values = rows[f"nats.{term}"][good] / unit
+        variance = np.sum(rows[f"variance.{term}"][good]) / unit**2
+        return {
+            "bits_per_dim": values.mean(),
+            "stderr": None if np.isnan(variance) else _root(variance) / values.size,
+            "stderr_images": _stderr(values),
+        }
+
+    total = figures("total")
+    return {
+        "estimator": convention["estimator"],
+        "bits_per_dim": total["bits_per_dim"],
+        "bits_per_dim_stderr": total["stderr"],
+        "bits_per_dim_stderr_images": total["stderr_images"],
+        "terms": {term: figures(term) for term in terms},
+        "num_examples": int(np.sum(good)),
+        "num_dims": num_dims,
+        "num_draws": num_draws,
+        "num_network_evaluations": float(rows["evaluations"].mean()),
+        "num_pilot_evaluations": num_pilot_evaluations,
+        "failed": {
+            "not_converged": rows["index"][~converged].tolist(),
+            "not_finite": rows["index"][converged & ~finite].tolist(),
+        },
+        "convention": dict(convention),
+    }
+
+
+def merged(reports: Mapping[str, Report], gaps: Mapping[str, Any]) -> Report:
+    """The first report, with the others, and the differences, inside."""
+    first, *others = reports.values()
+    if not others:
+        return first
+    also = {other["estimator"]: other for other in others}
+    return {**first, "also": also, "gaps": dict(gaps)}
+
+
+def gaps(rows: Mapping[str, Rows], num_dims: int) -> dict[str, Any]:
+    """Of each estimator from the first, image by image, in bits per dim.
+
+    Returns:
+      "<name> - <first>" -> its mean over the images that both have, and the standard errors
+      of that: over images, and over draws where both know theirs. Their draws are independent.
+    """
+    (first, base), *others = rows.items()
+    unit = num_dims * math.log(2.0)
+    found = {}
+    for name, own in others:
+        good = base["converged"] & own["converged"]
+        difference = (own["nats.total"] - base["nats.total"])[good] / unit
+        variance = np.sum((own["variance.total"] + base["variance.total"])[good])
+        error = _root(variance) / unit / max(difference.size, 1)
+        found[f"{name} - {first}"] = {
+            "bits_per_dim": float(difference.mean()) if difference.size else None,
+            "stderr": None if np.isnan(variance) else error,
+            "stderr_images": _stderr(difference),
+            "num_examples": int(difference.size),
+        }
+    return found
+
+
+def _root(variance: float) -> float:
+    return math.sqrt(max(variance, 0.0))
+
+
+def _stderr(values: np.ndarray) -> float | None:
+    """Of the mean of independent values."""
+    return (
+        float(values.std(ddof=1) / math.sqrt(values.size)) if values.size > 1 else None
+    )
+
+
+def write(
+    path: epath.Path, step: int, found: Report, rows: Mapping[str, Rows]
+) -> epath.Path:
+    """Writes eval/<step>.json, and of each estimator eval/<step>_<estimator>.npz, whole.
+
+    The latter hold each image's figure, so that runs can be compared image by image.
+    """
+    file = path / FOLDER / f"{step}.json"
+    if jax.process_index() == 0:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for name, own in rows.items():
+            buffer = io.BytesIO()
+            np.savez(
+                buffer,
+                index=own["index"][own["converged"]],
+                nats=own["nats.total"][own["converged"]],
+                halves=own["halves"][own["converged"]].T,
+                num_dims=found["num_dims"],
+            )
+            images = file.with_name(f"{step}_{name}.npz")
+            files.replace_bytes(images, buffer.getvalue())
+        files.replace_text(file, json.dumps(found, indent=2) + "\n")
+    return file
+
+
+def each(found: Report) -> list[Report]:
+    """The report of every estimator, the first one first."""
+    return [found, *found.get("also", {}).values()]
+
+
+def not_finite(found: Report) -> str:
+    """One line on the images whose figure is not a number; empty if there are none."""
+    for own in each(found):
+        if index := own["failed"]["not_finite"]:
+            split = own["convention"]["data"]["split"]
+            return (
+                f"{own['estimator']}: the figure of {listed(index)} of split {split!r} is"
+                " not a finite number, so that no mean is given."
+            )
+    return ""
+
+
+def listed(index: Sequence[int], most: int = 10) -> str:
+    """Images by their number, the first few of many."""
+    shown = ", ".join(map(str, index[:most]))
+    more = f" and {len(index) - most} more" if len(index) > most else ""
+    return f"image{'s' if len(index) > 1 else ''} {shown}{more}"
+
+
+def scalars(found: Report) -> dict[str, float | None]:
+    """The figures as a row of metrics: those of the first estimator under the bound's name."""
+    row: dict[str, float | None] = {}
+    for own in each(found):
+        name = HEADLINE if own is found else f"{HEADLINE}_{own['estimator']}"
+        prefix = "eval/" if own is found else f"eval/{own['estimator']}_"
+        row |= {
+            name: own["bits_per_dim"],
+            f"{name}_stderr": own["bits_per_dim_stderr"],
+            f"{name}_stderr_images": own["bits_per_dim_stderr_images"],
+        }
+        row |= {
+            f"{prefix}{term}_bits_per_dim": figures["bits_per_dim"]
+            for term, figures in own["terms"].items()
+        }
+    return row

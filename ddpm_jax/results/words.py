@@ -1,0 +1,73 @@
+"""A report as text: one line for a log, a table for a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ddpm_jax.results import report
+
+
+def summary(found: report.Report) -> str:
+    """One line for a person."""
+    terms = ", ".join(
+        f"{name} {_number(term['bits_per_dim'])}"
+        for name, term in found["terms"].items()
+    )
+    return (
+        f"{_number(found['bits_per_dim'])} bits per dim,"
+        f" s.e. {_number(found['bits_per_dim_stderr'])} over draws and"
+        f" {_number(found['bits_per_dim_stderr_images'])} over images ({terms};"
+        f" {found['num_examples']} images, {found['num_network_evaluations']:.4g} network"
+        " evaluations each)"
+    )
+
+
+def table(found: report.Report) -> str:
+    """Every figure with its errors, as lines for a terminal."""
+    lines = [("", "bits/dim", "s.e. draws", "s.e. images", "evaluations")]
+
+    def line(name: str, figures: Mapping[str, Any], evaluations: str = "") -> None:
+        bits, draws = _number(figures["bits_per_dim"]), _number(figures["stderr"])
+        images = _number(figures["stderr_images"])
+        lines.append((name, bits, draws, images, evaluations))
+
+    for own in report.each(found):
+        total = {
+            "bits_per_dim": own["bits_per_dim"],
+            "stderr": own["bits_per_dim_stderr"],
+            "stderr_images": own["bits_per_dim_stderr_images"],
+        }
+        line(own["estimator"], total, f"{own['num_network_evaluations']:.4g}")
+        for term, figures in own["terms"].items():
+            line(f"  {term}", figures)
+    for name, figures in found.get("gaps", {}).items():
+        line(name, figures)
+    widths = [max(len(row[column]) for row in lines) for column in range(5)]
+    text = [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]
+        ).rstrip()
+        for row in lines
+    ]
+    for own in report.each(found):
+        text.append(f"{own['estimator']}: {own['convention']['figure']}")
+        if own["num_pilot_evaluations"]:
+            text.append(
+                f"{own['estimator']}: {own['num_pilot_evaluations']} evaluations more in"
+                " the pilot pass"
+            )
+        if index := own["failed"]["not_converged"]:
+            text.append(
+                f"{own['estimator']}: the solve of {report.listed(index)} did not converge;"
+                " left out of every mean"
+            )
+    data = found["convention"]["data"]
+    text.append(
+        f"{data['name']}, {data['version']}, split {data['split']!r}, resizing"
+        f" {data['resizing']}; weights {found['convention']['weights']}"
+    )
+    return "\n".join(text)
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4f}"
