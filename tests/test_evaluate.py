@@ -9,12 +9,13 @@ import pytest
 from etils import epath
 from jax.sharding import AxisType
 
-from ddpm_jax import build, convention, estimators, evaluate
+from ddpm_jax import build, convention, estimators, evaluate, train
 from ddpm_jax.diffusion import elbo
 from ddpm_jax.results import report as report_lib
 from ddpm_jax.results import rows as rows_lib
 from ddpm_jax.results import unfinished, words
 from ddpm_jax.training import parallel
+from ddpm_jax.training.finite import NonFiniteError
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 from tests import tiny
 
@@ -343,3 +344,51 @@ def test_an_estimator_is_compiled_once_and_holds_one_batch_of_states(estimator):
         memory.append(compiled.memory_analysis().temp_size_in_bytes)
     # A draw's numbers are kept, a few for each of the 16 examples; its states are not.
     assert memory[1] - memory[0] < 16 * 4 * 64
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run")
+    assert train.run(tiny.config(), path) == 0
+    return path
+
+
+def test_a_run_is_evaluated_by_all_that_the_config_lists(run_folder, capsys):
+    c = tiny.config(
+        eval__estimators="stratified,ode", eval__ode__rtol=1e-2, eval__ode__atol=1e-2
+    )
+    evaluate.run(c, run_folder)
+    found = json.loads((run_folder / "eval" / "6.json").read_text())
+    assert found["estimator"] == "stratified" and list(found["also"]) == ["ode"]
+    left = {p.name for p in (run_folder / "eval").iterdir()}
+    assert left == {
+        "6.json",
+        "6_stratified.npz",
+        "6_stratified_loss.png",
+        "6_ode.npz",
+    }
+    said = capsys.readouterr().out
+    assert "ode - stratified" in said and "upper bound on -log2 P(pixels)" in said
+    events = [p for p in run_folder.iterdir() if "tfevents" in p.name]
+    assert any(b"bits_per_dim_ode" in p.read_bytes() for p in events)
+
+
+def test_an_image_that_is_not_finite_ends_with_its_name(run_folder, monkeypatch):
+    honest = estimators.make
+
+    def lying(*args):
+        estimate = honest(*args)
+
+        def with_nan(diffusion, pixels, keys, number, edges):
+            found = estimate(diffusion, pixels, keys, number, edges)
+            bad = jnp.where(number == 11, jnp.nan, found.terms.diffusion)
+            return found._replace(terms=found.terms._replace(diffusion=bad))
+
+        return with_nan
+
+    monkeypatch.setattr(estimators, "make", lying)
+    with pytest.raises(NonFiniteError, match="image 11 of split 'test, the first 20'"):
+        evaluate.run(tiny.config(), run_folder)
+    found = json.loads((run_folder / "eval" / "6.json").read_text())
+    assert found["bits_per_dim"] is None
+    assert found["failed"]["not_finite"] == [11]
