@@ -1,13 +1,15 @@
 """Compare what evaluations of several runs found, in a table and a picture.
 
     python -m ddpm_jax.compare runs/digits runs/digits_vdm [--out=compared.png]
+    python -m ddpm_jax.compare runs/digits@450 runs/digits@900
 
-The newest evaluation of each, or that of --step. Differences are to the first run, paired by
-image. Figures of different kinds (of other data, of another quantity) are set apart, each
-kind with a first run of its own.
+The newest evaluation of each, that of the step after its "@", or that of --step. Differences
+are to the first run, paired by image. Figures of different kinds (of other data, of another
+quantity) are set apart, each kind with a first run of its own.
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -53,7 +55,7 @@ def gather(
     """The results of some workdirs, in their order, under names that tell them apart.
 
     Args:
-      directories: the workdirs.
+      directories: the workdirs; "@" and a step after one choose its evaluation.
       step: of the weights; None: the newest evaluation of each.
 
     Raises:
@@ -63,11 +65,20 @@ def gather(
         raise ConfigError(
             "a compare of nothing: write workdirs, python -m ddpm_jax.compare DIR..."
         )
-    found = [r for directory in directories for r in saved.read(directory, step)]
-    names = {str(result.path): result.name for result in found}
+    found = [result for text in directories for result in _read(text, step)]
+    names = {(str(result.path), result.step): result.name for result in found}
     if len(set(names.values())) < len(names):
         found = [result._replace(name=str(result.path)) for result in found]
     return found
+
+
+def _read(directory: epath.PathLike, step: int | None) -> list[Result]:
+    """The results of DIR or of DIR@STEP."""
+    path, at, own = os.fspath(directory).rpartition("@")
+    if not at or not own.isdecimal() or epath.Path(directory).is_dir():
+        return saved.read(directory, step)
+    found = saved.read(path, int(own))
+    return [result._replace(name=f"{result.name}@{own}") for result in found]
 
 
 def only(found: Sequence[Result], estimator: str) -> list[Result]:

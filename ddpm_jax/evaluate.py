@@ -164,13 +164,13 @@ def run(config: Config, directory: epath.PathLike) -> None:
         config, directory, step=config.eval.step, weights=config.eval.weights
     )
     workdir.make_folder(t.path / FOLDER)
-    rows, reports = {}, {}
+    rows, reports, stores = {}, {}, []
     for name in estimators.names(config):
         logging.info("compiling the evaluation (%s) ...", name)
         evaluator = make_evaluator(config, t.mesh, t.model, t.source, name)
         settings = (config.to_json(), evaluator.source.identity)
-        store = unfinished.Store(t.path, t.step, name, settings)
-        rows[name] = evaluator.rows(t.params, store)
+        stores.append(unfinished.Store(t.path, t.step, name, settings))
+        rows[name] = evaluator.rows(t.params, stores[-1])
         if jax.process_index() == 0:
             reports[name] = evaluator.report(rows[name], t.step)
     if jax.process_index() != 0:
@@ -183,7 +183,8 @@ def run(config: Config, directory: epath.PathLike) -> None:
         png = file.with_name(f"{t.step}_{name}.png")
         files.replace_bytes(png, pictures.png(picture))
     writers.to_tensorboard(t.path, t.step, report.scalars(found), drawn)
-    unfinished.forget(t.path, t.step)
+    for store in stores:
+        store.forget()
     print(f"step {t.step}: {words.summary(found)} in {file}")
     print(words.table(found))
     if bad := report.not_finite(found):

@@ -109,6 +109,18 @@ def test_several_estimators_are_rows_and_one_can_be_chosen(tmp_path, capsys):
     assert found.err == "b has no figure by 'ode': left out\n"
 
 
+def test_two_steps_of_one_run_stand_side_by_side(tmp_path, capsys):
+    path = tmp_path / "a"
+    for step, seed in ((4, 1), (8, 2)):
+        planted.run(path, planted.halves(seed, shared=3.0, own=0.1), step=step)
+    rows = json.loads(printed(capsys, f"{path}@4", f"{path}@8", "--json"))
+    assert [(row["name"], row["step"]) for row in rows] == [("a@4", 4), ("a@8", 8)]
+    assert rows[1]["difference"]["to"] == "a@4"
+    assert rows[1]["difference"]["stderr"] < 0.2 * rows[1]["stderr"]
+    assert compare.main([f"{path}@5"]) == 2
+    assert "no evaluation of step 5, only of 4, 8" in capsys.readouterr().err
+
+
 def test_runs_are_told_apart_by_their_paths_where_names_are_the_same(tmp_path, capsys):
     paths = [
         planted.run(tmp_path / parent / "run", planted.halves(1)) for parent in "xy"

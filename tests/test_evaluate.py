@@ -181,7 +181,8 @@ def test_a_killed_evaluation_goes_on_where_it_was(tmp_path):
     # What depends on other settings is not found, and what is done is removed.
     c.eval.num_draws = 4
     assert store().num_finished(3) == 0
-    unfinished.forget(path, 3)
+    c.eval.num_draws = 2
+    store().forget()
     assert not (path / "eval" / "unfinished").exists()
 
 

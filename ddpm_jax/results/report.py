@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from etils import epath
 
-from ddpm_jax.results.rows import Rows
+from ddpm_jax.results.rows import Rows, loss_by_log_snr
 from ddpm_jax.results.saved import FOLDER
 from ddpm_jax.training import files
 
@@ -75,12 +75,23 @@ def make(
         "num_draws": num_draws,
         "num_network_evaluations": float(rows["evaluations"].mean()),
         "num_pilot_evaluations": num_pilot_evaluations,
+        **_curve(rows, num_dims),
         "failed": {
             "not_converged": rows["index"][~converged].tolist(),
             "not_finite": rows["index"][converged & ~finite].tolist(),
         },
         "convention": dict(convention),
     }
+
+
+def _curve(rows: Rows, num_dims: int) -> dict[str, Any]:
+    """Where along log SNR the bound comes from, per unit of it, if the rows know."""
+    curve = loss_by_log_snr(rows, num_dims)
+    if curve is None:
+        return {}
+    log_snr, mean, stderr, std = (values.tolist() for values in curve)
+    of_curve = {"bits_per_dim": mean, "stderr": stderr, "std_of_draws": std}
+    return {"loss_by_log_snr": {"log_snr": log_snr, **of_curve}}
 
 
 def merged(reports: Mapping[str, Report], gaps: Mapping[str, Any]) -> Report:

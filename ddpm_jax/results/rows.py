@@ -52,7 +52,9 @@ def of_batch(
 
 
 def joined(rows: Sequence[Rows]) -> Rows:
-    """The rows of all batches as those of one."""
+    """The rows of all batches as those of one; of none, nothing."""
+    if not rows:
+        return {}
     return {name: np.concatenate([batch[name] for batch in rows]) for name in rows[0]}
 
 

@@ -25,7 +25,8 @@ class Store:
     def __init__(self, path: epath.Path, step: int, name: str, settings: Any) -> None:
         text = json.dumps([jax.__version__, settings], sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._folder = _folder_of(path, step) / f"{name}-{digest}"
+        folder = path / FOLDER / "unfinished" / str(step)
+        self._folder = folder / f"{name}-{digest}"
 
     def num_finished(self, num_batches: int) -> int:
         """How many batches, from the first on, need not be computed; all processes agree."""
@@ -56,18 +57,13 @@ class Store:
         np.savez(buffer, allow_pickle=False, **rows)
         files.replace_bytes(self._file(number), buffer.getvalue())
 
+    def forget(self) -> None:
+        """Removes what was kept: the report is written."""
+        if jax.process_index() == 0 and self._folder.exists():
+            self._folder.rmtree()
+            for folder in (self._folder.parent, self._folder.parent.parent):
+                if not any(folder.iterdir()):
+                    folder.rmdir()
+
     def _file(self, number: int) -> epath.Path:
         return self._folder / f"{number}.npz"
-
-
-def forget(path: epath.Path, step: int) -> None:
-    """Removes what was kept of a step: its report is written."""
-    folder = _folder_of(path, step)
-    if jax.process_index() == 0 and folder.exists():
-        folder.rmtree()
-        if not any(folder.parent.iterdir()):
-            folder.parent.rmdir()
-
-
-def _folder_of(path: epath.Path, step: int) -> epath.Path:
-    return path / FOLDER / "unfinished" / str(step)
