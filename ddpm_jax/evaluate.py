@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from etils import epath
@@ -129,7 +130,7 @@ def make_evaluator(
         diffusion = model.bind(params)
         keys = example_keys(root, batch["index"])
         found = estimator(diffusion, batch["image"], keys, batch["index"], edges)
-        ends = diffusion.log_snr(jax.numpy.array([0.0, 1.0]))
+        ends = diffusion.log_snr(jnp.array([0.0, 1.0]))
         return found, ends
 
     def draw_pilot(params: Params, batch: Any) -> Any:
@@ -138,7 +139,7 @@ def make_evaluator(
         run = estimators.pilot(config, model)
         found = run(diffusion, batch["image"], keys, batch["index"], None)
         assert found.profile is not None
-        return jax.numpy.stack([found.profile.t, found.profile.per_time])
+        return jnp.stack([found.profile.t, found.profile.per_time])
 
     return Evaluator(
         config,

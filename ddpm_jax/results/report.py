@@ -15,7 +15,7 @@ import numpy as np
 from etils import epath
 
 from ddpm_jax.results.rows import Rows, loss_by_log_snr
-from ddpm_jax.results.saved import FOLDER
+from ddpm_jax.results.saved import FOLDER, known
 from ddpm_jax.training import files
 
 Report = dict[str, Any]
@@ -59,7 +59,7 @@ def make(
         variance = np.sum(rows[f"variance.{term}"][good]) / unit**2
         return {
             "bits_per_dim": values.mean(),
-            "stderr": None if np.isnan(variance) else _root(variance) / values.size,
+            "stderr": known(np.sqrt(variance) / values.size),
             "stderr_images": _stderr(values),
         }
 
@@ -89,7 +89,7 @@ def _curve(rows: Rows, num_dims: int) -> dict[str, Any]:
     curve = loss_by_log_snr(rows, num_dims)
     if curve is None:
         return {}
-    log_snr, mean, stderr, std = (values.tolist() for values in curve)
+    log_snr, mean, stderr, std = (list(map(known, values)) for values in curve)
     of_curve = {"bits_per_dim": mean, "stderr": stderr, "std_of_draws": std}
     return {"loss_by_log_snr": {"log_snr": log_snr, **of_curve}}
 
@@ -117,25 +117,21 @@ def gaps(rows: Mapping[str, Rows], num_dims: int) -> dict[str, Any]:
         good = base["converged"] & own["converged"]
         difference = (own["nats.total"] - base["nats.total"])[good] / unit
         variance = np.sum((own["variance.total"] + base["variance.total"])[good])
-        error = _root(variance) / unit / max(difference.size, 1)
+        error = np.sqrt(variance) / unit / max(difference.size, 1)
         found[f"{name} - {first}"] = {
-            "bits_per_dim": float(difference.mean()) if difference.size else None,
-            "stderr": None if np.isnan(variance) else error,
+            "bits_per_dim": known(difference.mean()) if difference.size else None,
+            "stderr": known(error),
             "stderr_images": _stderr(difference),
             "num_examples": int(difference.size),
         }
     return found
 
 
-def _root(variance: float) -> float:
-    return math.sqrt(max(variance, 0.0))
-
-
 def _stderr(values: np.ndarray) -> float | None:
     """Of the mean of independent values."""
-    return (
-        float(values.std(ddof=1) / math.sqrt(values.size)) if values.size > 1 else None
-    )
+    if values.size < 2:
+        return None
+    return known(values.std(ddof=1) / math.sqrt(values.size))
 
 
 def write(
@@ -159,7 +155,7 @@ def write(
             )
             images = file.with_name(f"{step}_{name}.npz")
             files.replace_bytes(images, buffer.getvalue())
-        files.replace_text(file, json.dumps(found, indent=2) + "\n")
+        files.replace_text(file, json.dumps(found, indent=2, allow_nan=False) + "\n")
     return file
 
 
