@@ -214,3 +214,11 @@ def test_the_command_starts_without_jax_or_tensorflow(two):
     )
     assert done.returncode == 0, done.stderr
     assert "differs: prediction" in done.stdout
+
+
+def test_a_figure_far_from_the_others_does_not_hide_their_differences(two, tmp_path):
+    (group,) = pairs.groups(compare.gather(two))
+    assert [axes.get_xscale() for axes in plot.draw([group]).axes] == ["linear"] * 2
+    far = planted.run(tmp_path / "far", 1000 * planted.halves(5))
+    (group,) = pairs.groups(compare.gather([*two, far]))
+    assert [axes.get_xscale() for axes in plot.draw([group]).axes] == ["log", "symlog"]

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -15,6 +16,8 @@ from ddpm_jax.results.saved import Result
 # Of two standard errors: over draws, and over images.
 DRAWS: dict[str, Any] = {"elinewidth": 3.0, "capsize": 0.0, "color": "C0"}
 IMAGES: dict[str, Any] = {"elinewidth": 1.0, "capsize": 3.0, "color": "0.45"}
+# Where one figure is so many times another, an axis of their ratios shows both.
+WIDE = 20.0
 # Letters that fit above a panel.
 TITLE_WIDTH = 75
 
@@ -55,6 +58,8 @@ def _figures(axes: Axes, group: Sequence[Result]) -> None:
     for row, result in enumerate(group):
         errors = (result.stderr, result.stderr_images)
         _point(axes, row, result.bits_per_dim, *errors)
+    if _is_wide([result.bits_per_dim for result in group]):
+        axes.set_xscale("log")
 
 
 def _differences(axes: Axes, group: Sequence[Result]) -> None:
@@ -64,10 +69,21 @@ def _differences(axes: Axes, group: Sequence[Result]) -> None:
     _frame(axes, group, f"difference to {group[0].name}")
     axes.set_yticks(range(len(group)), [""] * len(group))
     axes.axvline(0.0, color="0.6", linewidth=1.0)
+    differences = []
     for row, result in enumerate(group[1:], start=1):
         found = pairs.difference(result, group[0])
         if found is not None:
+            differences.append(found.bits_per_dim)
             _point(axes, row, found.bits_per_dim, found.stderr, found.stderr_images)
+    if _is_wide([result.bits_per_dim for result in group]):
+        sizes = [abs(value) for value in differences if value]
+        axes.set_xscale("symlog", linthresh=float(np.median(sizes)))
+
+
+def _is_wide(values: Sequence[float | None]) -> bool:
+    """Whether all are above 0 and the largest leaves no room for the others."""
+    finite = [value for value in values if value is not None]
+    return len(finite) > 1 and 0.0 < WIDE * min(finite) < max(finite)
 
 
 def _frame(axes: Axes, group: Sequence[Result], what: str) -> None:
