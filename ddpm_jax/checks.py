@@ -11,6 +11,8 @@ from ddpm_jax.config import Config, ConfigError, default, flat, hint
 
 # Beyond this log SNR float32 loses the gradient of one prediction or another.
 LARGEST = 40.0
+# What 32 bits hold.
+LARGEST_INT = 2**31 - 1
 # Beyond this exponent, sin(2^n pi z) of a float32 is noise.
 LARGEST_EXPONENT = 20
 
@@ -169,6 +171,10 @@ def ranges(config: Config) -> None:
                 raise ConfigError(
                     f"config.{field} = {values[field]}: write {bound} or more."
                 )
+            if values[field] > LARGEST_INT:
+                raise ConfigError(
+                    f"config.{field} = {values[field]}: write at most {LARGEST_INT}."
+                )
     if values["schedule.num_steps"] == 1:
         raise ConfigError(
             "config.schedule.num_steps = 1: a chain needs 2 latents or more, so that it has"
@@ -305,7 +311,7 @@ def combinations(config: Config) -> None:
         and config.prediction == "mean"
         and "ode" in estimators,
         f"config.eval.estimators = {config.eval.estimators!r} names one twice: write each"
-        " once.": len(set(estimators)) < len(estimators),
+        " once.": len(set(estimators)) < len(estimators) and all(estimators),
         f"config.eval.pilot_examples = {config.eval.pilot_examples} is of use to the"
         " estimator 'stratified' alone: write 0.": config.eval.pilot_examples > 0
         and "stratified" not in estimators,

@@ -1,6 +1,7 @@
 """What the commands beside main.py share: a wrong one is told in one line, with status 2."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -26,7 +27,13 @@ class Parser(argparse.ArgumentParser):
 def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
     """A command's exit status; what it says against its arguments goes to stderr."""
     try:
-        return command(list(sys.argv[1:] if argv is None else argv))
+        status = command(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Who reads has seen enough, as `head` does; nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ConfigError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -68,7 +68,10 @@ def gather(
     found = [result for text in directories for result in _read(text, step)]
     names = {(str(result.path), result.step): result.name for result in found}
     if len(set(names.values())) < len(names):
-        found = [result._replace(name=str(result.path)) for result in found]
+        found = [
+            result._replace(name=result.name.replace(_folder(result), str(result.path)))
+            for result in found
+        ]
     return found
 
 
@@ -79,6 +82,10 @@ def _read(directory: epath.PathLike, step: int | None) -> list[Result]:
         return saved.read(directory, step)
     found = saved.read(path, int(own))
     return [result._replace(name=f"{result.name}@{own}") for result in found]
+
+
+def _folder(result: Result) -> str:
+    return result.path.resolve().name
 
 
 def only(found: Sequence[Result], estimator: str) -> list[Result]:

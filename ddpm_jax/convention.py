@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ddpm_jax import estimators
 from ddpm_jax.config import Config
 from ddpm_jax.data.sources import Source
 
@@ -33,7 +34,9 @@ def of(config: Config, name: str, source: Source, step: int) -> dict[str, Any]:
         "reverse_variance": config.reverse_variance,
         "decoder": DECODERS[config.decoder.name, config.decoder.mean],
         "weights": _weights_name(config),
-        "x_hat": "clipped to [-1, 1]" if config.eval.clip else "not clipped",
+        "x_hat": "clipped to [-1, 1]"
+        if estimators.is_clipped(config, name)
+        else "not clipped",
         "stderr": "over draws of noise, the images fixed; stderr_images: over images",
         "step": step,
     }
@@ -53,12 +56,13 @@ def figure(config: Config, name: str) -> str:
             " estimated without bias"
         )
     options = config.eval.ode
+    solved = f"solved to rtol {options.rtol:g} and atol {options.atol:g}"
     noisy = options.divergence == "hutchinson" and options.num_importance > 1
     how = (
         "the error of Hutchinson's estimate stands inside a logarithm, so that it is"
         " neither unbiased nor strictly a bound"
         if noisy
-        else "estimated without bias"
+        else "estimated without bias but for the solver's error"
     )
     weighted = (
         f"importance-weighted over {options.num_importance} latents"
@@ -68,5 +72,5 @@ def figure(config: Config, name: str) -> str:
     return (
         "upper bound on -log2 P(pixels) / dims of the probability flow:"
         f" {options.dequantization} dequantisation, {weighted}, {options.divergence}"
-        f" divergence; {how}"
+        f" divergence, {solved}; {how}"
     )

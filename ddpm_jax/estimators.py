@@ -58,12 +58,22 @@ def check(config: Config) -> None:
 
 def make(config: Config, model: Model, name: str) -> Estimator:
     """One of `names`, with the options that config.eval has for it."""
-    return _clipped(config, ESTIMATORS[name](config, model))
+    estimator = ESTIMATORS[name](config, model)
+    return _clipped(estimator) if is_clipped(config, name) else estimator
+
+
+def is_clipped(config: Config, name: str) -> bool:
+    """Whether x_hat is cut to the range of the data.
+
+    A flow would bend where it is, its divergence jump, and no tolerance be kept.
+    """
+    return bool(config.eval.clip) and name != "ode"
 
 
 def pilot(config: Config, model: Model) -> Estimator:
     """What tells where along time the draws of "stratified" are worth most."""
-    return _clipped(config, _stratified_by(config, model, pilot_draws(config)))
+    estimator = _stratified_by(config, model, pilot_draws(config))
+    return _clipped(estimator) if is_clipped(config, "stratified") else estimator
 
 
 def pilot_draws(config: Config) -> int:
@@ -71,10 +81,12 @@ def pilot_draws(config: Config) -> int:
     return 4 * allocation.PER_BIN * elbo.num_strata(config.eval.num_draws)
 
 
-def _clipped(config: Config, estimator: Estimator) -> Estimator:
-    if not config.eval.clip:
-        return estimator
+def pilot_evaluations(config: Config, model: Model) -> int:
+    """Of the network, an example of the pilot pass."""
+    return elbo.num_evaluations(pilot_draws(config), model.codec)
 
+
+def _clipped(estimator: Estimator) -> Estimator:
     def estimate(diffusion: Diffusion, *args: Any) -> Estimate:
         return estimator(predictions.clipped(diffusion), *args)
 
@@ -135,6 +147,12 @@ def _solve(config: Config) -> flow.Solve:
     )
 
 
+# Each has noise of its own, so that the errors of two are independent.
+STREAMS = {
+    "stratified": Stream.EVAL,
+    "full": Stream.EVAL_FULL,
+    "ode": Stream.EVAL_FLOW,
+}
 ESTIMATORS: dict[str, Callable[[Config, Model], Estimator]] = {
     "stratified": _stratified,
     "full": _full,

@@ -29,6 +29,7 @@ from ddpm_jax.results.report import Report
 from ddpm_jax.results.rows import Rows
 from ddpm_jax.results.saved import FOLDER
 from ddpm_jax.training import files, parallel, progress, writers
+from ddpm_jax.training.checkpoints import digest
 from ddpm_jax.training.finite import NonFiniteError
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 from ddpm_jax.training.state import Params
@@ -46,6 +47,7 @@ class Evaluator:
       estimate: (parameters, batch, edges of strata) -> rows, for the whole batch.
       pilot: (parameters, batch) -> times and draws of the pilot pass, likewise; None:
         there is no such pass.
+      pilot_evaluations: of the network, in that pass.
     """
 
     config: Config
@@ -54,13 +56,14 @@ class Evaluator:
     source: Source
     estimate: Any
     pilot: Any
+    pilot_evaluations: int
 
     def rows(self, params: Params, store: unfinished.Store | None = None) -> Rows:
         """What was measured of every image, in order; `store` has what was before."""
-        edges = self._edges(params)
         batches = self._batches(self.source)
-        done = store.num_finished(len(batches)) if store else 0
-        found = store.read(done) if store else []
+        found = store.read(len(batches)) if store else []
+        done = store.agreed(len(found)) if store else 0
+        edges = self._edges(params) if done < len(batches) else None
         bar = progress.Bar(f"evaluating ({self.name})", len(batches), initial=done)
         with bar, contextlib.closing(pipeline.iterate(batches, done)) as rest:
             for number, local in enumerate(rest, done):
@@ -78,15 +81,12 @@ class Evaluator:
 
     def report(self, rows: Rows, step: int) -> Report:
         """Means over these rows, of the weights of a step."""
-        options, pilot = self.config.eval, 0
-        if self.pilot is not None:
-            num = min(options.pilot_examples, len(self.source))
-            pilot = num * estimators.pilot_draws(self.config)
+        options = self.config.eval
         return report.make(
             rows,
             math.prod(self.source.shape),
             num_draws=(options.ode if self.name == "ode" else options).num_draws,
-            num_pilot_evaluations=pilot,
+            num_pilot_evaluations=self.pilot_evaluations,
             convention=convention.of(self.config, self.name, self.source, step),
         )
 
@@ -120,11 +120,12 @@ def make_evaluator(
     """Of one estimator, the first of config.eval.estimators if not named."""
     name = name or estimators.names(config)[0]
     estimator = estimators.make(config, model, name)
-    root = stream_key(config.seed, Stream.EVAL)
+    root = stream_key(config.seed, estimators.STREAMS[name])
     pilot_root = stream_key(config.seed, Stream.PILOT)
-    has_pilot = name == "stratified" and config.eval.pilot_examples > 0
     if config.eval.num_examples:
         source = pipeline.first(source, config.eval.num_examples)
+    has_pilot = name == "stratified" and config.eval.pilot_examples > 0
+    num_pilot = min(config.eval.pilot_examples, len(source)) if has_pilot else 0
 
     def estimate(params: Params, batch: Any, edges: Any) -> Any:
         diffusion = model.bind(params)
@@ -148,6 +149,7 @@ def make_evaluator(
         source,
         parallel.compile_for_batch(mesh, estimate),
         parallel.compile_for_batch(mesh, draw_pilot) if has_pilot else None,
+        num_pilot and num_pilot * estimators.pilot_evaluations(config, model),
     )
 
 
@@ -159,17 +161,19 @@ def run(config: Config, directory: epath.PathLike) -> None:
     """`--mode=eval`: from a checkpoint to eval/<step>.json, its rows and pictures.
 
     Raises:
-      NonFiniteError: an image's figure is not a number; what was found is written.
+      NonFiniteError: an image's figure is not a number, or an estimator has none at all;
+        what was found is written.
     """
     t = trained.load(
         config, directory, step=config.eval.step, weights=config.eval.weights
     )
     workdir.make_folder(t.path / FOLDER)
+    weights = digest(t.params)
     rows, reports, stores = {}, {}, []
     for name in estimators.names(config):
         logging.info("compiling the evaluation (%s) ...", name)
         evaluator = make_evaluator(config, t.mesh, t.model, t.source, name)
-        settings = (config.to_json(), evaluator.source.identity)
+        settings = (config.to_json(), evaluator.source.identity, weights)
         stores.append(unfinished.Store(t.path, t.step, name, settings))
         rows[name] = evaluator.rows(t.params, stores[-1])
         if jax.process_index() == 0:
@@ -188,7 +192,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
         store.forget()
     print(f"step {t.step}: {words.summary(found)} in {file}")
     print(words.table(found))
-    if bad := report.not_finite(found):
+    if bad := report.failure(found):
         raise NonFiniteError(bad)
 
 

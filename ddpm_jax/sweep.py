@@ -161,12 +161,12 @@ def _compare(runs: Sequence[Run], path: epath.Path) -> None:
         for run in runs
         if run.aliases
     )
-    print(f"\n{table.text(found)}\n{aliases}")
     files.replace_text(path / f"{TABLE}.md", f"{table.markdown(found)}\n{aliases}\n")
     files.replace_text(
         path / f"{TABLE}.json", json.dumps(table.rows(found), indent=2) + "\n"
     )
     compare.write_picture(path / f"{TABLE}.png", found)
+    print(f"\n{table.text(found)}\n{aliases}")
 
 
 def _tell_failure(run: Run, status: int, path: epath.Path) -> None:

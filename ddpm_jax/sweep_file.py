@@ -114,6 +114,8 @@ def _points(grid: Mapping[str, Any]) -> Iterator[tuple[str, Fields]]:
 
 
 def _choices(axis: str, values: Any) -> list[tuple[str, Fields]]:
+    if not isinstance(values, Mapping | list | tuple):
+        raise ValueError(f"{axis!r}: {values!r} is not a list of values")
     found: list[tuple[str, Fields]] = []
     for value in [values] if isinstance(values, Mapping) else values:
         is_labelled = isinstance(value, Mapping)
@@ -140,6 +142,10 @@ def _resolve(name: str, arguments: tuple[str, ...]) -> Config:
         values(argv)
         flat(values.config)  # A file that cannot be read says so here.
         build.check(values.config)
+        if values.config.eval.step >= 0:
+            raise ConfigError(
+                "config.eval.step: a run of a sweep is evaluated at its end"
+            )
     except Exception as error:  # A config file may raise anything.
         raise ConfigError(f"the run {name!r} cannot work: {error}") from error
     return values.config

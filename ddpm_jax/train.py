@@ -194,7 +194,7 @@ def _reporter(
             rows = evaluator.rows(weights)
             found = evaluator.report(rows, step)
             report_lib.write(path, step, found, {evaluator.name: rows})
-            if bad := report_lib.not_finite(found):
+            if bad := report_lib.failure(found):
                 logging.error("step %d: %s", step, bad)
             drawn = illustrate.draw(
                 config, mesh, model, weights, _host(training, state.time_history)

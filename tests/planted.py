@@ -34,21 +34,28 @@ def halves(seed, size=20, *, shared=0.0, own=1.0, offset=0.0):
 
 
 def report(
-    values, *, failed=(), terms=("prior", "diffusion"), num_draws=4, **convention
+    values,
+    *,
+    failed=(),
+    terms=("prior", "diffusion"),
+    num_draws=4,
+    num_dims=NUM_DIMS,
+    **convention,
 ):
     """One estimator's report on [2, images] nats, by formulas of its own."""
-    nats = values.mean(0)
+    values = np.delete(values, failed, axis=1)
+    nats, unit = values.mean(0), num_dims * np.log(2.0)
     convention = {**CONVENTION, **convention}
     variance = np.sum((values[0] - values[1]) ** 2) / 4.0
-    bits = nats.mean() / UNIT
+    bits = nats.mean() / unit
     share = {"bits_per_dim": bits / len(terms), "stderr": 0.1, "stderr_images": 0.1}
     return {
         "estimator": convention["estimator"],
         "bits_per_dim": bits,
-        "bits_per_dim_stderr": np.sqrt(variance) / len(nats) / UNIT,
-        "bits_per_dim_stderr_images": nats.std(ddof=1) / np.sqrt(len(nats)) / UNIT,
+        "bits_per_dim_stderr": np.sqrt(variance) / len(nats) / unit,
+        "bits_per_dim_stderr_images": nats.std(ddof=1) / np.sqrt(len(nats)) / unit,
         "terms": dict.fromkeys(terms, share),
-        "num_examples": len(nats) - len(failed),
+        "num_examples": len(nats),
         "num_draws": num_draws,
         "num_network_evaluations": 6.0,
         "failed": {"not_converged": list(failed)},
@@ -63,7 +70,7 @@ def run(
 
     `also` is {estimator: nats}; `changes` are `report`'s.
     """
-    changes["failed"] = failed = list(failed)
+    changes |= {"failed": (failed := list(failed)), "num_dims": num_dims}
     found = report(values, **changes)
     kept = {found["estimator"]: values, **(also or {})}
     found["also"] = {

@@ -16,7 +16,7 @@ from ddpm_jax.results import rows as rows_lib
 from ddpm_jax.results import unfinished, words
 from ddpm_jax.training import parallel
 from ddpm_jax.training.finite import NonFiniteError
-from ddpm_jax.training.randomness import Stream, example_keys, stream_key
+from ddpm_jax.training.randomness import example_keys, stream_key
 from tests import tiny
 
 
@@ -87,7 +87,9 @@ def test_the_report_is_the_estimators_mean_over_each_image_once(estimator):
     )
     source = build.source(c, "test")
     images = jnp.stack([source[i]["image"] for i in range(20)])
-    keys = example_keys(stream_key(c.seed, Stream.EVAL), np.arange(20))
+    keys = example_keys(
+        stream_key(c.seed, estimators.STREAMS[estimator]), np.arange(20)
+    )
     run = estimators.make(c, model, estimator)
     estimate = run(model.bind(params), images, keys, jnp.arange(20), None)
     unit = 64 * math.log(2.0)
@@ -177,12 +179,14 @@ def test_a_killed_evaluation_goes_on_where_it_was(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         dataclasses.replace(evaluator, estimate=dying).rows(params, store())
     assert len(calls) == 3
+    (second,) = (path / "eval" / "unfinished" / "3").glob("*/1.npz")
+    second.write_bytes(b"cut off")
     rows = dataclasses.replace(evaluator, estimate=dying).rows(params, store())
-    assert len(calls) == 4, "two batches were on disk, of three"
+    assert len(calls) == 5, "two batches were on disk, of three, and one was damaged"
     assert evaluator.report(rows, 3) == whole
     # What depends on other settings is not found, and what is done is removed.
     c.eval.num_draws = 4
-    assert store().num_finished(3) == 0
+    assert store().read(3) == []
     c.eval.num_draws = 2
     store().forget()
     assert not (path / "eval" / "unfinished").exists()
@@ -196,7 +200,7 @@ def test_an_image_that_is_not_finite_is_named_and_not_averaged():
     report = evaluator.report(rows, 3)
     assert report["bits_per_dim"] is None
     assert report["failed"] == {"not_converged": [], "not_finite": [7]}
-    assert "image 7 of split 'test, the first 20'" in report_lib.not_finite(report)
+    assert "image 7 of split 'test, the first 20'" in report_lib.failure(report)
     assert "unknown bits per dim" in words.summary(report)
 
 
@@ -224,8 +228,11 @@ def test_solves_that_do_not_converge_are_named_and_left_out():
     kept = np.delete(rows["nats.total"], slow).mean() / (64 * math.log(2))
     np.testing.assert_allclose(some["bits_per_dim"], kept, rtol=1e-6)
     assert "did not converge" in words.table(some)
+    assert f"{slow.size} more did not converge" in words.summary(some)
+    assert report_lib.failure(some) == ""
     _, none = report_with(1)
     assert none["bits_per_dim"] is None and none["num_examples"] == 0
+    assert "no solve converged" in report_lib.failure(none)
 
 
 def test_a_pilot_pass_moves_draws_and_not_the_figure():
@@ -236,7 +243,8 @@ def test_a_pilot_pass_moves_draws_and_not_the_figure():
     assert edges.shape == (5,) and np.all(np.diff(edges) > 0)
     assert np.abs(edges - np.linspace(0, 1, 5)).max() > 0.02
     moved = evaluator.report(evaluator.rows(params), 3)
-    assert moved["num_pilot_evaluations"] == 24 * 64
+    # 64 of times, and a quarter as many of the decoder.
+    assert moved["num_pilot_evaluations"] == 24 * 80
     error = math.hypot(even["bits_per_dim_stderr"], moved["bits_per_dim_stderr"])
     assert abs(even["bits_per_dim"] - moved["bits_per_dim"]) < 4 * error
     assert even["bits_per_dim"] != moved["bits_per_dim"]
@@ -277,7 +285,19 @@ def test_estimators_stand_side_by_side_with_their_differences():
     table = words.table(found)
     for text in ("ode - stratified", "truncated_normal", "divergence", "s.e. images"):
         assert text in table
-    assert "eval/bits_per_dim_ode" in report_lib.scalars(found)
+    assert {"eval/bits_per_dim", "eval/bits_per_dim_ode"} <= report_lib.scalars(
+        found
+    ).keys()
+    # The flow's figure never stands on the bound's curve.
+    assert "eval/bits_per_dim" not in report_lib.scalars(reports["ode"])
+    none = {"converged": np.zeros(20, bool)}
+    gaps = report_lib.gaps({"a": rows["ode"], "b": {**rows["ode"], **none}}, 64)
+    assert set(gaps["b - a"].values()) == {None, 0}
+
+
+def test_no_two_estimators_share_their_noise():
+    assert len(set(estimators.STREAMS.values())) == len(estimators.STREAMS)
+    assert estimators.STREAMS.keys() == estimators.ESTIMATORS.keys()
 
 
 def test_one_draw_of_each_time_has_no_error_over_draws():

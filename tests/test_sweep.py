@@ -234,7 +234,9 @@ def test_one_run_alone_by_any_of_its_names(here):
         ({"grids": [{"seed": ["one"]}]}, [], "--config.seed=one"),
         ({"config": "nothing.py"}, [], "nothing.py"),
         ({"grids": []}, [], "it has no runs"),
-        ({"grids": [{"seed": 3}]}, [], "file.py cannot be used: TypeError"),
+        ({"grids": [{"seed": 3}]}, [], "'seed': 3 is not a list of values"),
+        ({"grids": [{"prediction": "eps"}]}, [], "'eps' is not a list of values"),
+        ({"grids": [{"eval.step": [3]}]}, [], "is evaluated at its end"),
         ({"grid": [{}]}, [], "grid of get_sweep() is missing or unknown"),
         (
             {"grids": [{"a": {"b": {"seed": 1}}}, {"a": {"b": {"seed": 2}}}]},

@@ -207,9 +207,9 @@ class First:
         return self._source[range(self._length)[index]]
 
 
-def first(source: Source, num_examples: int) -> First:
-    """The first `num_examples` of a source, or all where it has fewer."""
-    return First(source, num_examples)
+def first(source: Source, num_examples: int) -> Source:
+    """The first `num_examples` of a source; itself where it has no more."""
+    return First(source, num_examples) if num_examples < len(source) else source
 
 
 class Spaced:

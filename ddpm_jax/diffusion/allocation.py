@@ -1,10 +1,10 @@
 """Where along time the draws of the bound are worth most, from a pilot pass.
 
-A stratum of width h, whose pairs of mirrored draws have a mean that deviates by s, adds h^2 s^2
-to the variance of the estimate. s is not a density that could be integrated: what a pair misses
-of a curve falls with h, what noise adds does not. So the pilot takes many draws of each of its
-examples, s^2 is estimated for every stretch of time between two of its borders, and the strata
-are the stretches that make the sum least.
+A stratum of width h, whose two pairs of mirrored draws have means that deviate by s, adds
+h^2 s^2 / 2 to the variance of the estimate. s is not a density that could be integrated: what
+a pair misses of a curve falls with h, what noise adds does not. So the pilot takes many draws
+of each of its examples, s^2 is estimated for every stretch of time between two of its borders,
+and the strata are the stretches that make the sum least.
 
 The pilot has its own noise, and draws stay even within a stratum: no weight depends on what it
 found, and the estimate remains unbiased.
@@ -27,12 +27,17 @@ def edges(
     Args:
       t: times of the pilot's draws: of each example, PER_BIN in each of equal parts of
         [0, 1], as `elbo.stratified` draws them.
-      per_time: nats per unit of time found there.
+      per_time: nats per unit of time found there. Examples with any that is not finite
+        are left out; if there are no others, strata are even.
       num_strata: how many to make, at most a stratum for each of those parts.
 
     Returns:
       num_strata + 1 increasing numbers from 0 to 1.
     """
+    finite = np.all(np.isfinite(per_time), axis=0)
+    if not np.any(finite):
+        return np.linspace(0.0, 1.0, num_strata + 1)
+    t, per_time = t[:, finite], per_time[:, finite]
     order = np.argsort(t, axis=0)
     values = np.take_along_axis(per_time, order, axis=0)
     num_bins = t.shape[0] // PER_BIN

@@ -36,10 +36,12 @@ class Dequantized(NamedTuple):
     Attributes:
       z_0: the latent.
       log_weight: log p(pixels | z_0) - log q(z_0 | pixels), nats an example.
+      num_evaluations: of the network, an example.
     """
 
     z_0: Images
     log_weight: Float[Array, " batch"]
+    num_evaluations: int = 0
 
 
 Dequantization = Callable[
@@ -99,7 +101,9 @@ def decoder(
     eps = gaussian.normal(keys, x.shape[1:], x.dtype)
     log_q = -0.5 * jnp.square(eps) - LOG_SQRT_2PI - jnp.log(sigma)
     decoded = -terms.reconstruction(diffusion, codec, pixels, eps, num_steps)
-    return Dequantized(alpha * x + sigma * eps, decoded - gaussian.sum_dims(log_q))
+    asked = int(codec.mean_from == "x_hat")
+    log_weight = decoded - gaussian.sum_dims(log_q)
+    return Dequantized(alpha * x + sigma * eps, log_weight, asked)
 
 
 KINDS: dict[str, Dequantization] = {

@@ -84,7 +84,9 @@ class Hutchinson:
       antithetic: probes come in pairs e and s e, where s changes sign from each pixel and
         channel to the next. What two entries of J an odd number of steps apart add to the
         estimate, e_i J_ij e_j, is cancelled by the pair, and it is neighbours that have the
-        large ones. (e and -e would be the same estimate twice: it is even in e.)
+        large ones. (e and -e would be the same estimate twice: it is even in e.) What
+        is an even number of steps apart the pair has twice; with normal entries the
+        diagonal too, so that signs are the better choice.
     """
 
     kind: ProbeKind = "rademacher"

@@ -249,7 +249,7 @@ def stratified(
         draw_variance=of_terms,
         total_variance=of_terms.total,
         halves=jnp.sum(pairs, axis=0) + _halves(decoded) + kl[None],
-        num_evaluations=jnp.full(kl.shape, float(_evaluations(num_draws, codec))),
+        num_evaluations=jnp.full(kl.shape, float(num_evaluations(num_draws, codec))),
         converged=jnp.ones(kl.shape, bool),
         profile=_profile(diffusion, u, in_time, num_steps, latent),
     )
@@ -286,7 +286,7 @@ def _profile(
     return Profile(u, log_snr, nats / ((num_steps - 1) * width), nats)
 
 
-def _evaluations(num_draws: int, codec: Codec) -> int:
+def num_evaluations(num_draws: int, codec: Codec) -> int:
     """Of the network an example, in all that `stratified` takes."""
     if codec.mean_from == "x_hat":
         return num_draws + _decoder_draws(num_draws)

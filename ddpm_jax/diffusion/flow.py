@@ -10,8 +10,9 @@ from where it ends (ibid., eq. 39):
 
     log p(z_0) = log N(z_1; 0, I) + integral over t from 0 to 1 of div dz/dt
 
-It is the exact density of the flow's own model, which is another one than the reverse
-process's, whose bound is `elbo`'s.
+It is the exact density of the flow's own model but for the solver's error, which its
+tolerances bound step by step; and another model than the reverse process's, whose bound is
+`elbo`'s.
 """
 
 import dataclasses

@@ -5,7 +5,8 @@
 for K independent draws: at K = 1 the variational bound of the dequantisation, and falling
 towards -log P with K (Burda et al. 2016, arXiv:1509.00519). The sum is divided by K.
 
-With an exact divergence the right side is a bound in expectation for every K. With
+With an exact divergence the right side is, but for the solver's error, a bound in
+expectation for every K. With
 Hutchinson's it is so for K = 1, where log p(z_0) is estimated without bias and enters as it is.
 For K > 1 the estimate enters through an exponential; the K draws then share their probes,
 so that what is common to them stays outside it and only the error of their differences
@@ -69,7 +70,8 @@ def by_flow(
       diffusion: the model.
       codec: what made x of pixels.
       pixels: integers, [batch, height, width, channels].
-      keys: one an example; draw r folds in r, and its k-th latent k.
+      keys: one an example; draw r folds in r, then 1 for its probes, or 0 and k for its
+        k-th latent.
       num_steps: T, the number of latents, or `times.CONTINUOUS`.
       dequantization: where z_0 comes from.
       divergence: how that of the flow is found.
@@ -106,7 +108,8 @@ def by_flow(
             -start.log_weight,
             jnp.zeros_like(start.log_weight),
         )
-        return nats, flow.num_evaluations(found.num_steps, solve), found.converged
+        evaluations = flow.num_evaluations(found.num_steps, solve)
+        return nats, evaluations + start.num_evaluations, found.converged
 
     nats, evaluations, converged = lax.map(one, jnp.arange(num_draws * num_importance))
     # [draws, importance, batch].

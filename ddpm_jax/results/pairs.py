@@ -15,6 +15,16 @@ import numpy as np
 from ddpm_jax.config import flat
 from ddpm_jax.results.saved import DEFINING, Result, known
 
+# Of the options of the flow, those by which its noise is drawn.
+DRAWING = (
+    "dequantization",
+    "num_importance",
+    "divergence",
+    "probe",
+    "num_probes",
+    "antithetic",
+)
+
 
 class Difference(NamedTuple):
     """A figure less another, over the images that both have, in bits per dim.
@@ -106,4 +116,6 @@ def difference(ours: Result, theirs: Result) -> Difference | None:
 
 def _draws(result: Result) -> tuple[Any, ...]:
     """What the noise of an image is drawn by."""
-    return result.seed, result.num_draws, result.convention.get("options")
+    options = result.convention.get("options", {})
+    drawn = {field: options[field] for field in DRAWING if field in options}
+    return result.seed, result.num_draws, drawn

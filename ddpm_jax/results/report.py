@@ -116,10 +116,14 @@ def gaps(rows: Mapping[str, Rows], num_dims: int) -> dict[str, Any]:
     for name, own in others:
         good = base["converged"] & own["converged"]
         difference = (own["nats.total"] - base["nats.total"])[good] / unit
+        if not difference.size:
+            nothing = dict.fromkeys(("bits_per_dim", "stderr", "stderr_images"))
+            found[f"{name} - {first}"] = {**nothing, "num_examples": 0}
+            continue
         variance = np.sum((own["variance.total"] + base["variance.total"])[good])
-        error = np.sqrt(variance) / unit / max(difference.size, 1)
+        error = np.sqrt(variance) / unit / difference.size
         found[f"{name} - {first}"] = {
-            "bits_per_dim": known(difference.mean()) if difference.size else None,
+            "bits_per_dim": known(difference.mean()),
             "stderr": known(error),
             "stderr_images": _stderr(difference),
             "num_examples": int(difference.size),
@@ -144,6 +148,12 @@ def write(
     file = path / FOLDER / f"{step}.json"
     if jax.process_index() == 0:
         file.parent.mkdir(parents=True, exist_ok=True)
+        # Of another evaluation of this step, which this one takes the place of.
+        for old in (
+            *file.parent.glob(f"{step}_*.npz"),
+            *file.parent.glob(f"{step}_*.png"),
+        ):
+            old.unlink()
         for name, own in rows.items():
             buffer = io.BytesIO()
             np.savez(
@@ -164,14 +174,20 @@ def each(found: Report) -> list[Report]:
     return [found, *found.get("also", {}).values()]
 
 
-def not_finite(found: Report) -> str:
-    """One line on the images whose figure is not a number; empty if there are none."""
+def failure(found: Report) -> str:
+    """One line on an estimator that has no mean to give; empty if each has one."""
     for own in each(found):
-        if index := own["failed"]["not_finite"]:
+        name, failed = own["estimator"], own["failed"]
+        if index := failed["not_finite"]:
             split = own["convention"]["data"]["split"]
             return (
-                f"{own['estimator']}: the figure of {listed(index)} of split {split!r} is"
-                " not a finite number, so that no mean is given."
+                f"{name}: the figure of {listed(index)} of split {split!r} is not a finite"
+                " number, so that no mean is given."
+            )
+        if not own["num_examples"]:
+            return (
+                f"{name}: no solve converged ({listed(failed['not_converged'])}): raise"
+                " config.eval.ode.max_steps, rtol or atol, or look at the weights."
             )
     return ""
 
@@ -184,11 +200,12 @@ def listed(index: Sequence[int], most: int = 10) -> str:
 
 
 def scalars(found: Report) -> dict[str, float | None]:
-    """The figures as a row of metrics: those of the first estimator under the bound's name."""
+    """The figures as a row of metrics: the bound's, if it comes first, under its own name."""
     row: dict[str, float | None] = {}
     for own in each(found):
-        name = HEADLINE if own is found else f"{HEADLINE}_{own['estimator']}"
-        prefix = "eval/" if own is found else f"eval/{own['estimator']}_"
+        is_bound = own is found and own["estimator"] != "ode"
+        name = HEADLINE if is_bound else f"{HEADLINE}_{own['estimator']}"
+        prefix = "eval/" if is_bound else f"eval/{own['estimator']}_"
         row |= {
             name: own["bits_per_dim"],
             f"{name}_stderr": own["bits_per_dim_stderr"],

@@ -65,7 +65,8 @@ def loss_by_log_snr(
 
     Returns:
       Log SNR, mean of the loss per unit of it, that mean's standard error, and the standard
-      deviation of single draws; None where the estimator does not know.
+      deviation of the draws (for "full", of their means at a time); None where the
+      estimator does not know.
     """
     if "profile" not in rows:
         return None

@@ -139,13 +139,24 @@ def _result(
     estimator, convention = report["estimator"], report["convention"]
     for field in DEFINING:
         convention[field]  # All that have none would seem to be of one kind.
+    if not isinstance(convention["data"], Mapping):
+        raise TypeError("its data is no table")
+    images = _images(path / FOLDER / f"{step}_{estimator}.npz")
+    bits = known(report["bits_per_dim"])
+    if images is not None and bits is not None:
+        mean = images.nats.mean() / images.nats_per_unit
+        if not math.isclose(mean, bits, rel_tol=1e-6):
+            raise ConfigError(
+                f"{path / FOLDER}: {step}_{estimator}.npz, of mean {mean:.6f} bits per dim,"
+                f" is not of {step}.json, which has {bits:.6f}: evaluate again."
+            )
     return Result(
         name=epath.Path(path).resolve().name,
         path=path,
         step=step,
         seed=seed,
         estimator=estimator,
-        bits_per_dim=known(report["bits_per_dim"]),
+        bits_per_dim=bits,
         stderr=known(report["bits_per_dim_stderr"]),
         stderr_images=known(report["bits_per_dim_stderr_images"]),
         terms={
@@ -156,7 +167,7 @@ def _result(
         num_draws=report["num_draws"],
         failed=dict(report["failed"]),
         convention=convention,
-        images=_images(path / FOLDER / f"{step}_{estimator}.npz"),
+        images=images,
     )
 
 

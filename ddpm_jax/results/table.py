@@ -57,10 +57,14 @@ def tables(results: Sequence[Result]) -> list[Table]:
 
 
 def warnings(results: Sequence[Result]) -> list[str]:
-    """A line for each reason why not all figures are of one kind."""
+    """A line for each reason why the figures of one estimator are not all of one kind."""
+    by_estimator: dict[str, list[Result]] = {}
+    for result in results:
+        by_estimator.setdefault(result.estimator, []).append(result)
     return [
         f"WARNING: these are not comparable, and stand apart: {line}"
-        for line in _differing(results, is_defining=True)
+        for own in by_estimator.values()
+        for line in _differing(own, is_defining=True)
     ]
 
 

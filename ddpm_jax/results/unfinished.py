@@ -7,6 +7,7 @@ rows depend on: an evaluation with other settings does not find them.
 import hashlib
 import io
 import json
+import zipfile
 from typing import Any
 
 import jax
@@ -28,25 +29,24 @@ class Store:
         folder = path / FOLDER / "unfinished" / str(step)
         self._folder = folder / f"{name}-{digest}"
 
-    def num_finished(self, num_batches: int) -> int:
-        """How many batches, from the first on, need not be computed; all processes agree."""
-        num = 0
-        if jax.process_index() == 0:
-            while num < num_batches and self._file(num).exists():
-                num += 1
-        if jax.process_count() > 1:
-            num = int(multihost_utils.broadcast_one_to_all(np.int32(num)))
-        return num
+    def read(self, num_batches: int) -> list[Rows]:
+        """The rows of the finished batches, from the first on, up to one that is not there.
 
-    def read(self, num_finished: int) -> list[Rows]:
-        """The rows of these batches; none where they are not for this process to read."""
-        if jax.process_index() != 0:
-            return []
-        found = []
-        for number in range(num_finished):
-            with np.load(io.BytesIO(self._file(number).read_bytes())) as arrays:
-                found.append(dict(arrays))
+        None where they are not for this process to read.
+        """
+        found: list[Rows] = []
+        while jax.process_index() == 0 and len(found) < num_batches:
+            rows = _loaded(self._file(len(found)))
+            if rows is None:
+                break
+            found.append(rows)
         return found
+
+    def agreed(self, num_finished: int) -> int:
+        """How many batches all processes take to be finished: as many as process 0 read."""
+        if jax.process_count() > 1:
+            return int(multihost_utils.broadcast_one_to_all(np.int32(num_finished)))
+        return num_finished
 
     def add(self, number: int, rows: Rows) -> None:
         """Keeps the rows of a batch; they are on the disk when this returns."""
@@ -67,3 +67,14 @@ class Store:
 
     def _file(self, number: int) -> epath.Path:
         return self._folder / f"{number}.npz"
+
+
+def _loaded(file: epath.Path) -> Rows | None:
+    """The rows of a file; None if it is not there or damaged: they are computed again."""
+    if not file.exists():
+        return None
+    try:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        return None

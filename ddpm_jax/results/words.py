@@ -17,8 +17,13 @@ def summary(found: report.Report) -> str:
         f" s.e. {_number(found['bits_per_dim_stderr'])} over draws and"
         f" {_number(found['bits_per_dim_stderr_images'])} over images ({terms};"
         f" {found['num_examples']} images, {found['num_network_evaluations']:.4g} network"
-        " evaluations each)"
+        f" evaluations each{_left_out(found)})"
     )
+
+
+def _left_out(found: report.Report) -> str:
+    num = len(found["failed"]["not_converged"])
+    return f"; {num} more did not converge" if num else ""
 
 
 def table(found: report.Report) -> str:

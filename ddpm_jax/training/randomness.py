@@ -23,6 +23,8 @@ class Stream(enum.IntEnum):
     SAMPLE = 5
     EVAL_TIMES = 6
     PILOT = 7
+    EVAL_FULL = 8
+    EVAL_FLOW = 9
 
 
 def stream_key(seed: int, stream: Stream) -> Key[Array, ""]:

@@ -19,7 +19,8 @@ def test_a_result_is_what_its_report_says(tmp_path):
         19,
         4,
     )
-    np.testing.assert_allclose(found.bits_per_dim, nats.mean() / planted.UNIT)
+    mean = np.delete(nats, 3).mean()
+    np.testing.assert_allclose(found.bits_per_dim, mean / planted.UNIT)
     assert found.terms.keys() == {"prior", "diffusion"}
     assert found.failed == {"not_converged": [3]}
     assert found.convention["prediction"] == "v"
@@ -93,3 +94,13 @@ def test_damaged_images_are_refused_by_their_name(tmp_path):
     np.savez(file, **arrays, halves=np.zeros((2, 4)), num_dims=64)
     with pytest.raises(ConfigError, match="not of one length"):
         saved.read(tmp_path)
+
+
+def test_values_of_another_evaluation_are_refused(tmp_path):
+    """As a kill between two files of one report would leave them."""
+    path = planted.run(tmp_path / "a", planted.halves(1))
+    other = planted.run(tmp_path / "b", planted.halves(2))
+    name = "4_stratified.npz"
+    (path / "eval" / name).write_bytes((other / "eval" / name).read_bytes())
+    with pytest.raises(ConfigError, match=rf"{name}, of mean .* is not of 4.json"):
+        saved.read(path)
