@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import measure
-from ddpm_jax import build, evaluate, trained
+from configs import photos_vdm
+from ddpm_jax import evaluate, trained
 from ddpm_jax.config import Config
 from ddpm_jax.results.report import Report
 from ddpm_jax.training import parallel
@@ -130,8 +131,7 @@ def main() -> None:
     parser.add_argument("--flow_images", type=int, default=64)
     args = parser.parse_args()
 
-    config = Config(json.loads((args.workdir / "config.json").read_text()))
-    build.check(config)
+    config = photos_vdm.get_config()
     found = trained.load(config, args.workdir, step=-1, weights="ema")
     report = {
         "environment": measure.environment(),
