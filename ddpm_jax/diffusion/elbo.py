@@ -279,8 +279,8 @@ def _profile(
     latent: Callable[[Array], Array],
 ) -> Profile:
     if num_steps == CONTINUOUS:
-        at = terms.coordinates(diffusion.log_snr, u.ravel())
-        log_snr, slope = (a.reshape(u.shape) for a in at)
+        # A learned schedule has a network of its own: one draw at a time.
+        log_snr, slope = lax.map(lambda t: terms.coordinates(diffusion.log_snr, t), u)
         return Profile(u, log_snr, nats / -slope, nats)
     log_snr, width = terms.span(diffusion.log_snr, latent(u), num_steps)
     return Profile(u, log_snr, nats / ((num_steps - 1) * width), nats)
