@@ -201,6 +201,10 @@ def test_streams_have_their_numbers_for_good():
         "DROPOUT": 3,
         "EVAL": 4,
         "SAMPLE": 5,
+        "EVAL_TIMES": 6,
+        "PILOT": 7,
+        "EVAL_FULL": 8,
+        "EVAL_FLOW": 9,
     }
 
 
