@@ -3,6 +3,7 @@
 import importlib
 import json
 import math
+import pathlib
 
 import jax
 import pytest
@@ -23,6 +24,7 @@ PARAMETERS = {
     "imagenet64": 121_063_942,
     "celeba64": 78_700_803,
     "digits": 1_623_458,
+    "digits_hour": 1_623_458,
     "photos": 1_113_955,
     "cifar10_vdm": 30_578_181,
     "imagenet32_vdm": 122_137_605,
@@ -47,6 +49,7 @@ STAND_INS = {
     },
     "celeba64": {"data.name": "tfds:tiny_images/varied", "data.center_crop": 18},
     "digits": {},
+    "digits_hour": {},
     "photos": {},
     "cifar10_vdm": {"data.name": "tfds:tiny_images/cifar"},
     "imagenet32_vdm": {
@@ -84,6 +87,7 @@ class FakeSource:
 
 SHAPES = {
     "digits": ((8, 8, 1), 17),
+    "digits_hour": ((8, 8, 1), 17),
     "photos": ((16, 16, 3), 256),
     "imagenet64": ((64, 64, 3), 256),
     "celeba64": ((64, 64, 3), 256),
@@ -91,6 +95,12 @@ SHAPES = {
     "digits_vdm": ((8, 8, 1), 17),
     "photos_vdm": ((16, 16, 3), 256),
 }
+
+
+def test_every_config_is_tested():
+    folder = pathlib.Path(__file__).parents[1] / "configs"
+    there = {path.stem for path in folder.glob("*.py")} - {"__init__", "smoke"}
+    assert there == PARAMETERS.keys() == STAND_INS.keys()
 
 
 def config_of(name, variant):
