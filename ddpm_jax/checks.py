@@ -290,7 +290,6 @@ def combinations(config: Config) -> None:
     network = f"config.model.{config.model.name}"
     flag = config.data.augmentation_flag
     conditions = config.model[config.model.name].num_conditions
-    estimators = [name.strip() for name in config.eval.estimators.split(",")]
     wrong = {
         f"config.loss.weighting = {config.loss.weighting!r} says nothing of a schedule's"
         " worth, so that config.schedule.name = 'learned_monotone' cannot learn by it:"
@@ -301,20 +300,6 @@ def combinations(config: Config) -> None:
         "config.reverse_variance = 'learned' has nothing to learn in continuous time"
         " (config.schedule.num_steps = 0): write 'posterior' or 'forward'.": continuous
         and config.reverse_variance == "learned",
-        f"config.eval.estimators = {config.eval.estimators!r}: 'full' sums over the"
-        " transitions of a chain; in continuous time (config.schedule.num_steps = 0) write"
-        " 'stratified'.": continuous and "full" in estimators,
-        f"config.eval.estimators = {config.eval.estimators!r}: 'ode' needs a model between"
-        " the latents of a chain too, which config.prediction = 'mean', the mean of the"
-        " latent before, does not give; leave it out, or write"
-        " config.schedule.num_steps = 0.": not continuous
-        and config.prediction == "mean"
-        and "ode" in estimators,
-        f"config.eval.estimators = {config.eval.estimators!r} names one twice: write each"
-        " once.": len(set(estimators)) < len(estimators) and all(estimators),
-        f"config.eval.pilot_examples = {config.eval.pilot_examples} is of use to the"
-        " estimator 'stratified' alone: write 0.": config.eval.pilot_examples > 0
-        and "stratified" not in estimators,
         "config.model.time_input = 't' would let the bound depend on the interior of the"
         " learned schedule, whose variance is to be least (config.loss.interior ="
         " 'variance'): write 'log_snr'.": has_interior

@@ -19,6 +19,7 @@ from ddpm_jax.diffusion.divergence import Divergence, Exact, Hutchinson
 from ddpm_jax.diffusion.estimate import Estimate
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.pixels import Pixels
+from ddpm_jax.diffusion.times import CONTINUOUS
 from ddpm_jax.training.randomness import Stream, stream_key
 
 Keys = Key[Array, " batch"]
@@ -45,21 +46,42 @@ def names(config: Config) -> list[str]:
 @errors_are_the_users()
 def check(config: Config) -> None:
     """Fails on options that no estimator can work with."""
-    for name in names(config):
+    listed, field = (
+        names(config),
+        f"config.eval.estimators = {config.eval.estimators!r}",
+    )
+    continuous = config.schedule.num_steps == CONTINUOUS
+    num_pilot = config.eval.pilot_examples
+    for name in listed:
         choose(ESTIMATORS, name, "eval.estimators")
+    wrong = {
+        f"{field} names one twice: write each once.": len(set(listed)) < len(listed),
+        f"{field}: 'full' sums over the transitions of a chain; in continuous time"
+        " (config.schedule.num_steps = 0) write 'stratified'.": continuous
+        and "full" in listed,
+        f"{field}: 'ode' needs a model between the latents of a chain too, which"
+        " config.prediction = 'mean', the mean of the latent before, does not give; leave"
+        " it out, or write config.schedule.num_steps = 0.": not continuous
+        and config.prediction == "mean"
+        and "ode" in listed,
+        f"config.eval.pilot_examples = {num_pilot} is of use to the estimator 'stratified'"
+        " alone: write 0.": num_pilot > 0 and "stratified" not in listed,
+    }
+    for message, is_wrong in wrong.items():
+        if is_wrong:
+            raise ConfigError(message)
     try:
         _solve(config)
         DIVERGENCES[config.eval.ode.divergence](config.eval.ode)
     except ValueError as error:
         raise ConfigError(f"config.eval.ode.{error}") from error
-    if "stratified" in names(config):
+    if "stratified" in listed:
         elbo.num_strata(config.eval.num_draws)
 
 
 def make(config: Config, model: Model, name: str) -> Estimator:
     """One of `names`, with the options that config.eval has for it."""
-    estimator = ESTIMATORS[name](config, model)
-    return _clipped(estimator) if is_clipped(config, name) else estimator
+    return _clipped(config, name, ESTIMATORS[name](config, model))
 
 
 def is_clipped(config: Config, name: str) -> bool:
@@ -73,7 +95,7 @@ def is_clipped(config: Config, name: str) -> bool:
 def pilot(config: Config, model: Model) -> Estimator:
     """What tells where along time the draws of "stratified" are worth most."""
     estimator = _stratified_by(config, model, pilot_draws(config))
-    return _clipped(estimator) if is_clipped(config, "stratified") else estimator
+    return _clipped(config, "stratified", estimator)
 
 
 def pilot_draws(config: Config) -> int:
@@ -86,7 +108,10 @@ def pilot_evaluations(config: Config, model: Model) -> int:
     return elbo.num_evaluations(pilot_draws(config), model.codec)
 
 
-def _clipped(estimator: Estimator) -> Estimator:
+def _clipped(config: Config, name: str, estimator: Estimator) -> Estimator:
+    if not is_clipped(config, name):
+        return estimator
+
     def estimate(diffusion: Diffusion, *args: Any) -> Estimate:
         return estimator(predictions.clipped(diffusion), *args)
 

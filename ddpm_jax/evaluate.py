@@ -67,8 +67,7 @@ class Evaluator:
         bar = progress.Bar(f"evaluating ({self.name})", len(batches), initial=done)
         with bar, contextlib.closing(pipeline.iterate(batches, done)) as rest:
             for number, local in enumerate(rest, done):
-                batch = parallel.put_batch(self.mesh, local)
-                kept = _whole(self.mesh, batch["mask"]).astype(bool)
+                batch, kept = self._put(local)
                 result = self.estimate(params, batch, edges)
                 estimate, ends = jax.device_get(result)
                 index = _whole(self.mesh, batch["index"])
@@ -98,6 +97,11 @@ class Evaluator:
             process_count=jax.process_count(),
         )
 
+    def _put(self, local: parallel.HostBatch) -> tuple[Any, np.ndarray]:
+        """A batch on the devices, and which of its examples do not just fill it up."""
+        batch = parallel.put_batch(self.mesh, local)
+        return batch, _whole(self.mesh, batch["mask"]).astype(bool)
+
     def _edges(self, params: Params) -> np.ndarray | None:
         """Of the strata, from images all over the split with noise of their own."""
         if self.pilot is None:
@@ -105,8 +109,7 @@ class Evaluator:
         source = pipeline.spaced(self.source, self.config.eval.pilot_examples)
         found = []
         for local in self._batches(source):
-            batch = parallel.put_batch(self.mesh, local)
-            kept = _whole(self.mesh, batch["mask"]).astype(bool)
+            batch, kept = self._put(local)
             draws = np.asarray(jax.device_get(self.pilot(params, batch)), np.float64)
             found.append(draws[..., kept])
         t, per_time = np.concatenate(found, axis=-1)
@@ -124,8 +127,6 @@ def make_evaluator(
     pilot_root = stream_key(config.seed, Stream.PILOT)
     if config.eval.num_examples:
         source = pipeline.first(source, config.eval.num_examples)
-    has_pilot = name == "stratified" and config.eval.pilot_examples > 0
-    num_pilot = min(config.eval.pilot_examples, len(source)) if has_pilot else 0
 
     def estimate(params: Params, batch: Any, edges: Any) -> Any:
         diffusion = model.bind(params)
@@ -142,15 +143,13 @@ def make_evaluator(
         assert found.profile is not None
         return jnp.stack([found.profile.t, found.profile.per_time])
 
-    return Evaluator(
-        config,
-        name,
-        mesh,
-        source,
-        parallel.compile_for_batch(mesh, estimate),
-        parallel.compile_for_batch(mesh, draw_pilot) if has_pilot else None,
-        num_pilot and num_pilot * estimators.pilot_evaluations(config, model),
-    )
+    pilot, pilot_evaluations = None, 0
+    if name == "stratified" and config.eval.pilot_examples:
+        pilot = parallel.compile_for_batch(mesh, draw_pilot)
+        num_pilot = min(config.eval.pilot_examples, len(source))
+        pilot_evaluations = num_pilot * estimators.pilot_evaluations(config, model)
+    compiled = parallel.compile_for_batch(mesh, estimate)
+    return Evaluator(config, name, mesh, source, compiled, pilot, pilot_evaluations)
 
 
 def _whole(mesh: Mesh, values: Any) -> np.ndarray:

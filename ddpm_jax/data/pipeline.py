@@ -187,44 +187,17 @@ def iterate(
         yield from iterator
 
 
-class First:
-    """The first examples of a source, at most `num_examples`."""
+class Part:
+    """Some examples of a source, in the order of their places in it."""
 
-    def __init__(self, source: Source, num_examples: int) -> None:
-        self._source, self._length = source, min(num_examples, len(source))
+    def __init__(self, source: Source, places: Sequence[int], words: str) -> None:
+        self._source, self._places = source, places
         self.name, self.num_values = source.name, source.num_values
         self.shape = source.shape
         self.identity: Mapping[str, Any] = {
             **source.identity,
-            "split": f"{source.identity['split']}, the first {self._length}",
-            "num_examples": self._length,
-        }
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, index: int, /) -> Example:
-        return self._source[range(self._length)[index]]
-
-
-def first(source: Source, num_examples: int) -> Source:
-    """The first `num_examples` of a source; itself where it has no more."""
-    return First(source, num_examples) if num_examples < len(source) else source
-
-
-class Spaced:
-    """Some examples of a source, evenly spaced over it."""
-
-    def __init__(self, source: Source, num_examples: int) -> None:
-        num_examples = min(num_examples, len(source))
-        self._source = source
-        self._places = [i * len(source) // num_examples for i in range(num_examples)]
-        self.name, self.num_values = source.name, source.num_values
-        self.shape = source.shape
-        self.identity: Mapping[str, Any] = {
-            **source.identity,
-            "split": f"{source.identity['split']}, {num_examples} of it evenly spaced",
-            "num_examples": num_examples,
+            "split": f"{source.identity['split']}, {words}",
+            "num_examples": len(places),
         }
 
     def __len__(self) -> int:
@@ -234,9 +207,18 @@ class Spaced:
         return self._source[self._places[index]]
 
 
-def spaced(source: Source, num_examples: int) -> Spaced:
+def first(source: Source, num_examples: int) -> Source:
+    """The first `num_examples` of a source; itself where it has no more."""
+    if num_examples >= len(source):
+        return source
+    return Part(source, range(num_examples), f"the first {num_examples}")
+
+
+def spaced(source: Source, num_examples: int) -> Source:
     """`num_examples` of a source, evenly spaced, or all where it has fewer."""
-    return Spaced(source, num_examples)
+    num = min(num_examples, len(source))
+    places = [i * len(source) // num for i in range(num)]
+    return Part(source, places, f"{num} of it evenly spaced")
 
 
 def _local_positions(

@@ -77,15 +77,14 @@ def truncated_normal(
 ) -> Dequantized:
     """The latents of training, cut to the bin: |eps| < tau = alpha_0 width / (2 sigma_0)."""
     x, log_snr = _start(diffusion, codec, pixels)
-    alpha, sigma = gaussian.alpha_sigma(log_snr)
     tau = cut(log_snr, codec.bin_width)
 
     def draw(key: Array) -> Array:
         return jax.random.truncated_normal(key, -tau, tau, x.shape[1:], x.dtype)
 
     eps = jax.vmap(draw)(keys)
-    log_q = -0.5 * jnp.square(eps) - LOG_SQRT_2PI - log_mass(tau) - jnp.log(sigma)
-    return Dequantized(alpha * x + sigma * eps, -gaussian.sum_dims(log_q))
+    z_0, log_normal = _noised(x, log_snr, eps)
+    return Dequantized(z_0, -gaussian.sum_dims(log_normal - log_mass(tau)))
 
 
 def decoder(
@@ -97,13 +96,12 @@ def decoder(
 ) -> Dequantized:
     """The latents of training, decoded as the variational bound does."""
     x, log_snr = _start(diffusion, codec, pixels)
-    alpha, sigma = gaussian.alpha_sigma(log_snr)
     eps = gaussian.normal(keys, x.shape[1:], x.dtype)
-    log_q = -0.5 * jnp.square(eps) - LOG_SQRT_2PI - jnp.log(sigma)
+    z_0, log_q = _noised(x, log_snr, eps)
     decoded = -terms.reconstruction(diffusion, codec, pixels, eps, num_steps)
     asked = int(codec.mean_from == "x_hat")
     log_weight = decoded - gaussian.sum_dims(log_q)
-    return Dequantized(alpha * x + sigma * eps, log_weight, asked)
+    return Dequantized(z_0, log_weight, asked)
 
 
 KINDS: dict[str, Dequantization] = {
@@ -131,3 +129,10 @@ def _start(
     x = codec.encode(pixels)
     log_snr = diffusion.log_snr(jnp.zeros((), x.dtype))
     return x, log_snr
+
+
+def _noised(x: Images, log_snr: Float[Array, ""], eps: Images) -> tuple[Images, Images]:
+    """alpha_0 x + sigma_0 eps, and the log density there of N(alpha_0 x, sigma_0^2)."""
+    alpha, sigma = gaussian.alpha_sigma(log_snr)
+    log_density = -0.5 * jnp.square(eps) - LOG_SQRT_2PI - jnp.log(sigma)
+    return alpha * x + sigma * eps, log_density

@@ -19,7 +19,12 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
 from ddpm_jax.diffusion import terms
-from ddpm_jax.diffusion.estimate import Estimate, Profile, mean_and_variance
+from ddpm_jax.diffusion.estimate import (
+    Estimate,
+    Profile,
+    halves_of,
+    mean_and_variance,
+)
 from ddpm_jax.diffusion.gaussian import fold_in, normal
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.pixels import Codec, Pixels
@@ -97,7 +102,7 @@ def full(
 
     def at(k: Array) -> tuple[Array, Array, Array]:
         found = draws(k)
-        return (*mean_and_variance(found), _halves(found))
+        return (*mean_and_variance(found), halves_of(found))
 
     mean, variance, halves = lax.map(at, jnp.arange(num_steps))
     kl = terms.prior(diffusion, codec.encode(pixels))
@@ -248,7 +253,7 @@ def stratified(
         terms=Terms(kl, jnp.sum(mean, axis=0), decoder_mean),
         draw_variance=of_terms,
         total_variance=of_terms.total,
-        halves=jnp.sum(pairs, axis=0) + _halves(decoded) + kl[None],
+        halves=jnp.sum(pairs, axis=0) + halves_of(decoded) + kl[None],
         num_evaluations=jnp.full(kl.shape, float(num_evaluations(num_draws, codec))),
         converged=jnp.ones(kl.shape, bool),
         profile=_profile(diffusion, u, in_time, num_steps, latent),
@@ -296,14 +301,6 @@ def num_evaluations(num_draws: int, codec: Codec) -> int:
 def _decoder_draws(num_draws: int) -> int:
     """A quarter, and even: half of them for either half of the estimate."""
     return 2 * -(-num_draws // 8)
-
-
-def _halves(draws: Float[Array, "draws batch"]) -> Float[Array, "2 batch"]:
-    """Means of the first and the second half; nan where their number is odd."""
-    half, is_odd = divmod(draws.shape[0], 2)
-    if is_odd:
-        return jnp.full((2, draws.shape[1]), jnp.nan)
-    return jnp.stack([jnp.mean(draws[:half], axis=0), jnp.mean(draws[half:], axis=0)])
 
 
 def _split(keys: Array) -> tuple[Array, Array]:

@@ -68,3 +68,11 @@ def mean_and_variance(
     if draws.shape[0] == 1:
         return mean, jnp.full_like(mean, jnp.nan)
     return mean, jnp.var(draws, axis=0, ddof=1) / draws.shape[0]
+
+
+def halves_of(draws: Float[Array, "draws batch"]) -> Float[Array, "2 batch"]:
+    """Means of the first and the second half; nan where their number is odd."""
+    half, is_odd = divmod(draws.shape[0], 2)
+    if is_odd:
+        return jnp.full((2, draws.shape[1]), jnp.nan)
+    return jnp.stack([jnp.mean(draws[:half], axis=0), jnp.mean(draws[half:], axis=0)])

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Key
 from ddpm_jax.diffusion import flow
 from ddpm_jax.diffusion.dequantization import Dequantization
 from ddpm_jax.diffusion.divergence import Divergence
-from ddpm_jax.diffusion.estimate import Estimate, mean_and_variance
+from ddpm_jax.diffusion.estimate import Estimate, halves_of, mean_and_variance
 from ddpm_jax.diffusion.gaussian import fold_in
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.pixels import Codec, Pixels
@@ -120,13 +120,11 @@ def by_flow(
         means = means._replace(importance=total - means.total)
 
     found = jax.tree.map(mean_and_variance, means)
-    half = num_draws // 2
-    halves = jnp.stack([jnp.mean(total[:half], axis=0), jnp.mean(total[half:], axis=0)])
     return Estimate(
         terms=Terms(*(mean for mean, _ in found)),
         draw_variance=Terms(*(variance for _, variance in found)),
         total_variance=mean_and_variance(total)[1],
-        halves=halves if num_draws % 2 == 0 else jnp.full_like(halves, jnp.nan),
+        halves=halves_of(total),
         num_evaluations=jnp.sum(evaluations, axis=0).astype(jnp.float32),
         converged=jnp.all(converged, axis=0),
         profile=None,

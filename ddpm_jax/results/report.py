@@ -53,15 +53,10 @@ def make(
 
     def figures(term: str) -> dict[str, float | None]:
         # A figure that is not a number is none: the mean of the others would be another's.
-        if not np.any(good) or np.any(converged & ~finite):
-            return dict.fromkeys(("bits_per_dim", "stderr", "stderr_images"))
-        values = rows[f"nats.{term}"][good] / unit
-        variance = np.sum(rows[f"variance.{term}"][good]) / unit**2
-        return {
-            "bits_per_dim": values.mean(),
-            "stderr": known(np.sqrt(variance) / values.size),
-            "stderr_images": _stderr(values),
-        }
+        used = np.zeros_like(good) if np.any(converged & ~finite) else good
+        return _mean(
+            rows[f"nats.{term}"][used] / unit, rows[f"variance.{term}"][used] / unit**2
+        )
 
     total = figures("total")
     return {
@@ -116,26 +111,25 @@ def gaps(rows: Mapping[str, Rows], num_dims: int) -> dict[str, Any]:
     for name, own in others:
         good = base["converged"] & own["converged"]
         difference = (own["nats.total"] - base["nats.total"])[good] / unit
-        if not difference.size:
-            nothing = dict.fromkeys(("bits_per_dim", "stderr", "stderr_images"))
-            found[f"{name} - {first}"] = {**nothing, "num_examples": 0}
-            continue
-        variance = np.sum((own["variance.total"] + base["variance.total"])[good])
-        error = np.sqrt(variance) / unit / difference.size
+        variance = (own["variance.total"] + base["variance.total"])[good] / unit**2
         found[f"{name} - {first}"] = {
-            "bits_per_dim": known(difference.mean()),
-            "stderr": known(error),
-            "stderr_images": _stderr(difference),
+            **_mean(difference, variance),
             "num_examples": int(difference.size),
         }
     return found
 
 
-def _stderr(values: np.ndarray) -> float | None:
-    """Of the mean of independent values."""
-    if values.size < 2:
-        return None
-    return known(values.std(ddof=1) / math.sqrt(values.size))
+def _mean(values: np.ndarray, variance: np.ndarray) -> dict[str, float | None]:
+    """Mean of independent values, each of this variance over draws, and its errors."""
+    num = values.size
+    if not num:
+        return dict.fromkeys(("bits_per_dim", "stderr", "stderr_images"))
+    over_images = known(values.std(ddof=1) / math.sqrt(num)) if num > 1 else None
+    return {
+        "bits_per_dim": known(values.mean()),
+        "stderr": known(np.sqrt(np.sum(variance)) / num),
+        "stderr_images": over_images,
+    }
 
 
 def write(

@@ -27,7 +27,7 @@ class Table(NamedTuple):
 
 def text(results: Sequence[Result]) -> str:
     """Warnings and tables for a terminal."""
-    return _page(results, _aligned)
+    return _page(results, aligned)
 
 
 def markdown(results: Sequence[Result]) -> str:
@@ -163,13 +163,14 @@ def _number(value: float | None, *, sign: str = "", digits: int = 4) -> str:
     return UNKNOWN if value is None else format(value, f"{sign}.{digits}f")
 
 
-def _aligned(lines: list[list[str]]) -> str:
+def aligned(lines: list[list[str]]) -> str:
+    """Columns of even width, all but the first to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
             cell.rjust(width) if column else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
+        ).rstrip()
         for line in lines
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ddpm_jax.results import report
+from ddpm_jax.results.table import aligned
 
 
 def summary(found: report.Report) -> str:
@@ -28,12 +29,12 @@ def _left_out(found: report.Report) -> str:
 
 def table(found: report.Report) -> str:
     """Every figure with its errors, as lines for a terminal."""
-    lines = [("", "bits/dim", "s.e. draws", "s.e. images", "evaluations")]
+    lines = [["", "bits/dim", "s.e. draws", "s.e. images", "evaluations"]]
 
     def line(name: str, figures: Mapping[str, Any], evaluations: str = "") -> None:
         bits, draws = _number(figures["bits_per_dim"]), _number(figures["stderr"])
         images = _number(figures["stderr_images"])
-        lines.append((name, bits, draws, images, evaluations))
+        lines.append([name, bits, draws, images, evaluations])
 
     for own in report.each(found):
         total = {
@@ -46,14 +47,7 @@ def table(found: report.Report) -> str:
             line(f"  {term}", figures)
     for name, figures in found.get("gaps", {}).items():
         line(name, figures)
-    widths = [max(len(row[column]) for row in lines) for column in range(5)]
-    text = [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]
-        ).rstrip()
-        for row in lines
-    ]
+    text = [aligned(lines)]
     for own in report.each(found):
         text.append(f"{own['estimator']}: {own['convention']['figure']}")
         if own["num_pilot_evaluations"]:

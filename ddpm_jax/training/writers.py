@@ -58,9 +58,7 @@ class Writers:
         self._clu.write_images(step, {name: image[None]})
 
     def _write(self, file: str, step: int, scalars: Mapping[str, float | None]) -> None:
-        finite = {
-            k: v for k, v in scalars.items() if v is not None and math.isfinite(v)
-        }
+        finite = _finite(scalars)
         if self._is_main:
             # JSON has no NaN: what is not finite is null.
             row = {"step": step} | {k: finite.get(k) for k in scalars}
@@ -81,12 +79,15 @@ def to_tensorboard(
     images: Mapping[str, np.ndarray],
 ) -> None:
     """Adds figures and pictures, uint8 [height, width, channels], to TensorBoard's files."""
-    finite = {k: v for k, v in scalars.items() if v is not None and math.isfinite(v)}
     writer = metric_writers.SummaryWriter(os.fspath(workdir))
-    writer.write_scalars(step, finite)
+    writer.write_scalars(step, _finite(scalars))
     writer.write_images(step, {name: image[None] for name, image in images.items()})
     writer.flush()
     writer.close()
+
+
+def _finite(scalars: Mapping[str, float | None]) -> dict[str, float]:
+    return {k: v for k, v in scalars.items() if v is not None and math.isfinite(v)}
 
 
 def keep_rows_up_to(path: epath.Path, step: int) -> None:
