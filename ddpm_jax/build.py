@@ -7,9 +7,8 @@ import flax.linen as nn
 import jax
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Key
 
-from ddpm_jax import checks, estimators, objective
+from ddpm_jax import checks, estimators, objective, samplers
 from ddpm_jax.binding import Model, TimeInput
 from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users, flat
 from ddpm_jax.data import sources
@@ -23,8 +22,6 @@ from ddpm_jax.diffusion import (
 )
 from ddpm_jax.diffusion import weightings as weightings_lib
 from ddpm_jax.diffusion.divergence import ProbeKind
-from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.samplers import ancestral, chain, ddim, grids
 from ddpm_jax.diffusion.times import CONTINUOUS
 from ddpm_jax.nets import monotone, unet, vdm_unet
 from ddpm_jax.training import optimizer, parallel, state, step
@@ -62,11 +59,6 @@ VARIANCE_FRACTIONS: dict[str, float | None] = {
     "forward": 1.0,
     "learned": None,
 }
-# The options of each are those of config.sample's group of its name.
-SAMPLERS: dict[str, Callable[..., chain.Step]] = {
-    "ancestral": lambda: ancestral.step,
-    "ddim": ddim.make_step,
-}
 
 
 def check(config: Config) -> None:
@@ -95,8 +87,6 @@ def check(config: Config) -> None:
         "eval.ode.divergence": estimators.DIVERGENCES,
         "eval.ode.probe": dict.fromkeys(get_args(ProbeKind)),
         "eval.ode.solver": flow.SOLVERS,
-        "sample.sampler": SAMPLERS,
-        "sample.spacing": grids.GRIDS,
         **{
             f"model.{network}.dtype": dict.fromkeys(("float32", "bfloat16"))
             for network in NETWORKS
@@ -114,6 +104,7 @@ def check(config: Config) -> None:
             f" {sorted({LEARNED, *(n for n, (t, _) in SCHEDULES.items() if not t)})}."
         )
     estimators.check(config)
+    samplers.check(config)
     for group in ("eval", "sample"):
         field = f"{group}.weights"
         choose(dict.fromkeys(weight_names(config)), config[group].weights, field)
@@ -289,28 +280,3 @@ def training(config: Config, mesh: Mesh, model: Model) -> parallel.Training:
     return choose(parallel.MODES, mode, "parallel.mode")(
         mesh, init, train_step, remat=config.model[config.model.name].remat
     )
-
-
-@errors_are_the_users()
-def sampler(
-    config: Config, model: Model
-) -> Callable[[Diffusion, Key[Array, " batch"], chain.Progress], Array]:
-    """(diffusion, one key a sample, progress) -> x, by config.sample."""
-    c = config.sample
-    make_step = choose(SAMPLERS, c.sampler, "sample.sampler")
-    update = make_step(**dict(c.get(c.sampler, {})))
-    make_grid = choose(grids.GRIDS, c.spacing, "sample.spacing")
-    num_steps, fixed = model.num_steps, None
-    # Which latents of a chain are nearest to a log SNR is settled before anything is traced.
-    if isinstance(model.schedule, schedules.Schedule):
-        fixed = make_grid(model.schedule.log_snr, num_steps, c.num_steps)
-
-    def draw(diffusion: Diffusion, keys: Array, progress: chain.Progress) -> Array:
-        if c.clip:
-            diffusion = predictions.clipped(diffusion)
-        times = fixed
-        if times is None:
-            times = make_grid(diffusion.log_snr, num_steps, c.num_steps)
-        return chain.sample(diffusion, update, times, keys, model.shape, progress)
-
-    return draw

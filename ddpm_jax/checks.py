@@ -45,6 +45,8 @@ TUPLES: Mapping[str, tuple[type, ...]] = {
     "model.unet.fourier_exponents": (int,),
     "model.vdm_unet.fourier_exponents": (int,),
     "model.log_snr_bounds": (float, int),
+    "sample.explicit.times": (float, int),
+    "sample.contrast.num_steps": (int,),
     "schedule.learned_monotone.min_bounds": (float, int),
     "schedule.learned_monotone.max_bounds": (float, int),
 }
@@ -54,6 +56,7 @@ TUPLE_EXAMPLES: Mapping[str, tuple[float, ...]] = {
     "ema.extra_decays": (0.999,),
     "model.unet.fourier_exponents": (7, 8),
     "model.log_snr_bounds": (-5.0, 13.3),
+    "sample.explicit.times": (999, 499, 0),
 }
 
 
@@ -138,6 +141,10 @@ def ranges(config: Config) -> None:
             "eval.batch_size",
             "sample.num_samples",
             "sample.batch_size",
+            "sample.shard_size",
+            "sample.ancestral.num_examples",
+            "sample.film.num_images",
+            "sample.contrast.num_images",
             "parallel.fsdp",
         ),
         0: (
@@ -156,6 +163,7 @@ def ranges(config: Config) -> None:
             "training.keep_every",
             "eval.num_examples",
             "eval.pilot_examples",
+            "sample.film.num_frames",
             "model.time_scale",
             "model.unet.head_features",
             "model.unet.num_conditions",
@@ -218,12 +226,6 @@ def ranges(config: Config) -> None:
             raise ConfigError(
                 f"config.ema.decay = {decay}: write a number in [0, 1), such as 0.9999."
             )
-    if 0 < values["schedule.num_steps"] < values["sample.num_steps"]:
-        raise ConfigError(
-            f"config.sample.num_steps = {values['sample.num_steps']} is more than"
-            f" config.schedule.num_steps = {values['schedule.num_steps']}: write at most"
-            " that."
-        )
     pieces = config.training.num_microbatches
     if config.data.batch_size % pieces:
         raise ConfigError(
@@ -306,11 +308,6 @@ def combinations(config: Config) -> None:
         and continuous
         and config.loss.interior == "variance"
         and config.model.time_input == "t",
-        "config.sample.spacing = 'log_snr' chooses latents by a fixed table, which"
-        " config.schedule.name = 'learned_monotone' with a finite config.schedule.num_steps"
-        " has not: write 'uniform' or 'quadratic'.": learned
-        and not continuous
-        and config.sample.spacing == "log_snr",
         f"{network}.num_conditions = {conditions}: write 0 or 1.": conditions > 1,
         f"config.data.augmentation_flag = True needs {network}.num_conditions = 1.": flag
         and conditions != 1,

@@ -177,15 +177,45 @@ def default() -> Config:
         ),
     )
     c.sample = dict(
-        sampler="ancestral",  # ancestral or ddim.
-        num_steps=1000,  # Network evaluations a sample, at most T.
-        spacing="uniform",  # Of the times: uniform, quadratic or log_snr.
+        # Ancestral, ddim, dpm_solver, unipc, euler, heun, predictor_corrector or ode.
+        sampler="ancestral",
+        num_steps=1000,  # Times visited, at most T: one or more evaluations each.
+        spacing="uniform",  # Of the times: uniform, quadratic, log_snr, karras, explicit.
+        threshold="static",  # Of x_hat: none, static (to the data's range) or dynamic.
+        end="denoise",  # From z_0 to pixels: x_hat, or the decoder's mean, or its draw.
         num_samples=64,
         batch_size=64,  # Global.
         weights="ema",
-        clip=True,
         step=-1,
+        folder="",  # For --mode=sample; "": samples/<step>_<sampler>_<num_steps>.
+        format="npz",  # Or png: a file a sample.
+        shard_size=1000,  # Samples in a file.
+        ancestral=dict(
+            variance="model",  # Or posterior, forward, or analytic: estimated from data.
+            num_examples=256,  # Of the training split, for that.
+        ),
         ddim=dict(eta=0.0),
+        dpm_solver=dict(
+            method="multistep",  # Or single_step.
+            order=2,  # 1 to 3.
+            eta=0.0,  # Of the reverse process's noise: 0 the ODE, 1 the SDE.
+            lower_order_final=True,  # In the last steps.
+        ),
+        unipc=dict(order=2, lower_order_final=True),
+        # most = 0: no upper bound.
+        euler=dict(churn=dict(amount=0.0, least=0.0, most=0.0, noise=1.0)),
+        heun=dict(churn=dict(amount=0.0, least=0.0, most=0.0, noise=1.0)),
+        predictor_corrector=dict(snr=0.16, num_corrections=1),
+        ode=dict(solver="tsit5", rtol=1e-5, atol=1e-5, max_steps=1000),
+        karras=dict(rho=7.0),
+        explicit=dict(
+            times=()
+        ),  # A chain's indices, or t of continuous time; decreasing.
+        dynamic=dict(quantile=0.995),  # Of |x_hat|.
+        # How the first samples came about, for --mode=sample; no frames: no film.
+        film=dict(num_frames=0, num_images=8, animation="", seconds=4.0),
+        # Samplers by commas, beside each other from the same noise, by numbers of steps.
+        contrast=dict(samplers="", num_steps=(5, 10, 20, 50), num_images=9),
     )
     return c
 

@@ -62,7 +62,7 @@ class Evaluator:
         """What was measured of every image, in order; `store` has what was before."""
         batches = self._batches(self.source)
         found = store.read(len(batches)) if store else []
-        done = store.agreed(len(found)) if store else 0
+        done = parallel.agreed(len(found)) if store else 0
         edges = self._edges(params) if done < len(batches) else None
         bar = progress.Bar(f"evaluating ({self.name})", len(batches), initial=done)
         with bar, contextlib.closing(pipeline.iterate(batches, done)) as rest:

@@ -1,15 +1,31 @@
 """Images as pictures to look at."""
 
+import functools
 import io
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-# Small images are enlarged until a grid has about this width, in screen pixels.
+# Small images are enlarged until a picture has about this width, in screen pixels.
 GRID_WIDTH = 640
+COMPARISON_WIDTH = 1000
 GAP = 1  # Image pixels between two images.
+ANIMATIONS = ("gif", "webp")
+MARGIN = 8  # Screen pixels around a cell or a label of a comparison.
+FONT_SIZE = 16
+HOLD = 1.0  # Seconds that an animation rests on its last frame.
+# Browsers take less for a tenth of a second.
+SHORTEST_FRAME = 0.02
+
+Images = UInt8[np.ndarray, "batch height width channels"]
+Frames = UInt8[np.ndarray, "frames batch height width channels"]
+# Any picture while it is put together.
+Sheet = UInt8[np.ndarray, "_ _ _"]
+# Of a comparison: a few images, or None where there are none to show.
+Cell = UInt8[np.ndarray, "_ _ _ _"] | None
 
 
 def to_uint8(
@@ -19,12 +35,119 @@ def to_uint8(
     return np.rint(pixels * (255.0 / (num_values - 1))).astype(np.uint8)
 
 
-def grid(
-    images: UInt8[np.ndarray, "batch height width channels"],
-) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
+def from_uint8(
+    picture: UInt8[np.ndarray, "*shape"], num_values: int
+) -> UInt8[np.ndarray, "*shape"]:
+    """The pixel values that `to_uint8` made a picture of."""
+    return np.rint(picture * ((num_values - 1) / 255.0)).astype(np.uint8)
+
+
+def grid(images: Images) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
     """Images side by side in a square, row by row, enlarged where they are small."""
+    return _widened(_sheet(images, _columns(len(images))))
+
+
+def strip(
+    frames_of_x: Frames, frames_of_z: Frames
+) -> UInt8[np.ndarray, "strip_height strip_width channels"]:
+    """The way from noise to each image: two rows an image, one column a frame.
+
+    Args:
+      frames_of_x: the estimates of the images along the way, in the upper rows.
+      frames_of_z: the latents, in the lower rows.
+    """
+    rows = np.stack([frames_of_x, frames_of_z]).transpose(2, 0, 1, 3, 4, 5)
+    num_frames, *shape = rows.shape[2:]
+    return _widened(_sheet(rows.reshape(-1, *shape), num_frames))
+
+
+def comparison(
+    cells: Mapping[str, Sequence[Cell]], column_names: Sequence[str]
+) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
+    """A table of images, such as of samplers by numbers of steps.
+
+    Args:
+      cells: by a row's name, its images in each column, grey or colour.
+      column_names: what stands above them.
+    """
+    rows = {name: [_block(cell) for cell in row] for name, row in cells.items()}
+    shown = [block for row in rows.values() for block in row if block is not None]
+    block_height = max((block.shape[0] for block in shown), default=1)
+    block_width = max((block.shape[1] for block in shown), default=1)
+    label_width = max(map(_text_width, rows))
+    room = (COMPARISON_WIDTH - label_width) // len(column_names) - 2 * MARGIN
+    scale = max(1, room // block_width)
+    height = max(scale * block_height, FONT_SIZE) + 2 * MARGIN
+    width = max(scale * block_width + 2 * MARGIN, *map(_text_width, column_names))
+
+    header_height = FONT_SIZE + 2 * MARGIN
+    header = [_text(name, header_height, width) for name in column_names]
+    lines = [[_text("", header_height, label_width), *header]]
+    for name, row in rows.items():
+        line = [_text(name, height, label_width)]
+        for block, _ in zip(row, column_names, strict=True):
+            if block is None:
+                line.append(_text("-", height, width))
+            else:
+                line.append(_centred(_enlarged(block, scale), height, width))
+        lines.append(line)
+    return np.concatenate([np.concatenate(line, axis=1) for line in lines])
+
+
+def png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:
+    """Grey (1 channel) or colour (3) as a PNG file's content."""
+    buffer = io.BytesIO()
+    _picture(image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def from_png(data: bytes) -> UInt8[np.ndarray, "height width channels"]:
+    """Undoes `png`."""
+    image = np.array(Image.open(io.BytesIO(data)))
+    return image[..., None] if image.ndim == 2 else image
+
+
+def animation(
+    frames: UInt8[np.ndarray, "frames height width channels"],
+    form: str,
+    seconds: float,
+) -> bytes:
+    """Frames one after another, without end, as a file's content.
+
+    Args:
+      frames: grey (1 channel) or colour (3).
+      form: gif, exact where a frame has at most 256 colours, or webp, always exact.
+      seconds: that all frames take, beside the rest on the last one.
+    """
+    each = max(SHORTEST_FRAME, seconds / len(frames))
+    durations = [each] * (len(frames) - 1) + [each + HOLD]
+    first, *others = (_picture(frame) for frame in frames)
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        format=form,
+        save_all=True,
+        append_images=others,
+        # Milliseconds; a GIF counts in hundredths of a second.
+        duration=[10 * round(100 * duration) for duration in durations],
+        loop=0,
+        **({"lossless": True} if form == "webp" else {"optimize": False}),
+    )
+    return buffer.getvalue()
+
+
+def _picture(image: UInt8[np.ndarray, "height width channels"]) -> Image.Image:
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def _columns(num: int) -> int:
+    """Of a square of so many images."""
+    return math.ceil(math.sqrt(num))
+
+
+def _sheet(images: UInt8[np.ndarray, "_ _ _ _"], columns: int) -> Sheet:
+    """Images row by row on white."""
     num, height, width, channels = images.shape
-    columns = math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)
     sheet = np.full(
         (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels),
@@ -35,14 +158,47 @@ def grid(
         top = GAP + (i // columns) * (height + GAP)
         left = GAP + (i % columns) * (width + GAP)
         sheet[top : top + height, left : left + width] = image
-    scale = max(1, GRID_WIDTH // sheet.shape[1])
+    return sheet
+
+
+def _block(cell: Cell) -> Sheet | None:
+    """Of a comparison's cell: its images in a square, in colour."""
+    if cell is None:
+        return None
+    sheet = _sheet(cell, _columns(len(cell)))
+    return np.broadcast_to(sheet, (*sheet.shape[:2], 3))
+
+
+def _enlarged(sheet: Sheet, scale: int) -> Sheet:
     return sheet.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:
-    """Grey (1 channel) or colour (3) as a PNG file's content."""
-    buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(
-        buffer, format="PNG"
-    )
-    return buffer.getvalue()
+def _widened(sheet: Sheet) -> Sheet:
+    """Enlarged to about the width of a grid."""
+    return _enlarged(sheet, max(1, GRID_WIDTH // sheet.shape[1]))
+
+
+def _centred(sheet: Sheet, height: int, width: int) -> Sheet:
+    """In the middle of a white cell."""
+    cell = np.full((height, width, sheet.shape[-1]), 255, np.uint8)
+    top, left = (height - sheet.shape[0]) // 2, (width - sheet.shape[1]) // 2
+    cell[top : top + sheet.shape[0], left : left + sheet.shape[1]] = sheet
+    return cell
+
+
+def _text(text: str, height: int, width: int) -> Sheet:
+    """Black, in the middle of a white cell."""
+    cell = Image.new("RGB", (width, height), "white")
+    middle = (width / 2, height / 2)
+    ImageDraw.Draw(cell).text(middle, text, "black", _font(), anchor="mm")
+    return np.array(cell)
+
+
+def _text_width(text: str) -> int:
+    """Of a cell that the text fits into."""
+    return math.ceil(_font().getlength(text)) + 2 * MARGIN
+
+
+@functools.cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=FONT_SIZE)

@@ -5,56 +5,80 @@ many devices, does not change it.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 from absl import logging
 from etils import epath
-from jax.sharding import Mesh
 from jaxtyping import UInt8
 
-from ddpm_jax import build, pictures, trained, workdir
-from ddpm_jax.binding import Model
-from ddpm_jax.config import Config
+from ddpm_jax import (
+    contrast,
+    film,
+    pictures,
+    samplers,
+    shards,
+    trained,
+    variance,
+    workdir,
+)
+from ddpm_jax.config import Config, ConfigError, flat
+from ddpm_jax.drawing import Batches
+from ddpm_jax.trained import Trained
 from ddpm_jax.training import files, parallel, progress
-from ddpm_jax.training.randomness import Stream, example_keys, stream_key
+from ddpm_jax.training.checkpoints import digest
 
 Images = UInt8[np.ndarray, "samples height width channels"]
 FOLDER = "samples"
-# Steps x images from which a bar is worth its line.
-LONG = 2_000
+# Of config.sample, what a sample does not depend on.
+NOT_OF_THE_SAMPLES = (
+    "num_samples",
+    "batch_size",
+    "folder",
+    "format",
+    "shard_size",
+    "step",
+    "film",
+    "contrast",
+)
+# How many of them a grid shows.
+GRID = 64
 
 
-def make_sampler(config: Config, mesh: Mesh, model: Model) -> Callable[[Any], Images]:
-    """Compiles once: parameters -> config.sample.num_samples images, as pixel values."""
-    draw = build.sampler(config, model)
-    root = stream_key(config.seed, Stream.SAMPLE)
-    batch_size = config.sample.batch_size
-    num_samples = config.sample.num_samples
-    is_long = config.sample.num_steps * num_samples >= LONG
-    bar = progress.Bar("sampling", -(-num_samples // batch_size), shown=is_long)
+def first(config: Config, batches: Batches, params: Any) -> Images:
+    """The first config.sample.num_samples images, as pixel values."""
+    parts = [images for _, images in each(config, batches, params, 0)]
+    return np.concatenate(parts)[: config.sample.num_samples]
 
-    def images_of(params: Any, batch: Any) -> Any:
-        keys = example_keys(root, batch["index"])
-        return model.codec.decode(draw(model.bind(params), keys, bar.inner))
 
-    compiled = parallel.compile_for_batch(mesh, images_of)
-    num_local = batch_size // jax.process_count()
+def each(
+    config: Config, batches: Batches, params: Any, done: int
+) -> Iterator[tuple[int, Images]]:
+    """(number of its first, images) of each batch, from the one that holds sample `done` on.
 
-    def sample(params: Any) -> Images:
-        found = []
-        with bar:
-            for start in range(0, num_samples, batch_size):
-                first = start + jax.process_index() * num_local
-                index = np.arange(first, first + num_local, dtype=np.int32)
-                batch = parallel.put_batch(mesh, {"index": index})
-                found.append(np.asarray(compiled(params, batch)))
-                bar.update()
-        return np.concatenate(found)[:num_samples]
+    Batches start where they would if none were done: the same program computes the same
+    sample.
 
-    return sample
+    Raises:
+      ConfigError: an ODE's solver did not arrive.
+    """
+    c = config.sample
+    begin = done // c.batch_size * c.batch_size
+    bar = progress.Bar("sampling", c.num_samples, initial=min(done, c.num_samples))
+    with bar:
+        for start in range(begin, c.num_samples, c.batch_size):
+            drawn = batches.draw(params, start, bar)
+            if missed := np.sum(~drawn.converged):
+                raise ConfigError(
+                    f"config.sample.ode.max_steps = {c.ode.max_steps}: {missed} of the"
+                    f" {c.batch_size} samples from number {start} on need more; write more,"
+                    " or larger tolerances."
+                )
+            yield start, drawn.pixels
+            reached = min(start + c.batch_size, c.num_samples)
+            bar.update(reached - max(start, done))
 
 
 def picture_path(path: epath.Path, step: int) -> epath.Path:
@@ -77,12 +101,60 @@ def write(
 
 
 def run(config: Config, directory: epath.PathLike) -> None:
-    """`--mode=sample`: from a checkpoint to samples/<step>.png and .npz."""
-    t = trained.load(
-        config, directory, step=config.sample.step, weights=config.sample.weights
+    """`--mode=sample`: from a checkpoint to a folder of samples, and pictures beside it."""
+    c = config.sample
+    t = trained.load(config, directory, step=c.step, weights=c.weights)
+    name = f"{t.step}_{samplers.name(config)}"
+    own = t.path / FOLDER / name
+    folder = files.absolute(c.folder) if c.folder else own
+    workdir.make_folder(folder.parent)
+    store = shards.Shards(
+        folder,
+        _identity(config, t),
+        num_samples=c.num_samples,
+        shape=t.model.shape,
+        num_values=t.model.codec.num_values,
+        shard_size=c.shard_size,
+        form=c.format,
+        is_writer=jax.process_index() == 0,
     )
-    workdir.make_folder(t.path / FOLDER)
-    logging.info("compiling the sampler ...")
-    pixels = make_sampler(config, t.mesh, t.model)(t.params)
-    write(t.path, t.step, pixels, t.source.num_values)
-    print(f"step {t.step}: {len(pixels)} samples in {picture_path(t.path, t.step)}")
+    done = parallel.agreed(store.begin())
+    log_variance = variance.of(config, t)
+    if done < c.num_samples:
+        logging.info("compiling the sampler ...")
+        batches = Batches(config, t.mesh, t.model, log_variance)
+        for start, images in each(config, batches, t.params, done):
+            store.add(start, images)
+    drawn: dict[str, bytes] = {}
+    if c.film.num_frames:
+        drawn |= film.draw(config, t, log_variance)
+    if c.contrast.samplers:
+        drawn |= contrast.draw(config, t)
+    if jax.process_index() != 0:
+        return
+    shown = store.read(min(c.num_samples, GRID))
+    grid = pictures.grid(pictures.to_uint8(shown, t.model.codec.num_values))
+    picture = folder.with_name(f"{folder.name}.png")
+    files.replace_bytes(picture, pictures.png(grid))
+    print(f"step {t.step}: {c.num_samples} samples in {folder}, the first in {picture}")
+    for suffix, data in drawn.items():
+        file = folder.with_name(f"{folder.name}_{suffix}")
+        files.replace_bytes(file, data)
+        print(f"{suffix.partition('.')[0]}: {file}")
+
+
+def _identity(config: Config, t: Trained) -> dict[str, Any]:
+    """All that a sample depends on beside its number."""
+    c = config.sample
+    kept = {k: v for k, v in c.items() if k not in NOT_OF_THE_SAMPLES}
+    groups = {c.sampler, c.spacing, c.threshold}
+    # Options of choices that were not made are of no effect.
+    used = {k: v for k, v in kept.items() if not isinstance(v, Config) or k in groups}
+    options = {f"config.sample.{k}": v for k, v in flat(used).items()}
+    options["config.sample.weights"] = c.weights
+    return {
+        "step": t.step,
+        "weights": digest(t.params),
+        "config.seed": config.seed,
+        **options,
+    }

@@ -14,7 +14,7 @@ from clu import parameter_overview
 from etils import epath
 from jax.sharding import Mesh
 
-from ddpm_jax import build, evaluate, illustrate, sample, trained, workdir
+from ddpm_jax import build, drawing, evaluate, illustrate, sample, trained, workdir
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, errors_are_the_users
 from ddpm_jax.data import pipeline
@@ -58,7 +58,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     training = build.training(config, mesh, model)
     eval_source = build.source(config, config.data.eval_split)
     evaluator = evaluate.make_evaluator(config, mesh, model, eval_source)
-    sampler = sample.make_sampler(config, mesh, model)
+    draws = drawing.Batches(config, mesh, model) if every.sample_every else None
 
     # 1. The newest whole checkpoint, 2. else the first state, 3. with another run's network.
     checkpoints = Checkpoints(
@@ -87,7 +87,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
             training.abstract.params, include_stats=False
         )
         logging.info("parameters:\n%s", overview)
-    report = _reporter(config, path, mesh, training, model, writers, evaluator, sampler)
+    report = _reporter(config, path, mesh, training, model, writers, evaluator, draws)
     clock = Clock(config.data.batch_size, start, every.num_steps)
     batches = pipeline.iterate(
         pipeline.train_batches(
@@ -172,7 +172,7 @@ def _reporter(
     model: Model,
     writers: Writers,
     evaluator: evaluate.Evaluator,
-    sampler: Callable[[Any], np.ndarray],
+    draws: drawing.Batches | None,
 ) -> Callable[..., None]:
     """What measures and draws between two steps, where it is due."""
 
@@ -204,11 +204,12 @@ def _reporter(
                 writers.image(step, name, picture)
             writers.metrics(step, report_lib.scalars(found))
             logging.info("step %d: %s", step, words.summary(found))
-        if samples:
+        if samples and draws is not None:
             weights = build.weights(
                 config, training.to_global(state), config.sample.weights
             )
-            picture = sample.write(path, step, sampler(weights), model.codec.num_values)
+            images = sample.first(config, draws, weights)
+            picture = sample.write(path, step, images, model.codec.num_values)
             writers.image(step, "samples", picture)
 
     return report

@@ -20,8 +20,10 @@ FLOORS = {
 }
 # Top-level modules, from the ground up: each may import those before it.
 TOP = ["config", "checks", "commands", "compare", "pictures", "plots", "workdir"]
-TOP += ["binding", "objective", "estimators", "build", "child", "sweep_file", "sweep"]
-TOP += ["trained", "convention", "evaluate", "sample", "illustrate", "train"]
+TOP += ["binding", "objective", "estimators", "samplers", "build", "child"]
+TOP += ["sweep_file", "sweep"]
+TOP += ["trained", "convention", "evaluate", "variance", "drawing", "film", "contrast"]
+TOP += ["shards", "sample", "illustrate", "train"]
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 CORE_TRAINING = {"state", "step", "optimizer", "parallel", "randomness"}
 

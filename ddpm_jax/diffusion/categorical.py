@@ -19,9 +19,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Key, UInt8
 
-from ddpm_jax.diffusion.gaussian import Images, sum_dims
+from ddpm_jax.diffusion.gaussian import Images, fold_in, sum_dims
 from ddpm_jax.diffusion.pixels import LogStd, MeanFrom, Pixels, check_num_values
 
 # Terms below exp(-LARGEST_EXPONENT) of the largest are beyond float64's last digit.
@@ -70,6 +70,33 @@ class Categorical:
         behind = (near - value) * (2.0 * mean - near - value)
         exponent = -0.5 * behind * jnp.exp(-2.0 * log_std)
         return sum_dims(exponent - _log_sum(mean, log_std, self.num_values))
+
+    def draw(
+        self, keys: Key[Array, " batch"], mean: Images, log_std: Images
+    ) -> UInt8[Array, "batch height width channels"]:
+        """The value whose exponent plus Gumbel noise is largest, found value by value."""
+        half_precision = 0.5 * jnp.exp(-2.0 * log_std)
+
+        def compare(k: Array, best: tuple[Array, Array]) -> tuple[Array, Array]:
+            value = (2 * k + 1 - self.num_values).astype(mean.dtype) / self.num_values
+            score = (
+                _gumbel(fold_in(keys, k), mean) - half_precision * (mean - value) ** 2
+            )
+            won = score > best[0]
+            return jnp.where(won, score, best[0]), jnp.where(won, k, best[1])
+
+        start = jnp.full_like(mean, -jnp.inf), jnp.zeros(mean.shape, jnp.int32)
+        _, found = lax.fori_loop(0, self.num_values, compare, start)
+        return found.astype(jnp.uint8)
+
+
+def _gumbel(keys: Key[Array, " batch"], like: Images) -> Images:
+    """Gumbel noise, an image from each key."""
+
+    def of_one(key: Array) -> Array:
+        return jax.random.gumbel(key, like.shape[1:], like.dtype)
+
+    return jax.vmap(of_one)(keys)
 
 
 def _nearest(x: Array, num_values: int) -> Array:

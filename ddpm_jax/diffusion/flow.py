@@ -16,6 +16,7 @@ tolerances bound step by step; and another model than the reverse process's, who
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import diffrax
@@ -120,7 +121,6 @@ def forward(
     """
     height, width, channels = z_0.shape[1:]
     num_dims = height * width * channels
-    method, _ = SOLVERS[solve.solver]
 
     def of_one(z: Array, key: Array) -> Flow:
         probes = divergence.probes(key, (height, width, channels), z.dtype)
@@ -132,33 +132,70 @@ def forward(
             dz, div = divergence.at(at_t, state[0], probes)
             return dz, div / num_dims
 
-        solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(field),
-            method(),
-            t0=jnp.zeros((), z.dtype),
-            t1=jnp.ones((), z.dtype),
-            dt0=jnp.asarray(FIRST_STEP, z.dtype),
-            y0=(z, jnp.zeros((), z.dtype)),
-            stepsize_controller=diffrax.PIDController(
-                solve.rtol, solve.atol, norm=_largest_root_mean_square
-            ),
-            max_steps=solve.max_steps,
-            adjoint=diffrax.ForwardMode(),
-            throw=False,
-        )
-        z_1, integral = jax.tree.map(lambda a: a[0], solution.ys)
+        start = (z, jnp.zeros((), z.dtype))
+        (z_1, integral), num_steps, arrived = _solved(field, start, 0.0, 1.0, solve)
         integral = integral * num_dims
         log_prior = -jnp.sum(0.5 * jnp.square(z_1) + LOG_SQRT_2PI)
-        arrived = solution.result == diffrax.RESULTS.successful
-        return Flow(
-            z_1,
-            log_prior,
-            integral,
-            jnp.asarray(solution.stats["num_steps"]),
-            arrived & jnp.isfinite(log_prior + integral),
-        )
+        converged = arrived & jnp.isfinite(log_prior + integral)
+        return Flow(z_1, log_prior, integral, num_steps, converged)
 
     return jax.vmap(of_one)(z_0, keys)
+
+
+class Sample(NamedTuple):
+    """Of each example: where the flow from z_1 arrives; the rest as in `Flow`."""
+
+    z_0: Images
+    num_steps: Int[Array, " batch"]
+    converged: Bool[Array, " batch"]
+
+
+def backward(diffusion: Diffusion, z_1: Images, solve: Solve) -> Sample:
+    """Follows the flow from z_1 to z_0, each example by steps of its own.
+
+    Args:
+      diffusion: the model.
+      z_1: [batch, height, width, channels]; its dtype is that of the solve.
+      solve: how the ODE is solved.
+    """
+
+    def of_one(z: Array) -> Sample:
+        def field(t: Any, z: Array, _: Any) -> Array:
+            return velocity(diffusion, z[None], t[None])[0]
+
+        z_0, num_steps, arrived = _solved(field, z, 1.0, 0.0, solve)
+        return Sample(z_0, num_steps, arrived & jnp.all(jnp.isfinite(z_0)))
+
+    return jax.vmap(of_one)(z_1)
+
+
+def _solved(
+    field: Callable[[Any, Any, Any], Any],
+    start: Any,
+    first: float,
+    last: float,
+    solve: Solve,
+) -> tuple[Any, Array, Array]:
+    """The state at the last time, steps taken, and whether it got there."""
+    method, _ = SOLVERS[solve.solver]
+    dtype = jax.tree.leaves(start)[0].dtype
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(field),
+        method(),
+        t0=jnp.asarray(first, dtype),
+        t1=jnp.asarray(last, dtype),
+        dt0=jnp.asarray(FIRST_STEP if last > first else -FIRST_STEP, dtype),
+        y0=start,
+        stepsize_controller=diffrax.PIDController(
+            solve.rtol, solve.atol, norm=_largest_root_mean_square
+        ),
+        max_steps=solve.max_steps,
+        adjoint=diffrax.ForwardMode(),
+        throw=False,
+    )
+    arrived = solution.result == diffrax.RESULTS.successful
+    end = jax.tree.map(lambda a: a[0], solution.ys)
+    return end, jnp.asarray(solution.stats["num_steps"]), arrived
 
 
 def num_evaluations(

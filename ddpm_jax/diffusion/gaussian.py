@@ -18,6 +18,8 @@ from jaxtyping import Array, Float, Key
 from ddpm_jax.diffusion.model import Prediction
 
 Images = Float[Array, "batch height width channels"]
+# One for all images, or one an image.
+LogSnrs = Float[Array, ""] | Float[Array, "batch 1 1 1"]
 
 
 def per_example(values: Float[Array, " batch"]) -> Float[Array, "batch 1 1 1"]:
@@ -66,8 +68,8 @@ def noise_removed(
 def posterior_mean(
     x: Images,
     eps: Images,
-    log_snr_s: Float[Array, " batch"],
-    log_snr_t: Float[Array, " batch"],
+    log_snr_s: LogSnrs,
+    log_snr_t: LogSnrs,
     eta: float = 1.0,
 ) -> Images:
     """alpha_s x + sigma_s sqrt(1 - eta^2 c) eps: the mean of q(z_s | z_t, x) at eta = 1.
@@ -76,10 +78,9 @@ def posterior_mean(
     step to the end of a cosine schedule; here none is above 1. Other eta are DDIM's, whose
     variance is eta^2 times the posterior's (Song et al. 2021, arXiv:2010.02502, eq. 12).
     """
-    l_s, l_t = per_example(log_snr_s), per_example(log_snr_t)
-    alpha_s, sigma_s = alpha_sigma(l_s)
+    alpha_s, sigma_s = alpha_sigma(log_snr_s)
     # 1 - eta^2 c, from 1 - c = SNR(t)/SNR(s).
-    kept = (1.0 - eta**2) + eta**2 * jnp.exp(l_t - l_s)
+    kept = (1.0 - eta**2) + eta**2 * jnp.exp(log_snr_t - log_snr_s)
     return alpha_s * x + sigma_s * jnp.sqrt(kept) * eps
 
 

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Integer, UInt8
+from jaxtyping import Array, Float, Integer, Key, UInt8
 
-from ddpm_jax.diffusion.gaussian import Images, sum_dims
+from ddpm_jax.diffusion.gaussian import Images, normal, sum_dims
 
 Pixels = Integer[Array, "batch height width channels"]
 LogStd = Float[Array, ""] | Float[Array, "#batch #height #width #channels"]
@@ -50,6 +50,11 @@ class Codec(Protocol):
         self, pixels: Pixels, mean: Images, log_std: LogStd
     ) -> Float[Array, " batch"]:
         """log p(pixels | mean, std) of each example, in nats."""
+
+    def draw(
+        self, keys: Key[Array, " batch"], mean: Images, log_std: Images
+    ) -> UInt8[Array, "batch height width channels"]:
+        """A draw of p(pixels | mean, std) from each example's key."""
 
 
 def check_num_values(num_values: int) -> None:
@@ -109,6 +114,13 @@ class DiscretizedGaussian:
         outside = _log_cdf(jnp.where(pixels == 0, upper, -lower))
         outer = (pixels == 0) | (pixels == last)
         return sum_dims(jnp.where(outer, outside, inside))
+
+    def draw(
+        self, keys: Key[Array, " batch"], mean: Images, log_std: Images
+    ) -> UInt8[Array, "batch height width channels"]:
+        """The bin that a normal number with this mean and std falls into."""
+        noise = normal(keys, mean.shape[1:], mean.dtype)
+        return self.decode(mean + jnp.exp(log_std) * noise)
 
 
 # Below, each branch of a `where` is given harmless arguments where the other is chosen:

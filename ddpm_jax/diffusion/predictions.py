@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from ddpm_jax.diffusion import gaussian
 from ddpm_jax.diffusion.gaussian import Images
@@ -116,21 +116,41 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def clip(
-    prediction: Prediction,
-    z_t: Images,
-    log_snr: Float[Array, " batch"],
-    bound: float = 1.0,
-) -> Prediction:
-    """Cuts x_hat to [-bound, bound] and moves eps_hat with it."""
-    x = jnp.clip(prediction.x, -bound, bound)
-    return prediction._replace(x=x, eps=_eps_from_x(z_t, x, log_snr))
-
-
 def clipped(diffusion: Diffusion, bound: float = 1.0) -> Diffusion:
     """The model whose x_hat stays in [-bound, bound]: another model and bound."""
+    return _with_estimate(diffusion, lambda x: jnp.clip(x, -bound, bound))
+
+
+def dynamic_clip(quantile: float = 0.995) -> Callable[[Diffusion], Diffusion]:
+    """Makes the model whose x_hat is cut at a quantile of its own size, then scaled.
+
+    With s the quantile of an image's |x_hat|, at least 1, it is clip(x_hat, -s, s) / s
+    (Saharia et al. 2022, arXiv:2205.11487, section 2.3).
+
+    Raises:
+      ValueError: quantile is not in (0, 1].
+    """
+    if not 0.0 < quantile <= 1.0:
+        raise ValueError(
+            f"quantile = {quantile}: write a number in (0, 1], such as 0.995."
+        )
+
+    def cut(x: Images) -> Images:
+        size = jnp.quantile(jnp.abs(x), quantile, axis=(1, 2, 3), keepdims=True)
+        size = jnp.maximum(size, 1.0)
+        return jnp.clip(x, -size, size) / size
+
+    return lambda diffusion: _with_estimate(diffusion, cut)
+
+
+def _with_estimate(
+    diffusion: Diffusion, change: Callable[[Images], Images]
+) -> Diffusion:
+    """The model with its x_hat changed, and its eps_hat moved along."""
 
     def denoise(z_t: Array, t: Array) -> Prediction:
-        return clip(diffusion.denoise(z_t, t), z_t, diffusion.log_snr(t), bound)
+        prediction = diffusion.denoise(z_t, t)
+        x = change(prediction.x)
+        return prediction._replace(x=x, eps=_eps_from_x(z_t, x, diffusion.log_snr(t)))
 
     return dataclasses.replace(diffusion, denoise=denoise)

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 from ddpm_jax.diffusion import gaussian
 from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import Diffusion, LogSnr, Prediction
-from ddpm_jax.diffusion.pixels import Codec, Pixels
+from ddpm_jax.diffusion.pixels import Codec, LogStd, Pixels
 from ddpm_jax.diffusion.times import CONTINUOUS, grid_time
 
 
@@ -134,15 +134,36 @@ def reconstruction(
     """
     x = codec.encode(pixels, eps.dtype)
     t = jnp.zeros(x.shape[:1], x.dtype)
-    log_snr = diffusion.log_snr(t)
-    z_0 = gaussian.diffuse(x, eps, log_snr)
+    z_0 = gaussian.diffuse(x, eps, diffusion.log_snr(t))
+    prediction = diffusion.denoise(z_0, t) if codec.mean_from == "x_hat" else None
+    return -codec.log_prob(
+        pixels, *decoder(diffusion, codec, z_0, prediction, num_steps)
+    )
+
+
+def decoder(
+    diffusion: Diffusion,
+    codec: Codec,
+    z_0: Images,
+    prediction: Prediction | None,
+    num_steps: int,
+) -> tuple[Images, LogStd]:
+    """Mean and log scale of p(pixels | z_0), in the units of x.
+
+    Args:
+      diffusion: the model.
+      codec: whose decoder it is.
+      z_0: the first latent.
+      prediction: the network's at z_0, for a decoder whose mean is x_hat.
+      num_steps: T, the number of latents.
+    """
     if codec.mean_from == "z_0":
-        alpha, _ = gaussian.alpha_sigma(gaussian.per_example(log_snr))
-        log_std = -0.5 * gaussian.per_example(log_snr)
-        return -codec.log_prob(pixels, z_0 / alpha, log_std)
-    prediction = diffusion.denoise(z_0, t)
-    log_std = decoder_log_std(diffusion, prediction.variance_fraction, num_steps)
-    return -codec.log_prob(pixels, prediction.x, log_std)
+        log_snr = diffusion.log_snr(jnp.zeros((), z_0.dtype))
+        alpha, _ = gaussian.alpha_sigma(log_snr)
+        return z_0 / alpha, -0.5 * log_snr
+    assert prediction is not None
+    fraction = prediction.variance_fraction
+    return prediction.x, decoder_log_std(diffusion, fraction, num_steps)
 
 
 def decoder_log_std(

@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from jax.experimental import multihost_utils
 
 from ddpm_jax.results.rows import Rows
 from ddpm_jax.results.saved import FOLDER
@@ -41,12 +40,6 @@ class Store:
                 break
             found.append(rows)
         return found
-
-    def agreed(self, num_finished: int) -> int:
-        """How many batches all processes take to be finished: as many as process 0 read."""
-        if jax.process_count() > 1:
-            return int(multihost_utils.broadcast_one_to_all(np.int32(num_finished)))
-        return num_finished
 
     def add(self, number: int, rows: Rows) -> None:
         """Keeps the rows of a batch; they are on the disk when this returns."""

@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
@@ -81,6 +82,13 @@ def put_batch(mesh: Mesh, batch: HostBatch) -> dict[str, Array]:
 def compile_for_batch(mesh: Mesh, fn: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles (params, batch) -> a tree of [batch, ...], returned whole to every host."""
     return jax.jit(fn, out_shardings=replicated(mesh))
+
+
+def agreed(number: int) -> int:
+    """What all processes take a number to be: process 0's, which may have read it."""
+    if jax.process_count() > 1:
+        return int(multihost_utils.broadcast_one_to_all(np.int32(number)))
+    return number
 
 
 @dataclasses.dataclass(frozen=True)

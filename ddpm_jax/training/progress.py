@@ -35,9 +35,9 @@ class Bar:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self) -> None:
+    def update(self, num: int = 1) -> None:
         if self._bar is not None:
-            self._bar.update()
+            self._bar.update(num)
 
     def inner(self, done: int, total: int) -> None:
         """How far the present unit of work has come; for callbacks from a device."""

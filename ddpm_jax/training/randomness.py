@@ -25,6 +25,8 @@ class Stream(enum.IntEnum):
     PILOT = 7
     EVAL_FULL = 8
     EVAL_FLOW = 9
+    SAMPLE_END = 10
+    VARIANCE = 11
 
 
 def stream_key(seed: int, stream: Stream) -> Key[Array, ""]:

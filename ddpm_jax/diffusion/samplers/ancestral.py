@@ -5,22 +5,60 @@
 (Ho et al. 2020, arXiv:2006.11239, algorithm 2.)
 """
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ddpm_jax.diffusion import gaussian
 from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import Prediction
+from ddpm_jax.diffusion.samplers import chain
+
+# (prediction, log SNR of s, log SNR of t) -> log of p(z_s | z_t)'s variance.
+LogVariance = Callable[
+    [Prediction, Array, Array], Float[Array, ""] | Float[Array, "batch h w c"]
+]
 
 
-def step(
+def own_variance(prediction: Prediction, log_snr_s: Array, log_snr_t: Array) -> Array:
+    """The reverse variance that the model states."""
+    return gaussian.log_variance(prediction.variance_fraction, log_snr_s, log_snr_t)
+
+
+def fixed_variance(fraction: float) -> LogVariance:
+    """The posterior's (0), the forward process's (1), or one between, by logarithm."""
+
+    def log_variance(
+        prediction: Prediction, log_snr_s: Array, log_snr_t: Array
+    ) -> Array:
+        at = jnp.asarray(fraction, log_snr_s.dtype)
+        return gaussian.log_variance(at, log_snr_s, log_snr_t)
+
+    return log_variance
+
+
+def make(log_variance: LogVariance = own_variance) -> chain.Sampler:
+    """Ancestral sampling with the variance given, the model's own by default."""
+
+    def step(
+        state: chain.Latent,
+        prediction: Prediction,
+        row: chain.Transition,
+        noise: Images,
+    ) -> chain.Latent:
+        return chain.Latent(draw(log_variance, prediction, row, noise))
+
+    return chain.Sampler(chain.transitions, chain.Latent, step)
+
+
+def draw(
+    log_variance: LogVariance,
     prediction: Prediction,
-    log_snr_s: Float[Array, " batch"],
-    log_snr_t: Float[Array, " batch"],
+    row: chain.Transition,
     noise: Images,
 ) -> Images:
-    """A draw of p(z_s | z_t), with the reverse variance that the prediction states."""
-    l_s, l_t = gaussian.per_example(log_snr_s), gaussian.per_example(log_snr_t)
-    log_variance = gaussian.log_variance(prediction.variance_fraction, l_s, l_t)
-    mean = gaussian.posterior_mean(prediction.x, prediction.eps, log_snr_s, log_snr_t)
-    return mean + jnp.exp(0.5 * log_variance) * noise
+    """A draw of p(z_s | z_t)."""
+    l_s, l_t = row.log_snr_s, row.log_snr_t
+    mean = gaussian.posterior_mean(prediction.x, prediction.eps, l_s, l_t)
+    return mean + jnp.exp(0.5 * log_variance(prediction, l_s, l_t)) * noise

@@ -1,4 +1,4 @@
-"""DDIM: less noise a step than the chain puts in, with the same marginals.
+"""DDIM: less noise a step than the chain puts in, with the same marginals; and its inverse.
 
     z_s ~ N(alpha_s x_hat + sigma_s sqrt(1 - eta^2 c) eps_hat,  eta^2 sigma_s^2 c)
 
@@ -7,35 +7,110 @@ is deterministic, Euler's method for the probability-flow ODE; eta = 1 is ancest
 sampling with the posterior's variance, whatever the model's own.
 """
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float
 
 from ddpm_jax.diffusion import gaussian
 from ddpm_jax.diffusion.gaussian import Images
-from ddpm_jax.diffusion.model import Prediction
-from ddpm_jax.diffusion.samplers.chain import Step
+from ddpm_jax.diffusion.model import LogSnr, Prediction
+from ddpm_jax.diffusion.samplers import chain
 
 
-def make_step(eta: float = 0.0) -> Step:
-    """A step of DDIM with the given share of the chain's noise.
+def make(eta: float = 0.0) -> chain.Sampler:
+    """DDIM with the given share of the chain's noise.
 
     Raises:
       ValueError: eta is not in [0, 1].
     """
     if not 0.0 <= eta <= 1.0:
-        raise ValueError(
-            f"config.sample.ddim.eta = {eta} is not in [0, 1]: 0 draws no noise."
-        )
+        raise ValueError(f"eta = {eta} is not in [0, 1]: 0 draws no noise.")
 
     def step(
-        prediction: Prediction, log_snr_s: Array, log_snr_t: Array, noise: Images
-    ) -> Images:
-        l_s, l_t = gaussian.per_example(log_snr_s), gaussian.per_example(log_snr_t)
+        state: chain.Latent,
+        prediction: Prediction,
+        row: chain.Transition,
+        noise: Images,
+    ) -> chain.Latent:
+        l_s, l_t = row.log_snr_s, row.log_snr_t
+        mean = gaussian.posterior_mean(prediction.x, prediction.eps, l_s, l_t, eta)
+        if eta == 0.0:
+            return chain.Latent(mean)
         _, sigma_s = gaussian.alpha_sigma(l_s)
         std = eta * sigma_s * jnp.sqrt(gaussian.noise_removed(l_s, l_t))
-        mean = gaussian.posterior_mean(
-            prediction.x, prediction.eps, log_snr_s, log_snr_t, eta
-        )
-        return mean + std * noise
+        return chain.Latent(mean + std * noise)
 
-    return step
+    return chain.Sampler(chain.transitions, chain.Latent, step)
+
+
+class Climb(NamedTuple):
+    """A question on the way up, at t: of the step from s, less noisy, to t.
+
+    Attributes:
+      t: when the network is asked.
+      log_snr_s: where the step comes from.
+      log_snr_t: where it leads, and where the network is asked.
+      log_snr_next: where the network is asked next.
+      is_last: whether the step ends with this question.
+    """
+
+    t: Float[Array, "*rows"]
+    log_snr_s: Float[Array, "*rows"]
+    log_snr_t: Float[Array, "*rows"]
+    log_snr_next: Float[Array, "*rows"]
+    is_last: Bool[Array, "*rows"]
+
+
+class _Climbing(NamedTuple):
+    z: Images
+    start: Images
+
+
+def inverse(num_iterations: int = 3) -> chain.Sampler:
+    """From z_0 up to the z_1 from which `make(eta=0)` comes back to it.
+
+    Times increase from 0 to 1. A step down from z_t leads to z_s where
+
+        z_t = alpha_t/alpha_s z_s + (sigma_t - alpha_t/alpha_s sigma_s) eps_hat(z_t, t)
+
+    which is solved for z_t by fixed-point iteration (Pan et al. 2023, arXiv:2309.04907),
+    from the noise estimated before. Asking only at z_s would leave an error of the order of
+    the step's length.
+
+    Args:
+      num_iterations: questions a step.
+
+    Raises:
+      ValueError: num_iterations is below 1.
+    """
+    if num_iterations < 1:
+        raise ValueError(f"num_iterations = {num_iterations}: write 1 or more.")
+
+    def plan(log_snr: LogSnr, times: chain.Times) -> Climb:
+        # The first question, at s of the first step, is a step of no length.
+        lower = jnp.concatenate([times[:1], jnp.repeat(times[:-1], num_iterations)])
+        upper = jnp.concatenate([times[:1], jnp.repeat(times[1:], num_iterations)])
+        following = jnp.append(upper[1:], times[-1])
+        is_last = jnp.arange(upper.size) % num_iterations == 0
+        return Climb(upper, log_snr(lower), log_snr(upper), log_snr(following), is_last)
+
+    def step(
+        state: _Climbing, prediction: Prediction, row: Climb, noise: Images
+    ) -> _Climbing:
+        eps = prediction.eps
+        arrived = _lifted(state.start, eps, row.log_snr_s, row.log_snr_t)
+        ahead = _lifted(arrived, eps, row.log_snr_t, row.log_snr_next)
+        return _Climbing(
+            z=jnp.where(row.is_last, ahead, arrived),
+            start=jnp.where(row.is_last, arrived, state.start),
+        )
+
+    return chain.Sampler(plan, lambda z: _Climbing(z, z), step)
+
+
+def _lifted(z_s: Images, eps: Images, log_snr_s: Array, log_snr_t: Array) -> Images:
+    """z_t with the x of z_s and this eps."""
+    alpha_s, sigma_s = gaussian.alpha_sigma(log_snr_s)
+    alpha_t, sigma_t = gaussian.alpha_sigma(log_snr_t)
+    return alpha_t / alpha_s * (z_s - sigma_s * eps) + sigma_t * eps

@@ -1,10 +1,10 @@
-"""Which S times a sampler visits, from 1 down to 0, both included.
+"""Which S times a sampler visits, from 1 down to 0, both included unless they are listed.
 
 A chain of T latents has T times, of which a shorter sampler takes S; in continuous time any
 S will do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -60,6 +60,61 @@ def by_log_snr(
     _check(num_visited, num_steps)
     first, last = log_snr(jnp.zeros(())), log_snr(jnp.ones(()))
     wanted = first + (last - first) * jnp.linspace(0.0, 1.0, num_visited)
+    return _at(log_snr, num_steps, wanted)
+
+
+def karras(
+    log_snr: LogSnr, num_steps: int, num_visited: int, rho: float = 7.0
+) -> Float[Array, " num_visited"]:
+    """Times at which (sigma / alpha)^(1 / rho) is evenly spaced.
+
+    (Karras et al. 2022, arXiv:2206.00364, eq. 5.) Same arguments and errors as
+    `by_log_snr`, which is the limit of large rho.
+
+    Raises:
+      ValueError: rho is below 1 too.
+    """
+    _check(num_visited, num_steps)
+    if not 1.0 <= rho < np.inf:
+        raise ValueError(f"rho = {rho}: write a number from 1 on, such as 7.0.")
+    ends = jnp.exp(-0.5 / rho * log_snr(jnp.array([0.0, 1.0])))
+    root = ends[0] + (ends[1] - ends[0]) * jnp.linspace(0.0, 1.0, num_visited)
+    return _at(log_snr, num_steps, -2.0 * rho * jnp.log(root))
+
+
+def explicit(
+    log_snr: LogSnr, num_steps: int, num_visited: int, times: Sequence[float] = ()
+) -> Float[Array, " num_visited"]:
+    """The times of a list: of a chain its indices 0..T-1, in continuous time from [0, 1].
+
+    It may start below 1, where the latent is then taken to be noise, and end above 0, from
+    where x_hat is the last step.
+
+    Raises:
+      ValueError: the list is empty, does not decrease, or leaves its range.
+    """
+    del log_snr, num_visited
+    listed = np.asarray(times, np.float64)
+    last = 1.0 if num_steps == CONTINUOUS else float(num_steps - 1)
+    if not listed.size or np.any(np.diff(listed) >= 0.0):
+        raise ValueError(
+            f"times = {tuple(times)} do not decrease: write some from {last:g} down to 0."
+        )
+    if not np.all((listed >= 0.0) & (listed <= last)):
+        raise ValueError(
+            f"times = {tuple(times)} are not all from 0 to {last:g}, where the model is."
+        )
+    if num_steps != CONTINUOUS and np.any(listed % 1.0):
+        raise ValueError(
+            f"times = {tuple(times)} of a chain: write whole numbers, its indices."
+        )
+    return jnp.asarray(listed / last)
+
+
+def _at(
+    log_snr: LogSnr, num_steps: int, wanted: Float[Array, " num_visited"]
+) -> Float[Array, " num_visited"]:
+    """Times from 1 down at which the log SNR is this, which falls from that of t = 0."""
     t = inverse_of_decreasing(log_snr)(wanted)
     if num_steps == CONTINUOUS:
         # The bisection knows both ends only to its last digit.
@@ -88,13 +143,16 @@ def _distinct(ideal: Float[np.ndarray, " num_visited"], num_steps: int) -> Grid:
 def _check(num_visited: int, num_steps: int) -> None:
     if num_visited < 2 or 0 < num_steps < num_visited:
         most = f"to {num_steps}" if num_steps else "or more"
-        raise ValueError(
-            f"config.sample.num_steps = {num_visited}: the model allows 2 {most}."
-        )
+        raise ValueError(f"num_visited = {num_visited}: the model allows 2 {most}.")
 
 
-GRIDS: dict[str, Callable[[LogSnr, int, int], Float[Array, " num_visited"]]] = {
+# The options of each, beside those that all take, are keywords.
+GRIDS: dict[str, Callable[..., Float[Array, " num_visited"]]] = {
     "uniform": uniform,
     "quadratic": quadratic,
     "log_snr": by_log_snr,
+    "karras": karras,
+    "explicit": explicit,
 }
+# Those that look for a log SNR.
+BY_VALUE = ("log_snr", "karras")

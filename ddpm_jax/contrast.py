@@ -1,0 +1,31 @@
+"""Samplers beside each other, from the same noise, by numbers of steps."""
+
+import jax
+import numpy as np
+from absl import logging
+
+from ddpm_jax import drawing, pictures, samplers, variance
+from ddpm_jax.config import Config
+from ddpm_jax.trained import Trained
+
+
+def draw(config: Config, t: Trained) -> dict[str, bytes]:
+    """contrast.png: rows of samplers, columns of steps."""
+    c = config.sample.contrast
+    size = -(-c.num_images // jax.device_count()) * jax.device_count()
+    cells: dict[str, list[np.ndarray | None]] = {}
+    for name, by_steps in samplers.contrasted(config).items():
+        cells[name] = []
+        for num_steps in c.num_steps:
+            own = by_steps.get(num_steps)
+            if own is None:
+                cells[name].append(None)
+                continue
+            logging.info("compiling %s of %d steps ...", name, num_steps)
+            with own.unlocked():
+                own.sample.batch_size = size
+            batches = drawing.Batches(own, t.mesh, t.model, variance.of(own, t))
+            pixels = batches.draw(t.params, 0).pixels[: c.num_images]
+            cells[name].append(pictures.to_uint8(pixels, t.model.codec.num_values))
+    columns = [f"{num_steps} steps" for num_steps in c.num_steps]
+    return {"contrast.png": pictures.png(pictures.comparison(cells, columns))}

@@ -1,0 +1,157 @@
+"""DPM-Solver++: exponential integration with x_hat as a polynomial in half log SNR.
+
+Multistep methods put it through the x_hat of times before; single-step ones go over two or
+three times of the grid as one step, and through the x_hat found on the way (Lu et al. 2022,
+arXiv:2211.01095). Either asks the network once a time. Order 1 is DDIM.
+
+With eta = 1 the multistep ones are SDE-DPM-Solver++: order 1 is ancestral sampling with
+the posterior's variance, 2 is 2M-SDE (ibid., section 4.3), 3 is 3M-SDE.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.model import LogSnr, Prediction
+from ddpm_jax.diffusion.samplers import chain, exponential
+
+
+class Multistep(NamedTuple):
+    """A step from t, with what the x_hat of this time and those before count in it."""
+
+    t: Float[Array, "*rows"]
+    step: exponential.Step
+    weights: Float[Array, "*rows order"]
+
+
+class _Remembering(NamedTuple):
+    z: Images
+    before: Float[Array, "past batch height width channels"]
+
+
+def multistep(
+    order: int = 2, eta: float = 0.0, lower_order_final: bool = True
+) -> chain.Sampler:
+    """DPM-Solver++ of order 1 to 3 from the x_hat of so many times; the first have fewer.
+
+    Order 2 is the paper's 2M. Order 3 integrates the parabola through three values
+    exactly.
+
+    Args:
+      order: how many values.
+      eta: the share of the reverse process's noise.
+      lower_order_final: the last steps have fewer values too, so that none reaches far
+        ahead of them where the grid's steps in log SNR grow.
+
+    Raises:
+      ValueError: order is not 1, 2 or 3, or eta not in [0, 1].
+    """
+    if order not in (1, 2, 3):
+        raise ValueError(f"order = {order}: write 1, 2 or 3.")
+    if not 0.0 <= eta <= 1.0:
+        raise ValueError(f"eta = {eta} is not in [0, 1]: 0 draws no noise.")
+
+    def plan(log_snr: LogSnr, times: chain.Times) -> Multistep:
+        lambdas = 0.5 * log_snr(times)
+        h = jnp.diff(lambdas)
+        step = exponential.step(2.0 * lambdas[:-1], 2.0 * lambdas[1:], eta)
+        nodes = exponential.previous(lambdas, h, order)
+        used = exponential.orders(h.size, order, lower_order_final)
+        moments = exponential.moments((1.0 + eta) * h, order)
+        weights = exponential.by_order(nodes, moments, used)
+        return Multistep(times[:-1], step, weights.T)
+
+    def init(z: Images) -> _Remembering:
+        return _Remembering(z, jnp.zeros((order - 1, *z.shape), z.dtype))
+
+    def step(
+        state: _Remembering, prediction: Prediction, row: Multistep, noise: Images
+    ) -> _Remembering:
+        known = jnp.concatenate([prediction.x[None], state.before])
+        z = exponential.advanced(state.z, known, row.step, row.weights)
+        if eta > 0.0:
+            z = z + row.step.std * noise
+        return _Remembering(z, known[:-1])
+
+    return chain.Sampler(plan, init, step)
+
+
+class SingleStep(NamedTuple):
+    """A way from the start of a block to its next time.
+
+    Attributes:
+      t: when the network is asked.
+      is_first: whether it is asked at the block's start.
+      step: from the block's start.
+      weights: of the x_hat there, and of the one at t.
+    """
+
+    t: Float[Array, "*rows"]
+    is_first: Bool[Array, "*rows"]
+    step: exponential.Step
+    weights: Float[Array, "*rows 2"]
+
+
+class _InBlock(NamedTuple):
+    z: Images
+    start: Images
+    x_start: Images
+
+
+def single_step(order: int = 2) -> chain.Sampler:
+    """DPM-Solver++ 2S or 3S: steps over two or three intervals of the grid.
+
+    The inner times are the grid's own, so that a model is asked at no others. Its order needs
+    them about evenly spaced in log SNR, which all smooth grids are as they grow finer. What
+    the intervals leave over goes first, where x_hat hardly moves.
+
+    Args:
+      order: 2 or 3, intervals of a step.
+
+    Raises:
+      ValueError: order is another number.
+    """
+    if order not in (2, 3):
+        raise ValueError(f"order = {order}: a single step has order 2 or 3.")
+
+    def plan(log_snr: LogSnr, times: chain.Times) -> SingleStep:
+        position = _positions(times.size - 1, order)
+        ends = np.arange(1, times.size)
+        starts = ends - 1 - position
+        lambdas = 0.5 * log_snr(times)
+        h = lambdas[ends] - lambdas[starts]
+        step = exponential.step(2.0 * lambdas[starts], 2.0 * lambdas[ends])
+        first, slope = exponential.moments(h, 2)
+        if order == 2:
+            slope = 0.5 * first
+        # At the start of a block there is no slope yet.
+        is_first = jnp.asarray(position == 0)
+        node = jnp.where(is_first, 1.0, (lambdas[ends - 1] - lambdas[starts]) / h)
+        of_last = jnp.where(is_first, 0.0, slope / node)
+        weights = jnp.stack([first - of_last, of_last], axis=-1)
+        return SingleStep(times[:-1], is_first, step, weights)
+
+    def step(
+        state: _InBlock, prediction: Prediction, row: SingleStep, noise: Images
+    ) -> _InBlock:
+        start = jnp.where(row.is_first, state.z, state.start)
+        x_start = jnp.where(row.is_first, prediction.x, state.x_start)
+        known = jnp.stack([x_start, prediction.x])
+        z = exponential.advanced(start, known, row.step, row.weights)
+        return _InBlock(z, start, x_start)
+
+    return chain.Sampler(plan, lambda z: _InBlock(z, z, jnp.zeros_like(z)), step)
+
+
+def _positions(num_intervals: int, order: int) -> Int[np.ndarray, " intervals"]:
+    """Of each interval in its block, from 0; shorter blocks first, none of 1 if avoidable."""
+    sizes = [order] * (num_intervals // order)
+    rest = num_intervals % order
+    if rest == 1 and order == 3 and sizes:
+        sizes[0], rest = 2, 2
+    if rest:
+        sizes.insert(0, rest)
+    return np.concatenate([np.arange(0), *(np.arange(size) for size in sizes)])

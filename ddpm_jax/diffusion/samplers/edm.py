@@ -1,0 +1,165 @@
+"""Euler's and Heun's method in the noise scale sigma/alpha, with EDM's churn.
+
+With z/alpha in place of z the probability flow is d(z/alpha)/d(sigma/alpha) = eps_hat.
+Before each step the churn adds noise, so that sigma/alpha grows by a factor 1 + gamma, and
+the step goes from there (Karras et al. 2022, arXiv:2206.00364, algorithm 2). Here all that
+stands in z: an Euler step is DDIM's without noise, and noise is added as the forward process
+adds it. The last step, to no noise at all, is x_hat there, as in EDM.
+"""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from ddpm_jax.diffusion import gaussian
+from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.interpolation import inverse_of_decreasing
+from ddpm_jax.diffusion.model import LogSnr, Prediction
+from ddpm_jax.diffusion.samplers import chain
+from ddpm_jax.diffusion.times import CONTINUOUS
+
+
+@dataclasses.dataclass(frozen=True)
+class Churn:
+    """Noise that is added on the way, to be taken away again.
+
+    Attributes:
+      amount: S_churn, a step's share of which raises sigma/alpha by a factor of at most
+        sqrt(2); 0: none, which leaves an ODE's solver.
+      least: S_tmin, sigma/alpha below which none is added.
+      most: S_tmax, above which none is.
+      noise: S_noise, the standard deviation of what is added.
+    """
+
+    amount: float = 0.0
+    least: float = 0.0
+    most: float = math.inf
+    noise: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("amount", "least", "noise"):
+            value = getattr(self, name)
+            if not 0.0 <= value < math.inf:
+                raise ValueError(f"{name} = {value}: write a number from 0 on.")
+        if not self.most > self.least:
+            raise ValueError(
+                f"most = {self.most}: write a number above least = {self.least}."
+            )
+
+
+class Question(NamedTuple):
+    """At t, of a step from `start` to s.
+
+    Attributes:
+      t: when the network is asked.
+      log_snr_start: where the step comes from, churned.
+      log_snr_s: where it leads.
+      log_snr_next: where the next one starts, churned.
+      is_last: whether the step ends with this question.
+    """
+
+    t: Float[Array, "*rows"]
+    log_snr_start: Float[Array, "*rows"]
+    log_snr_s: Float[Array, "*rows"]
+    log_snr_next: Float[Array, "*rows"]
+    is_last: Bool[Array, "*rows"]
+
+
+class _Stepping(NamedTuple):
+    z: Images
+    reached: Images
+    eps: Images
+
+
+def euler(churn: Churn = Churn(), num_steps: int = CONTINUOUS) -> chain.Sampler:
+    """First order: one question a step. num_steps: T of the model."""
+
+    def step(
+        state: chain.Latent, prediction: Prediction, row: Question, noise: Images
+    ) -> chain.Latent:
+        l_t, l_s = row.log_snr_start, row.log_snr_s
+        z = gaussian.posterior_mean(prediction.x, prediction.eps, l_s, l_t, 0.0)
+        return chain.Latent(_churned(churn, z, row, noise))
+
+    return chain.Sampler(_planner(churn, num_steps, 1), chain.Latent, step)
+
+
+def heun(churn: Churn = Churn(), num_steps: int = CONTINUOUS) -> chain.Sampler:
+    """Second order: the slope at the step's end is asked for too, and both averaged."""
+
+    def init(z: Images) -> _Stepping:
+        return _Stepping(z, jnp.zeros_like(z), jnp.zeros_like(z))
+
+    def step(
+        state: _Stepping, prediction: Prediction, row: Question, noise: Images
+    ) -> _Stepping:
+        l_t, l_s = row.log_snr_start, row.log_snr_s
+        eps = prediction.eps
+        by_euler = gaussian.posterior_mean(prediction.x, eps, l_s, l_t, 0.0)
+        alpha_s, _ = gaussian.alpha_sigma(l_s)
+        length = alpha_s * (jnp.exp(-0.5 * l_s) - jnp.exp(-0.5 * l_t))
+        mended = state.reached + 0.5 * length * (eps - state.eps)
+        return _Stepping(
+            z=jnp.where(row.is_last, _churned(churn, mended, row, noise), by_euler),
+            reached=by_euler,
+            eps=eps,
+        )
+
+    return chain.Sampler(_planner(churn, num_steps, 2), init, step)
+
+
+def _churned(churn: Churn, z: Images, row: Question, noise: Images) -> Images:
+    """The latent at s with noise up to where the next step starts."""
+    if not churn.amount:
+        return z
+    alpha_s, _ = gaussian.alpha_sigma(row.log_snr_s)
+    alpha, _ = gaussian.alpha_sigma(row.log_snr_next)
+    log_std = 0.5 * gaussian.log_variance(
+        jnp.ones_like(row.log_snr_s), row.log_snr_s, row.log_snr_next
+    )
+    return alpha / alpha_s * z + churn.noise * jnp.exp(log_std) * noise
+
+
+def _planner(churn: Churn, num_steps: int, num_questions: int):
+    """The plan of a sampler that asks at the start of a step, and then at its end."""
+
+    def plan(log_snr: LogSnr, times: chain.Times) -> Question:
+        starts, ends = _churned_times(churn, num_steps, log_snr, times), times[1:]
+        following = jnp.append(starts[1:], times[-1])
+
+        def each(first: Array, later: Array) -> Array:
+            return jnp.stack([first, later][:num_questions], axis=1).ravel()
+
+        is_last = jnp.arange(ends.size * num_questions) % num_questions
+        return Question(
+            t=each(starts, ends),
+            log_snr_start=log_snr(each(starts, starts)),
+            log_snr_s=log_snr(each(ends, ends)),
+            log_snr_next=log_snr(each(following, following)),
+            is_last=is_last == num_questions - 1,
+        )
+
+    return plan
+
+
+def _churned_times(
+    churn: Churn, num_steps: int, log_snr: LogSnr, times: chain.Times
+) -> Float[Array, " intervals"]:
+    """Where each step starts: later times than the grid's, of a chain the nearest of its own.
+
+    None is above 1, which has no noise above it.
+    """
+    starts = times[:-1]
+    if not churn.amount:
+        return starts
+    at = log_snr(starts)
+    ratio = jnp.exp(-0.5 * at)
+    gamma = min(churn.amount / starts.size, math.sqrt(2.0) - 1.0)
+    inside = (ratio >= churn.least) & (ratio <= churn.most)
+    raised = inverse_of_decreasing(log_snr)(at - 2.0 * math.log1p(gamma))
+    if num_steps != CONTINUOUS:
+        raised = jnp.round(raised * (num_steps - 1)) / (num_steps - 1)
+    return jnp.where(inside, jnp.maximum(raised, starts), starts)

@@ -1,0 +1,79 @@
+"""Samples by number, a batch at a time, from one compiled program."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Bool, UInt8
+
+from ddpm_jax import samplers
+from ddpm_jax.binding import Model
+from ddpm_jax.config import Config
+from ddpm_jax.diffusion.samplers import ancestral
+from ddpm_jax.training import parallel, progress
+from ddpm_jax.training.randomness import Stream, example_keys, stream_key
+
+
+class Batch(NamedTuple):
+    """Of samples that follow each other.
+
+    Attributes:
+      pixels: as values 0..V-1.
+      converged: False where an ODE's solver did not arrive.
+      film: x_hat and z on the way, as pixel values, if frames were asked for.
+    """
+
+    pixels: UInt8[np.ndarray, "batch height width channels"]
+    converged: Bool[np.ndarray, " batch"]
+    film: tuple[np.ndarray, np.ndarray] | None
+
+
+class Batches:
+    """Draws what config.sample says, config.sample.batch_size samples at a time.
+
+    Args:
+      config: of the run.
+      mesh: the devices.
+      model: what the parameters bind.
+      log_variance: as `samplers.make` takes it.
+      num_frames: of the film of a batch; 0: none.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        mesh: Mesh,
+        model: Model,
+        log_variance: ancestral.LogVariance | None = None,
+        num_frames: int = 0,
+    ) -> None:
+        draw = samplers.make(config, model, log_variance, num_frames)
+        roots = [stream_key(config.seed, s) for s in (Stream.SAMPLE, Stream.SAMPLE_END)]
+        self._mesh, self._size = mesh, config.sample.batch_size
+        self._bar: progress.Bar | None = None
+
+        def batch_of(params: Any, batch: Any) -> Any:
+            keys, end_keys = (example_keys(root, batch["index"]) for root in roots)
+            drawn = draw(model.bind(params), keys, end_keys, self._tell)
+            frames = None
+            if drawn.film is not None:
+                x_hat, z = drawn.film.x_hat, drawn.film.z
+                # The frames' axis goes through the codec as part of the batch.
+                frames = tuple(jax.vmap(model.codec.decode)(a) for a in (x_hat, z))
+            return drawn.pixels, drawn.converged, frames
+
+        self._compiled = parallel.compile_for_batch(mesh, batch_of)
+
+    def draw(self, params: Any, first: int, bar: progress.Bar | None = None) -> Batch:
+        """The samples first, first + 1, ...; how far they are is told to the bar."""
+        num_local = self._size // jax.process_count()
+        begin = first + jax.process_index() * num_local
+        index = np.arange(begin, begin + num_local, dtype=np.int32)
+        self._bar = bar
+        batch = parallel.put_batch(self._mesh, {"index": index})
+        return Batch(*jax.device_get(self._compiled(params, batch)))
+
+    def _tell(self, done: int, total: int) -> None:
+        if self._bar is not None:
+            self._bar.inner(done, total)

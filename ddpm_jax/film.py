@@ -1,0 +1,49 @@
+"""How samples came about: x_hat and z_t along the way, as a strip and as an animation."""
+
+import jax
+import numpy as np
+from absl import logging
+from jaxtyping import UInt8
+
+from ddpm_jax import drawing, pictures
+from ddpm_jax.config import Config
+from ddpm_jax.diffusion.samplers import ancestral
+from ddpm_jax.trained import Trained
+
+GAP = 8  # Between what is estimated and what is there, screen pixels.
+
+
+def draw(
+    config: Config, t: Trained, log_variance: ancestral.LogVariance | None
+) -> dict[str, bytes]:
+    """By file name's end, the pictures that config.sample.film asks for."""
+    c = config.sample.film
+    logging.info("compiling the film's sampler ...")
+    # As many as shown, on every device as many.
+    size = -(-c.num_images // jax.device_count()) * jax.device_count()
+    small = config.copy_and_resolve_references()
+    with small.unlocked():
+        small.sample.batch_size = size
+    batches = drawing.Batches(small, t.mesh, t.model, log_variance, c.num_frames)
+    film = batches.draw(t.params, 0).film
+    assert film is not None
+    x_hat, z = (
+        pictures.to_uint8(part[:, : c.num_images], t.model.codec.num_values)
+        for part in film
+    )
+    drawn = {"film.png": pictures.png(pictures.strip(x_hat, z))}
+    if c.animation:
+        frames = np.stack([_side_by_side(*pair) for pair in zip(x_hat, z, strict=True)])
+        data = pictures.animation(frames, c.animation, c.seconds)
+        drawn[f"film.{c.animation}"] = data
+    return drawn
+
+
+def _side_by_side(
+    x_hat: UInt8[np.ndarray, "images height width channels"],
+    z: UInt8[np.ndarray, "images height width channels"],
+) -> UInt8[np.ndarray, "sheet_height sheet_width channels"]:
+    """z_t on the left, x_hat on the right."""
+    left, right = pictures.grid(z), pictures.grid(x_hat)
+    between = np.full((left.shape[0], GAP, left.shape[2]), 255, np.uint8)
+    return np.concatenate([left, between, right], axis=1)

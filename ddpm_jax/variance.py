@@ -1,0 +1,117 @@
+"""The analytic reverse variance of a checkpoint: estimated once, kept beside it."""
+
+import json
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+from etils import epath
+from jax import lax
+
+from ddpm_jax import build, samplers, workdir
+from ddpm_jax.binding import Model
+from ddpm_jax.config import Config
+from ddpm_jax.data import pipeline
+from ddpm_jax.diffusion import gaussian, schedules
+from ddpm_jax.diffusion.samplers import analytic, ancestral, grids
+from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.trained import Trained
+from ddpm_jax.training import files, parallel
+from ddpm_jax.training.checkpoints import digest
+from ddpm_jax.training.randomness import Stream, example_keys, stream_key
+
+FOLDER = "variance"
+# At most so many times are looked at, evenly spaced in log SNR.
+NUM_POINTS = 64
+
+
+def of(config: Config, t: Trained) -> ancestral.LogVariance | None:
+    """That of config.sample.ancestral, if it is to be estimated; from its file if there.
+
+    variance/<step>.json says what it was estimated from; where that is something else, it is
+    estimated again.
+    """
+    c = config.sample
+    if c.sampler != "ancestral" or c.ancestral.variance != samplers.ANALYTIC:
+        return None
+    source = pipeline.spaced(
+        build.source(config, config.data.train_split), c.ancestral.num_examples
+    )
+    settings = {
+        "step": t.step,
+        "weights": c.weights,
+        "arrays": digest(t.params),
+        "seed": config.seed,
+        "threshold": [c.threshold, dict(c.get(c.threshold, {}))],
+        "data": dict(source.identity),
+    }
+    file = t.path / FOLDER / f"{t.step}.json"
+    table = _saved(file, settings)
+    if table is None:
+        workdir.make_folder(file.parent)
+        logging.info("estimating the variance from %d examples ...", len(source))
+        table = _estimate(config, t, source)
+        if jax.process_index() == 0:
+            found = {name: part.tolist() for name, part in table._asdict().items()}
+            text = json.dumps({"settings": settings} | found, indent=2)
+            files.replace_text(file, text + "\n")
+    return analytic.log_variance(table)
+
+
+def _estimate(config: Config, t: Trained, source: pipeline.Source) -> analytic.Table:
+    """Mean error at each time, over the examples and one draw of noise each."""
+    model, root = t.model, stream_key(config.seed, Stream.VARIANCE)
+    change = samplers.threshold(config)
+
+    def errors(params: Any, batch: Any) -> Any:
+        diffusion = change(model.bind(params))
+        keys = example_keys(root, batch["index"])
+        x = model.codec.encode(batch["image"])
+        times = _times(model, diffusion.log_snr)
+
+        def at(number: Any) -> Any:
+            own = gaussian.fold_in(keys, number)
+            return analytic.error(diffusion, x, times[number], own)
+
+        found = lax.map(at, jnp.arange(times.size))
+        log_snr = jnp.broadcast_to(diffusion.log_snr(times)[:, None], found.shape)
+        # One axis of examples, as all that a batch gives has.
+        return jnp.stack([log_snr, found]).transpose(2, 0, 1)
+
+    compiled = parallel.compile_for_batch(t.mesh, errors)
+    batches = pipeline.eval_batches(
+        source,
+        batch_size=config.sample.batch_size,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    found = []
+    for local in pipeline.iterate(batches):
+        batch = parallel.put_batch(t.mesh, local)
+        whole = jax.device_put(batch["mask"], parallel.replicated(t.mesh))
+        kept = np.asarray(whole).astype(bool)
+        found.append(np.asarray(compiled(t.params, batch), np.float64)[kept])
+    log_snr, error = np.concatenate(found).mean(axis=0)
+    return analytic.Table(log_snr, error)
+
+
+def _times(model: Model, log_snr: Any) -> jax.Array:
+    """From 1 down, so that log SNR increases."""
+    num_steps = model.num_steps
+    is_fixed = isinstance(model.schedule, schedules.Schedule)
+    make = grids.by_log_snr if is_fixed or num_steps == CONTINUOUS else grids.uniform
+    own = model.schedule.log_snr if is_fixed else log_snr
+    return make(own, num_steps, min(NUM_POINTS, num_steps or NUM_POINTS))
+
+
+def _saved(file: epath.Path, settings: dict[str, Any]) -> analytic.Table | None:
+    """The table of these settings, if it is there and whole."""
+    try:
+        found = json.loads(file.read_text())
+        if found["settings"] != json.loads(json.dumps(settings)):
+            return None
+        return analytic.Table(*(np.asarray(found[n]) for n in analytic.Table._fields))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

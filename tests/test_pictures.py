@@ -1,0 +1,205 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ddpm_jax import pictures
+
+
+def random_images(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_a_grid_shows_each_image_in_its_place():
+    images = (
+        np.full((5, 8, 8, 3), 10, np.uint8)
+        * np.arange(1, 6, dtype=np.uint8)[:, None, None, None]
+    )
+    grid = pictures.grid(images)
+    scale = grid.shape[0] // (2 * 9 + 1)
+    assert grid.shape == (19 * scale, 28 * scale, 3)
+    for i in range(5):
+        row, column = divmod(i, 3)
+        middle = grid[int((row * 9 + 5) * scale), int((column * 9 + 5) * scale)]
+        np.testing.assert_array_equal(middle, 10 * (i + 1))
+    np.testing.assert_array_equal(grid[int(14 * scale), int(23 * scale)], 255)
+
+
+def test_pixel_values_fill_the_range_of_a_picture():
+    values = np.arange(17, dtype=np.uint8).reshape(1, 17)
+    found = pictures.to_uint8(values, 17)
+    assert found[0, 0] == 0 and found[0, -1] == 255
+    np.testing.assert_allclose(np.diff(found.astype(int)), 16, atol=1)
+    whole = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(pictures.to_uint8(whole, 256), whole)
+
+
+def test_a_picture_gives_back_any_number_of_pixel_values():
+    for num_values in range(2, 257):
+        values = np.arange(num_values).astype(np.uint8)
+        picture = pictures.to_uint8(values, num_values)
+        np.testing.assert_array_equal(pictures.from_uint8(picture, num_values), values)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_file_gives_back_the_picture(channels):
+    picture = random_images(6, 9, channels)
+    np.testing.assert_array_equal(pictures.from_png(pictures.png(picture)), picture)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_strip_has_two_rows_an_image_and_a_column_a_frame(channels):
+    num_frames, batch, height, width = 6, 3, 8, 10
+    x = random_images(num_frames, batch, height, width, channels)
+    z = random_images(num_frames, batch, height, width, channels, seed=1)
+    strip = pictures.strip(x, z)
+    scale = 640 // (num_frames * 11 + 1)
+    assert strip.shape == ((6 * 9 + 1) * scale, (6 * 11 + 1) * scale, channels)
+    small = strip[::scale, ::scale]
+    np.testing.assert_array_equal(small.repeat(scale, 0).repeat(scale, 1), strip)
+    for frame in range(num_frames):
+        for image in range(batch):
+            left = 1 + frame * 11
+            for row, shown in ((2 * image, x), (2 * image + 1, z)):
+                top = 1 + row * 9
+                found = small[top : top + height, left : left + width]
+                np.testing.assert_array_equal(found, shown[frame, image])
+    np.testing.assert_array_equal(small[::9], 255)
+    np.testing.assert_array_equal(small[:, ::11], 255)
+
+
+def read_back(data):
+    with Image.open(io.BytesIO(data)) as film:
+        frames, durations = [], []
+        for number in range(film.n_frames):
+            film.seek(number)
+            film.load()
+            frames.append(np.array(film.convert("RGB")))
+            durations.append(film.info["duration"])
+        return film.format, film.info["loop"], np.stack(frames), durations
+
+
+@pytest.mark.parametrize("form", ["gif", "webp"])
+def test_an_animation_of_greys_is_exact_and_rests_at_its_end(form):
+    frames = np.stack([random_images(16, 24, 1, seed=seed) for seed in range(5)])
+    frames[1] //= 64
+    found_form, loop, found, durations = read_back(
+        pictures.animation(frames, form, seconds=1.0)
+    )
+    assert found_form == form.upper()
+    assert loop == 0, "without end"
+    np.testing.assert_array_equal(found, frames.repeat(3, axis=-1))
+    assert durations == [200, 200, 200, 200, 1200]
+
+
+def test_an_animation_in_colour_is_exact_as_webp_and_near_as_gif():
+    frames = np.stack([random_images(32, 32, 3, seed=seed) for seed in range(3)])
+    *_, found, durations = read_back(pictures.animation(frames, "webp", seconds=0.1))
+    np.testing.assert_array_equal(found, frames)
+    assert durations == [30, 30, 1030]
+    *_, found, durations = read_back(pictures.animation(frames, "gif", seconds=0.1))
+    assert np.abs(found.astype(int) - frames).mean() < 20
+    assert durations == [30, 30, 1030]
+    # No more colours than a gif has.
+    few = frames // 64 * 64
+    *_, found, _ = read_back(pictures.animation(few, "gif", seconds=0.1))
+    np.testing.assert_array_equal(found, few)
+
+
+@pytest.mark.parametrize("form", ["gif", "webp"])
+def test_a_fast_animation_is_no_faster_than_browsers_show(form):
+    frames = np.stack([random_images(8, 8, 1, seed=seed) for seed in range(10)])
+    *_, durations = read_back(pictures.animation(frames, form, seconds=0.01))
+    assert durations == [20] * 9 + [1020]
+
+
+def marked(code, *shape, seed=0):
+    """Colour images whose red and blue tell where they are; no text has such pixels."""
+    images = random_images(*shape, 3, seed=seed)
+    images[..., 0], images[..., 2] = code, 0
+    return images
+
+
+def place_of(sheet, code):
+    """(top, bottom, left, right) of the images of a code."""
+    ys, xs = np.nonzero((sheet[..., 0] == code) & (sheet[..., 2] == 0))
+    return ys.min(), ys.max() + 1, xs.min(), xs.max() + 1
+
+
+def ink(region):
+    return np.nonzero(np.all(region < 128, axis=-1))
+
+
+def test_a_comparison_has_a_row_a_sampler_and_a_column_a_number_of_steps():
+    cells = {
+        name: [marked(100 + 10 * i + j, 3, 8, 8, seed=10 * i + j) for j in range(3)]
+        for i, name in enumerate(("ddim", "heun"))
+    }
+    sheet = pictures.comparison(cells, ["5", "10", "20"])
+    assert 900 <= sheet.shape[1] <= 1000
+    where = np.array(
+        [[place_of(sheet, 100 + 10 * i + j) for j in range(3)] for i in (0, 1)]
+    )
+    # Three images in a square of four, a gap between them.
+    scale = (where[0, 0, 1] - where[0, 0, 0]) // 17
+    assert scale > 10
+    for i, row in enumerate(cells.values()):
+        for j, images in enumerate(row):
+            top, bottom, left, right = where[i, j]
+            assert (bottom - top, right - left) == (17 * scale, 17 * scale)
+            square = np.full((17, 17, 3), 255, np.uint8)
+            square[:8, :8], square[:8, 9:], square[9:, :8] = images
+            large = square.repeat(scale, axis=0).repeat(scale, axis=1)
+            np.testing.assert_array_equal(sheet[top:bottom, left:right], large)
+    # Rows are level, columns upright, in their order and evenly apart.
+    np.testing.assert_array_equal(where[:, :, 0], where[:, :1, 0].repeat(3, axis=1))
+    np.testing.assert_array_equal(where[:, :, 2], where[:1, :, 2].repeat(2, axis=0))
+    assert where[1, 0, 0] > where[0, 0, 1]
+    first, second = np.diff(where[0, :, 2])
+    assert first == second > 17 * scale
+
+
+def test_a_comparison_of_greys_is_that_of_the_same_colours():
+    grey = random_images(4, 8, 8, 1)
+    np.testing.assert_array_equal(
+        pictures.comparison({"ddim": [grey]}, ["5"]),
+        pictures.comparison({"ddim": [grey.repeat(3, axis=-1)]}, ["5"]),
+    )
+
+
+def test_a_cell_without_images_has_a_dash_in_its_middle():
+    cells = {"ddim": [marked(100, 4, 8, 8), marked(101, 4, 8, 8)]}
+    cells["heun"] = [None, marked(102, 4, 8, 8)]
+    sheet = pictures.comparison(cells, ["5", "10"])
+    top, bottom, *_ = place_of(sheet, 102)
+    *_, left, right = place_of(sheet, 100)
+    ys, xs = ink(sheet[top:bottom, left:right])
+    assert 0 < len(ys) < 100
+    assert np.all(np.abs(ys - (bottom - top) / 2) < 10)
+    assert np.all(np.abs(xs - (right - left) / 2) < 10)
+
+
+def test_a_comparison_names_its_rows_and_columns():
+    cells = {"ancestral, 9 steps": [marked(100, 4, 8, 8), marked(101, 4, 8, 8)]}
+    cells["b"] = [marked(102, 4, 8, 8), marked(103, 4, 8, 8)]
+    sheet = pictures.comparison(cells, ["i", "many steps"])
+    places = [place_of(sheet, code) for code in range(100, 104)]
+    beside = [ink(sheet[top:bottom, :left]) for top, bottom, left, _ in places[::2]]
+    above = [ink(sheet[:top, left:right]) for top, _, left, right in places[:2]]
+    assert len(beside[0][0]) > 5 * len(beside[1][0]) > 0
+    assert len(above[1][0]) > 5 * len(above[0][0]) > 0
+    # Nothing of a name is cut off, nor runs into the images.
+    assert beside[0][1].min() > 4 and beside[0][1].max() < places[0][2] - 4
+
+
+def test_large_images_and_long_names_are_shown_whole():
+    cells = {"a": [marked(100, 1, 300, 600), marked(101, 1, 300, 600, seed=1)]}
+    sheet = pictures.comparison(cells, ["10", "20"])
+    for code, (image,) in zip((100, 101), cells["a"], strict=True):
+        top, bottom, left, right = place_of(sheet, code)
+        np.testing.assert_array_equal(sheet[top:bottom, left:right], image)
+    long = pictures.comparison(cells, ["10", "steps " * 50 + "!"])
+    top, *_ = place_of(long, 101)
+    _, xs = ink(long[:top])
+    assert long.shape[1] > sheet.shape[1] and xs.max() < long.shape[1] - 4
