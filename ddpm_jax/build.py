@@ -8,7 +8,7 @@ import jax
 import optax
 from jax.sharding import Mesh
 
-from ddpm_jax import checks, estimators, objective, samplers
+from ddpm_jax import checks, estimators, objective, sample_checks
 from ddpm_jax.binding import Model, TimeInput
 from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users, flat
 from ddpm_jax.data import sources
@@ -104,7 +104,7 @@ def check(config: Config) -> None:
             f" {sorted({LEARNED, *(n for n, (t, _) in SCHEDULES.items() if not t)})}."
         )
     estimators.check(config)
-    samplers.check(config)
+    sample_checks.check(config)
     for group in ("eval", "sample"):
         field = f"{group}.weights"
         choose(dict.fromkeys(weight_names(config)), config[group].weights, field)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from ddpm_jax import drawing, pictures, samplers, variance
+from ddpm_jax import drawing, pictures, sample_checks, variance
 from ddpm_jax.config import Config
 from ddpm_jax.trained import Trained
 
@@ -14,7 +14,7 @@ def draw(config: Config, t: Trained) -> dict[str, bytes]:
     c = config.sample.contrast
     size = -(-c.num_images // jax.device_count()) * jax.device_count()
     cells: dict[str, list[np.ndarray | None]] = {}
-    for name, by_steps in samplers.contrasted(config).items():
+    for name, by_steps in sample_checks.contrasted(config).items():
         cells[name] = []
         for num_steps in c.num_steps:
             own = by_steps.get(num_steps)

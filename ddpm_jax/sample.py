@@ -4,7 +4,9 @@ Sample j is a function of (seed, j) and the weights: how many are drawn at a tim
 many devices, does not change it.
 """
 
+import hashlib
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -136,7 +138,14 @@ def run(config: Config, directory: epath.PathLike) -> None:
     grid = pictures.grid(pictures.to_uint8(shown, t.model.codec.num_values))
     picture = folder.with_name(f"{folder.name}.png")
     files.replace_bytes(picture, pictures.png(grid))
-    print(f"step {t.step}: {c.num_samples} samples in {folder}, the first in {picture}")
+    asked = samplers.num_evaluations(config)
+    cost = (
+        "as many evaluations as each needs" if asked is None else f"{asked} evaluations"
+    )
+    print(
+        f"step {t.step}: {c.num_samples} samples in {folder}, {cost} of the network each"
+    )
+    print(f"the first of them: {picture}")
     for suffix, data in drawn.items():
         file = folder.with_name(f"{folder.name}_{suffix}")
         files.replace_bytes(file, data)
@@ -151,10 +160,10 @@ def _identity(config: Config, t: Trained) -> dict[str, Any]:
     # Options of choices that were not made are of no effect.
     used = {k: v for k, v in kept.items() if not isinstance(v, Config) or k in groups}
     options = {f"config.sample.{k}": v for k, v in flat(used).items()}
-    options["config.sample.weights"] = c.weights
+    arrays = json.dumps(digest(t.params), sort_keys=True)
     return {
         "step": t.step,
-        "weights": digest(t.params),
+        "arrays": hashlib.sha256(arrays.encode()).hexdigest()[:16],
         "config.seed": config.seed,
         **options,
     }

@@ -1,4 +1,4 @@
-"""How samples are drawn: from config.sample to images, and what fits together in it."""
+"""How samples are drawn: from config.sample to images."""
 
 import contextlib
 import math
@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ddpm_jax import pictures
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users
 from ddpm_jax.diffusion import flow, predictions, schedules
@@ -25,7 +24,6 @@ from ddpm_jax.diffusion.samplers import (
     predictor_corrector,
     unipc,
 )
-from ddpm_jax.diffusion.times import CONTINUOUS
 
 
 @contextlib.contextmanager
@@ -149,7 +147,7 @@ def make(
     if c.sampler == ODE:
         way = _by_ode(config, model)
     else:
-        way = _on_times(config, model, log_variance, num_frames)
+        way = _ontimes_of(config, model, log_variance, num_frames)
 
     def draw(
         diffusion: Diffusion, keys: Array, end_keys: Array, progress: Any
@@ -173,16 +171,16 @@ def _on_times(
     log_variance: ancestral.LogVariance | None,
     num_frames: int,
 ) -> Way:
-    built = _sampler(config) if log_variance is None else ancestral.make(log_variance)
+    built = sampler_of(config) if log_variance is None else ancestral.make(log_variance)
     fixed = None
     # Which latents of a chain are nearest to a log SNR is settled before anything is traced.
     if isinstance(model.schedule, schedules.Schedule):
-        fixed = _times(config, model.schedule.log_snr)
+        fixed = times_of(config, model.schedule.log_snr)
 
     def way(
         diffusion: Diffusion, keys: Array, progress: Any
     ) -> tuple[chain.Arrival, Array, Array]:
-        times = _times(config, diffusion.log_snr) if fixed is None else fixed
+        times = times_of(config, diffusion.log_snr) if fixed is None else fixed
         arrival = chain.sample(
             diffusion,
             built,
@@ -199,7 +197,7 @@ def _on_times(
 
 
 def _by_ode(config: Config, model: Model) -> Way:
-    solve = _solve(config)
+    solve = solve_of(config)
 
     def way(
         diffusion: Diffusion, keys: Array, progress: Any
@@ -213,12 +211,12 @@ def _by_ode(config: Config, model: Model) -> Way:
     return way
 
 
-def num_evaluations(config: Config, num_times: int) -> int | None:
+def num_evaluations(config: Config) -> int | None:
     """Of the network, a sample; None where the solver decides."""
     if config.sample.sampler == ODE:
         return None
-    built = _sampler(config)
-    plan = jax.eval_shape(lambda t: built.plan(jnp.negative, t), jnp.zeros(num_times))
+    built, times = sampler_of(config), jnp.zeros(_num_times(config))
+    plan = jax.eval_shape(lambda t: built.plan(jnp.negative, t), times)
     return int(plan.t.shape[0]) + 1
 
 
@@ -227,134 +225,21 @@ def name(config: Config) -> str:
     c = config.sample
     if c.sampler == ODE:
         return f"{ODE}_{c.ode.solver}"
-    num_times = len(c.explicit.times) if c.spacing == "explicit" else c.num_steps
-    return f"{c.sampler}_{num_times}"
+    return f"{c.sampler}_{_num_times(config)}"
 
 
-def check(config: Config) -> None:
-    """Fails on options of config.sample that cannot work, or not together.
-
-    Raises:
-      ConfigError: naming the first of them, and what would work.
-    """
-    film = config.sample.film
-    animations = {**dict.fromkeys(pictures.ANIMATIONS), "": None}
-    choose(animations, film.animation, "sample.film.animation")
-    if film.num_frames and config.sample.sampler == ODE:
-        raise ConfigError(
-            "config.sample.sampler = 'ode' takes steps of its own, of which there is no"
-            " film: write config.sample.film.num_frames = 0."
-        )
-    if film.animation and film.num_frames < 2:
-        raise ConfigError(
-            f"config.sample.film.animation = {film.animation!r} needs frames: write"
-            " config.sample.film.num_frames, such as 20."
-        )
-    check_way(config)
-    contrasted(config)
-
-
-def check_way(config: Config) -> None:
-    """The same of what a sample depends on."""
+def _num_times(config: Config) -> int:
     c = config.sample
-    tables: dict[str, Mapping[str, Any]] = {
-        "sampler": SAMPLERS,
-        "spacing": grids.GRIDS,
-        "threshold": THRESHOLDS,
-        "end": ends.ENDS,
-        "ancestral.variance": VARIANCES,
-        "dpm_solver.method": DPM_SOLVERS,
-        "ode.solver": flow.SOLVERS,
-    }
-    for field, table in tables.items():
-        value = c
-        for part in field.split("."):
-            value = value[part]
-        choose(table, value, f"sample.{field}")
-    num_latents = config.schedule.num_steps
-    listed = c.spacing == "explicit"
-    learned = config.schedule.name == "learned_monotone"
-    uses_grid = c.sampler != ODE
-    wrong = {
-        f"config.sample.num_steps = {c.num_steps} is more than config.schedule.num_steps ="
-        f" {num_latents}, the latents there are: write at most that.": uses_grid
-        and not listed
-        and 0 < num_latents < c.num_steps,
-        f"config.sample.spacing = {c.spacing!r} chooses latents by a fixed table, which"
-        " config.schedule.name = 'learned_monotone' with a finite config.schedule.num_steps"
-        " has not: write 'uniform' or 'quadratic'.": uses_grid
-        and learned
-        and num_latents != CONTINUOUS
-        and c.spacing in grids.BY_VALUE,
-        f"config.sample.explicit.times = {tuple(c.explicit.times)} are not used: write"
-        " config.sample.spacing = 'explicit' too.": bool(c.explicit.times)
-        and not listed,
-        f"config.sample.end = {c.end!r} takes z_0 itself, to which config.sample.explicit."
-        "times must lead: let them end with 0.": uses_grid
-        and listed
-        and c.end != "denoise"
-        and bool(c.explicit.times)
-        and c.explicit.times[-1] != 0,
-        "config.sample.sampler = 'ode' needs a model between the latents of a chain too,"
-        " which config.prediction = 'mean', the mean of the latent before, does not give:"
-        " write another sampler.": not uses_grid
-        and num_latents != CONTINUOUS
-        and config.prediction == "mean",
-    }
-    for message, is_wrong in wrong.items():
-        if is_wrong:
-            raise ConfigError(message)
-    with errors_are_the_users():
-        threshold(config)
-        if uses_grid:
-            _sampler(config)
-            # Any schedule will do to say whether there is such a grid.
-            if not (learned and c.spacing in grids.BY_VALUE):
-                _times(config, schedules.linear_log_snr(-5.0, 5.0).log_snr)
-        else:
-            _solve(config)
+    return len(c.explicit.times) if c.spacing == "explicit" else c.num_steps
 
 
-def contrasted(config: Config) -> dict[str, dict[int, Config]]:
-    """Of each sampler of config.sample.contrast, by its numbers of steps, checked.
-
-    A sampler that takes steps of its own has one entry, under the largest.
-
-    Raises:
-      ConfigError: a sampler does not exist, or cannot take so many steps.
-    """
-    c = config.sample.contrast
-    names = [name.strip() for name in c.samplers.split(",")] if c.samplers else []
-    if names and not c.num_steps:
-        raise ConfigError(
-            "config.sample.contrast.num_steps = (): write numbers of steps, such as"
-            " (5, 10, 20)."
-        )
-    found: dict[str, dict[int, Config]] = {}
-    for name in names:
-        all_steps = c.num_steps if name != ODE else (max(c.num_steps),)
-        found[name] = {}
-        for num_steps in all_steps:
-            own = config.copy_and_resolve_references()
-            with own.unlocked():
-                own.sample.update(sampler=name, num_steps=num_steps)
-            try:
-                check_way(own)
-            except ConfigError as error:
-                raise ConfigError(
-                    f"config.sample.contrast, {name!r} with {num_steps} steps: {error}"
-                ) from error
-            found[name][num_steps] = own
-    return found
-
-
-def _sampler(config: Config) -> chain.Sampler:
+def sampler_of(config: Config) -> chain.Sampler:
     c = config.sample
     with _named(f"config.sample.{c.sampler}."):
         return ON_TIMES[c.sampler](c[c.sampler], config.schedule.num_steps)
 
 
-def _solve(config: Config) -> flow.Solve:
+def solve_of(config: Config) -> flow.Solve:
     o = config.sample.ode
     with _named("config.sample.ode."):
         return flow.Solve(o.solver, o.rtol, o.atol, o.max_steps)
@@ -366,7 +251,7 @@ def threshold(config: Config) -> Callable[[Diffusion], Diffusion]:
         return THRESHOLDS[c.threshold](c.get(c.threshold))
 
 
-def _times(config: Config, log_snr: LogSnr) -> Float[Array, " num_times"]:
+def times_of(config: Config, log_snr: LogSnr) -> Float[Array, " num_times"]:
     c = config.sample
     with _named(f"config.sample.{c.spacing}."):
         return grids.GRIDS[c.spacing](

@@ -9,12 +9,14 @@ import numpy as np
 from absl import logging
 from etils import epath
 from jax import lax
+from jaxtyping import Array, Float
 
 from ddpm_jax import build, samplers, workdir
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
 from ddpm_jax.diffusion import gaussian, schedules
+from ddpm_jax.diffusion.model import LogSnr
 from ddpm_jax.diffusion.samplers import analytic, ancestral, grids
 from ddpm_jax.diffusion.times import CONTINUOUS
 from ddpm_jax.trained import Trained
@@ -64,12 +66,16 @@ def _estimate(config: Config, t: Trained, source: pipeline.Source) -> analytic.T
     """Mean error at each time, over the examples and one draw of noise each."""
     model, root = t.model, stream_key(config.seed, Stream.VARIANCE)
     change = samplers.threshold(config)
+    fixed = None
+    # A chain's times are settled before anything is traced.
+    if isinstance(model.schedule, schedules.Schedule):
+        fixed = _times(model, model.schedule.log_snr)
 
     def errors(params: Any, batch: Any) -> Any:
         diffusion = change(model.bind(params))
         keys = example_keys(root, batch["index"])
         x = model.codec.encode(batch["image"])
-        times = _times(model, diffusion.log_snr)
+        times = _times(model, diffusion.log_snr) if fixed is None else fixed
 
         def at(number: Any) -> Any:
             own = gaussian.fold_in(keys, number)
@@ -97,13 +103,12 @@ def _estimate(config: Config, t: Trained, source: pipeline.Source) -> analytic.T
     return analytic.Table(log_snr, error)
 
 
-def _times(model: Model, log_snr: Any) -> jax.Array:
-    """From 1 down, so that log SNR increases."""
+def _times(model: Model, log_snr: LogSnr) -> Float[Array, " times"]:
+    """From 1 down, so that log SNR increases; of a learned chain evenly spaced in t."""
     num_steps = model.num_steps
     is_fixed = isinstance(model.schedule, schedules.Schedule)
     make = grids.by_log_snr if is_fixed or num_steps == CONTINUOUS else grids.uniform
-    own = model.schedule.log_snr if is_fixed else log_snr
-    return make(own, num_steps, min(NUM_POINTS, num_steps or NUM_POINTS))
+    return make(log_snr, num_steps, min(NUM_POINTS, num_steps or NUM_POINTS))
 
 
 def _saved(file: epath.Path, settings: dict[str, Any]) -> analytic.Table | None:

@@ -97,11 +97,6 @@ def test_a_resolution_needs_channels(mults):
         checks.ranges(c)
 
 
-def test_more_sampling_steps_than_latents_are_refused():
-    with pytest.raises(ConfigError, match=r"sample.num_steps = 11 .*num_steps = 10"):
-        checks.ranges(tiny.config(sample__num_steps=11))
-
-
 def test_a_batch_that_does_not_divide_is_told_the_next_that_does():
     c = tiny.config(data__batch_size=20)
     with pytest.raises(ConfigError, match=r"batch_size = 20 .* 8 devices.* is 24\."):

@@ -19,11 +19,20 @@ FLOORS = {
     "results": {"config", "diffusion", "training"},
 }
 # Top-level modules, from the ground up: each may import those before it.
-TOP = ["config", "checks", "commands", "compare", "pictures", "plots", "workdir"]
-TOP += ["binding", "objective", "estimators", "samplers", "build", "child"]
+TOP = ["config", "checks", "commands", "compare", "pictures", "plots", "shards"]
+TOP += [
+    "workdir",
+    "binding",
+    "objective",
+    "estimators",
+    "samplers",
+    "sample_checks",
+    "build",
+    "child",
+]
 TOP += ["sweep_file", "sweep"]
 TOP += ["trained", "convention", "evaluate", "variance", "drawing", "film", "contrast"]
-TOP += ["shards", "sample", "illustrate", "train"]
+TOP += ["sample", "illustrate", "train"]
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 CORE_TRAINING = {"state", "step", "optimizer", "parallel", "randomness"}
 

@@ -75,7 +75,6 @@ def test_the_three_modes_and_a_second_run_with_another_config(tmp_path, cache):
     assert done.returncode == 0, done.stderr
     trained = json.loads((workdir / "eval" / "4.json").read_text())
     (workdir / "eval" / "4.json").unlink()
-    (workdir / "samples" / "4.png").unlink()
 
     done = main(CONFIG, *at, "--mode=eval", cache=cache)
     assert done.returncode == 0, done.stderr
@@ -84,9 +83,14 @@ def test_the_three_modes_and_a_second_run_with_another_config(tmp_path, cache):
 
     done = main(CONFIG, *at, "--mode=sample", cache=cache)
     assert done.returncode == 0, done.stderr
-    assert str(workdir / "samples" / "4.png") in done.stdout
-    assert Image.open(workdir / "samples" / "4.png").mode == "L"
-    assert np.load(workdir / "samples" / "4.npz")["num_values"] == 17
+    drawn = workdir / "samples" / "4_ancestral_5"
+    assert f"8 samples in {drawn}, 5 evaluations" in done.stdout
+    assert Image.open(drawn.with_suffix(".png")).mode == "L"
+    images = np.load(drawn / "00000.npz")
+    assert images["num_values"] == 17
+    # The same that were drawn while training.
+    of_training = np.load(workdir / "samples" / "4.npz")["images"]
+    np.testing.assert_array_equal(images["images"], of_training)
 
     done = main(CONFIG, *at, "--config.prediction=v")
     assert done.returncode == 2

@@ -1,11 +1,17 @@
+"""Sampling: what a sample depends on, and where it goes."""
+
+import json
+
 import jax
 import numpy as np
 import pytest
 from etils import epath
+from jax.sharding import AxisType
 from PIL import Image
 
-from ddpm_jax import build, pictures, sample
-from ddpm_jax.training import parallel
+from ddpm_jax import build, contrast, drawing, film, sample, train, trained
+from ddpm_jax.config import ConfigError
+from ddpm_jax.training import files, parallel
 from tests import tiny
 
 
@@ -16,15 +22,23 @@ def small_network():
         yield
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A workdir with a checkpoint of two steps."""
+    path = tmp_path_factory.mktemp("run")
+    assert train.run(tiny.config(training__num_steps=2), path) == 0
+    return path
+
+
 def drawn(**changes):
     c = tiny.config(**changes)
     model = build.model(c, build.source(c, "test"))
     params = jax.jit(model.init)(jax.random.key(0))
     mesh = parallel.make_mesh(c.parallel.fsdp)
-    return sample.make_sampler(c, mesh, model)(params)
+    return sample.first(c, drawing.Batches(c, mesh, model), params)
 
 
-@pytest.mark.parametrize("sampler", ["ancestral", "ddim"])
+@pytest.mark.parametrize("sampler", ["ancestral", "unipc"])
 def test_a_sample_depends_on_its_number_alone(sampler):
     few = drawn(sample__sampler=sampler, sample__num_samples=9, sample__batch_size=8)
     many = drawn(sample__sampler=sampler, sample__num_samples=20, sample__batch_size=16)
@@ -38,21 +52,6 @@ def test_another_seed_draws_other_samples():
     assert not np.array_equal(drawn(), drawn(seed=1))
 
 
-def test_samplers_and_their_options_matter():
-    # The config's reverse variance is the posterior's: DDIM's at eta = 1.
-    noisy_ddim = drawn(sample__sampler="ddim", sample__ddim__eta=1.0)
-    np.testing.assert_array_equal(noisy_ddim, drawn())
-    draws = [
-        drawn(),
-        drawn(sample__sampler="ddim"),
-        drawn(sample__sampler="ddim", sample__ddim__eta=0.5),
-        drawn(sample__spacing="quadratic"),
-        drawn(sample__num_steps=10),
-        drawn(sample__clip=False),
-    ]
-    assert len({d.tobytes() for d in draws}) == len(draws)
-
-
 def test_files_hold_the_images_as_they_are(tmp_path):
     images = np.arange(5 * 4 * 4, dtype=np.uint8).reshape(5, 4, 4, 1) % 17
     grid = sample.write(epath.Path(tmp_path), 7, images, 17)
@@ -64,25 +63,214 @@ def test_files_hold_the_images_as_they_are(tmp_path):
     )
 
 
-def test_a_grid_shows_each_image_in_its_place():
-    images = (
-        np.full((5, 8, 8, 3), 10, np.uint8)
-        * np.arange(1, 6, dtype=np.uint8)[:, None, None, None]
+def sampled(run, folder, **changes):
+    """The images that `--mode=sample` leaves in a folder, from its files."""
+    c = tiny.config(sample__folder=str(folder), **changes)
+    build.check(c)
+    sample.run(c, run)
+    record = json.loads((folder / "samples.json").read_text())
+    parts = [np.load(file)["images"] for file in sorted(folder.glob("*.npz"))]
+    images = np.concatenate(parts)
+    assert len(images) == record["num_samples"]
+    return images
+
+
+def test_samples_are_the_same_for_any_batch_shard_and_number_of_devices(run, tmp_path):
+    once = sampled(run, tmp_path / "once", sample__num_samples=25)
+    other = sampled(
+        run,
+        tmp_path / "other",
+        sample__num_samples=25,
+        sample__batch_size=16,
+        sample__shard_size=7,
     )
-    grid = pictures.grid(images)
-    scale = grid.shape[0] // (2 * 9 + 1)
-    assert grid.shape == (19 * scale, 28 * scale, 3)
-    for i in range(5):
-        row, column = divmod(i, 3)
-        middle = grid[int((row * 9 + 5) * scale), int((column * 9 + 5) * scale)]
-        np.testing.assert_array_equal(middle, 10 * (i + 1))
-    np.testing.assert_array_equal(grid[int(14 * scale), int(23 * scale)], 255)
+    assert len(list((tmp_path / "other").glob("*.npz"))) == 4
+    np.testing.assert_array_equal(once, other)
+
+    # On one device instead of eight, before they are rounded to pixel values.
+    c = tiny.config(sample__batch_size=8)
+    t = trained.load(c, run, step=-1, weights="ema")
+    one = jax.make_mesh(
+        (1, 1),
+        parallel.BATCH_AXES,
+        axis_types=(AxisType.Auto,) * 2,
+        devices=jax.devices()[:1],
+    )
+    alone = jax.device_put(t.params, jax.devices()[0])
+    pixels = drawing.Batches(c, one, t.model).draw(alone, 0).pixels
+    np.testing.assert_array_equal(pixels, once[:8])
 
 
-def test_pixel_values_fill_the_range_of_a_picture():
-    values = np.arange(17, dtype=np.uint8).reshape(1, 17)
-    found = pictures.to_uint8(values, 17)
-    assert found[0, 0] == 0 and found[0, -1] == 255
-    np.testing.assert_allclose(np.diff(found.astype(int)), 16, atol=1)
-    whole = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(pictures.to_uint8(whole, 256), whole)
+def test_a_killed_run_goes_on_to_the_same_files(run, tmp_path, monkeypatch):
+    options = {"sample__num_samples": 30, "sample__shard_size": 5}
+    sampled(run, tmp_path / "whole", **options)
+    write, writes = files.replace_bytes, []
+
+    def dying(path, data):
+        writes.append(path)
+        if len(writes) == 4:
+            raise KeyboardInterrupt
+        write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "replace_bytes", dying)
+        with pytest.raises(KeyboardInterrupt):
+            sampled(run, tmp_path / "killed", **options)
+    assert 0 < len(list((tmp_path / "killed").glob("*.npz"))) < 6
+    batches = []
+    draw = drawing.Batches.draw
+
+    def counting(self, params, first, bar=None):
+        batches.append(first)
+        return draw(self, params, first, bar)
+
+    monkeypatch.setattr(drawing.Batches, "draw", counting)
+    sampled(run, tmp_path / "killed", **options)
+    # 8 a batch, and what was on the disk is not drawn again.
+    assert batches[0] == 8 and batches[-1] == 24
+    whole = sorted((tmp_path / "whole").iterdir())
+    assert len(whole) == 7
+    for file in whole:
+        assert (tmp_path / "killed" / file.name).read_bytes() == file.read_bytes()
+    # Once all are there, nothing is drawn at all.
+    batches.clear()
+    sampled(run, tmp_path / "killed", **options)
+    assert batches == []
+
+
+def test_the_folder_of_other_samples_is_refused(run, tmp_path):
+    sampled(run, tmp_path / "drawn", sample__sampler="ddim")
+    for changes, named in (
+        (
+            {"sample__sampler": "unipc"},
+            "config.sample.sampler .now 'unipc', then 'ddim'",
+        ),
+        (
+            {"sample__sampler": "ddim", "sample__ddim__eta": 0.5},
+            "config.sample.ddim.eta",
+        ),
+        (
+            {"sample__sampler": "ddim", "sample__num_steps": 5},
+            "config.sample.num_steps",
+        ),
+        (
+            {"sample__sampler": "ddim", "sample__weights": "raw"},
+            "config.sample.weights",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=named) as error:
+            sampled(run, tmp_path / "drawn", **changes)
+        assert "\n" not in str(error.value)
+        assert "config.sample.folder" in str(error.value)
+    # What is of no effect may differ.
+    sampled(run, tmp_path / "drawn", sample__sampler="ddim", sample__unipc__order=3)
+
+
+def test_the_default_folder_is_named_after_step_and_sampler(run, capsys):
+    sample.run(tiny.config(sample__sampler="heun"), run)
+    folder = run / "samples" / "2_heun_4"
+    assert (folder / "00000.npz").exists()
+    picture = Image.open(folder.with_name("2_heun_4.png"))
+    assert picture.mode == "L" and picture.width > 100
+    said = capsys.readouterr().out
+    assert f"9 samples in {folder}, 7 evaluations of the network each" in said
+
+
+def test_png_files_hold_the_same_images(run, tmp_path):
+    c = tiny.config(sample__folder=str(tmp_path / "files"), sample__format="png")
+    sample.run(c, run)
+    found = sorted((tmp_path / "files").glob("*.png"))
+    assert [file.name for file in found] == [f"{i:06d}.png" for i in range(9)]
+    pixels = sampled(run, tmp_path / "arrays")[..., 0]
+    shown = np.stack([np.asarray(Image.open(file)) for file in found])
+    np.testing.assert_array_equal(shown, np.rint(pixels * (255 / 16)))
+
+
+def test_a_solver_that_does_not_arrive_is_said(run, tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"ode.max_steps = 2: 8 of the 8 samples from"
+    ):
+        sampled(run, tmp_path / "few", sample__sampler="ode", sample__ode__max_steps=2)
+    assert list((tmp_path / "few").glob("*.npz")) == []
+
+
+def test_a_film_and_a_contrast_stand_beside_the_samples(run, tmp_path):
+    options = {"sample__contrast__samplers": "ddim,unipc,ode"}
+    c = tiny.config(
+        sample__folder=str(tmp_path / "drawn"),
+        sample__film__num_frames=3,
+        sample__film__num_images=2,
+        sample__film__animation="gif",
+        sample__contrast__num_steps=(3, 4),
+        **options,
+    )
+    build.check(c)
+    sample.run(c, run)
+    strip = Image.open(tmp_path / "drawn_film.png")
+    assert strip.width > 50 and strip.mode == "L"
+    animation = Image.open(tmp_path / "drawn_film.gif")
+    assert animation.n_frames == 3
+    assert Image.open(tmp_path / "drawn_contrast.png").mode == "RGB"
+
+    # The film ends with the samples themselves.
+    t = trained.load(c, run, step=-1, weights="ema")
+    frames = []
+
+    def strip_of(x_hat, z):
+        frames.append(x_hat)
+        return np.zeros((2, 2, 1), np.uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(film.pictures, "strip", strip_of)
+        film.draw(c, t, None)
+    images = np.load(tmp_path / "drawn" / "00000.npz")["images"][:2]
+    np.testing.assert_array_equal(frames[0][-1], np.rint(images * (255 / 16)))
+
+
+def test_a_contrast_shows_what_each_sampler_draws(run):
+    c = tiny.config(
+        sample__contrast__samplers="ancestral,ddim",
+        sample__contrast__num_steps=(4,),
+        sample__contrast__num_images=5,
+    )
+    t = trained.load(c, run, step=-1, weights="ema")
+    seen = {}
+
+    def comparison(cells, columns):
+        seen.update(cells)
+        return np.zeros((2, 2, 3), np.uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contrast.pictures, "comparison", comparison)
+        contrast.draw(c, t)
+    for name in ("ancestral", "ddim"):
+        batches = drawing.Batches(tiny.config(sample__sampler=name), t.mesh, t.model)
+        images = batches.draw(t.params, 0).pixels[:5]
+        np.testing.assert_array_equal(seen[name][0], np.rint(images * (255 / 16)))
+
+
+def test_the_analytic_variance_is_estimated_once_and_kept(run, tmp_path, caplog):
+    options = {"sample__ancestral__variance": "analytic"}
+    first = sampled(run, tmp_path / "a", **options)
+    saved = run / "variance" / "2.json"
+    table = json.loads(saved.read_text())
+    assert len(table["log_snr"]) == 10 and np.all(np.diff(table["log_snr"]) > 0.0)
+    assert np.all(np.asarray(table["error"]) > 0.0)
+    written = saved.stat().st_mtime_ns
+    again = sampled(run, tmp_path / "b", **options)
+    assert saved.stat().st_mtime_ns == written
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, sampled(run, tmp_path / "c"))
+    # From other weights, examples or after damage it is estimated again.
+    sampled(run, tmp_path / "d", sample__weights="raw", **options)
+    assert saved.stat().st_mtime_ns != written
+    saved.write_text("{")
+    np.testing.assert_array_equal(sampled(run, tmp_path / "e", **options), first)
+    assert json.loads(saved.read_text()) == table
+
+
+def test_training_does_not_estimate_a_variance(tmp_path):
+    c = tiny.config(sample__ancestral__variance="analytic", training__sample_every=2)
+    with pytest.raises(ConfigError, match="'analytic' is estimated from a checkpoint"):
+        train.run(c, tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoints").exists()

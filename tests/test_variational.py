@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax import build, evaluate, objective, sample, train
+from ddpm_jax import build, drawing, evaluate, objective, sample, train
 from ddpm_jax.config import ConfigError
 from ddpm_jax.data import pipeline
 from ddpm_jax.training import parallel
@@ -185,7 +185,8 @@ def test_interiors_are_evaluated_and_sampled(interior, num_steps, sampler, spaci
     source = build.source(c, "test")
     model, mesh = build.model(c, source), build.mesh(c)
     params = model.init(jax.random.key(0))
-    assert sample.make_sampler(c, mesh, model)(params).shape == (9, 8, 8, 1)
+    images = sample.first(c, drawing.Batches(c, mesh, model), params)
+    assert images.shape == (9, 8, 8, 1)
     evaluator = evaluate.make_evaluator(c, mesh, model, source)
     report = evaluator.report(evaluator.rows(params), 0)
     assert np.isfinite(report["bits_per_dim"])

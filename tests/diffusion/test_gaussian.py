@@ -77,7 +77,11 @@ def test_posterior_mean_is_equation_7_and_bayes_rule(x64, rtol):
     bayes = np.sqrt(1 - BETA) * Z_T / BETA + np.sqrt(BAR_S) * X / (1 - BAR_S)
     np.testing.assert_allclose(equation_7, bayes / precision, rtol=1e-9)
     with jax.enable_x64(x64):
-        mean = gaussian.posterior_mean(*as_arrays(X, EPS, LOG_SNR[K - 1], LOG_SNR[K]))
+        x, eps, l_s, l_t = as_arrays(X, EPS, LOG_SNR[K - 1], LOG_SNR[K])
+        l_s, l_t = gaussian.per_example(l_s), gaussian.per_example(l_t)
+        mean = gaussian.posterior_mean(x, eps, l_s, l_t)
+        one = gaussian.posterior_mean(x, eps, l_s[0, 0, 0, 0], l_t[0, 0, 0, 0])
+        np.testing.assert_array_equal(one[0], mean[0])
         np.testing.assert_allclose(mean, equation_7, rtol=rtol, atol=rtol)
 
 

@@ -115,7 +115,9 @@ def test_targets_are_what_their_names_say():
             "x": x,
             "v": alpha * eps - sigma * x,
             "score": score,
-            "mean": gaussian.posterior_mean(x, eps, l_s, l_t),
+            "mean": gaussian.posterior_mean(
+                x, eps, gaussian.per_example(l_s), gaussian.per_example(l_t)
+            ),
         }
         assert want.keys() == KINDS.keys()
         for kind, target in want.items():
@@ -147,13 +149,21 @@ def test_gradients_are_finite_with_and_without_a_latent_before(kind):
             assert np.all(np.isfinite(gradient))
 
 
+def answering(prediction):
+    """A model that always says this, of a cosine schedule."""
+    log_snr = schedules.cosine(-9.0, 9.0).log_snr
+    return Diffusion(log_snr, lambda z_t, t: prediction)
+
+
 @pytest.mark.parametrize("bound", [1.0, 0.25])
 def test_clipping_bounds_x_and_keeps_z(bound):
     with jax.enable_x64(True):
-        x, eps, log_snr = normal(0), normal(1), jnp.linspace(-9.0, 9.0, 16)
-        z_t = gaussian.diffuse(x, eps, log_snr)
+        x, eps, t = normal(0), normal(1), jnp.linspace(0.0, 1.0, 16)
         fraction = jnp.full(SHAPE, 0.3)
-        clipped = predictions.clip(Prediction(x, eps, fraction), z_t, log_snr, bound)
+        model = answering(Prediction(x, eps, fraction))
+        log_snr = model.log_snr(t)
+        z_t = gaussian.diffuse(x, eps, log_snr)
+        clipped = predictions.clipped(model, bound).denoise(z_t, t)
         np.testing.assert_array_equal(clipped.x, np.clip(x, -bound, bound))
         np.testing.assert_allclose(
             gaussian.diffuse(clipped.x, clipped.eps, log_snr), z_t, rtol=1e-12
@@ -161,20 +171,28 @@ def test_clipping_bounds_x_and_keeps_z(bound):
         untouched = np.abs(x) <= bound
         np.testing.assert_allclose(clipped.eps[untouched], eps[untouched], rtol=1e-9)
         np.testing.assert_array_equal(clipped.variance_fraction, fraction)
-
-
-def test_a_clipped_model_clips_by_its_own_log_snr():
-    schedule = schedules.cosine(-5.0, 5.0)
-    t, z_t = jnp.linspace(0.0, 1.0, 16), normal(0)
-
-    def denoise(z_t, t):
-        x, eps = KINDS["eps"].estimates(0.5 * z_t, z_t, t, schedule.log_snr(t))
-        return Prediction(x, eps, jnp.zeros(()))
-
-    model = Diffusion(schedule.log_snr, denoise)
-    got = predictions.clipped(model, 0.5).denoise(z_t, t)
-    want = predictions.clip(denoise(z_t, t), z_t, schedule.log_snr(t), 0.5)
-    assert np.max(np.abs(denoise(z_t, t).x)) > 0.5
-    for one, other in zip(got, want, strict=True):
-        np.testing.assert_array_equal(one, other)
     assert predictions.clipped(model).log_snr is model.log_snr
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9, 1.0])
+def test_dynamic_clipping_is_numpys_quantile_of_each_image(quantile):
+    with jax.enable_x64(True):
+        # Sizes from far inside [-1, 1] to far outside.
+        x = normal(0) * jnp.geomspace(0.05, 20.0, 16)[:, None, None, None]
+        t, z_t = jnp.linspace(0.0, 1.0, 16), normal(1)
+        model = answering(Prediction(x, normal(2), jnp.zeros(())))
+        got = predictions.dynamic_clip(quantile)(model).denoise(z_t, t)
+        for i in range(16):
+            size = max(1.0, np.quantile(np.abs(x[i]), quantile))
+            want = np.clip(x[i], -size, size) / size
+            np.testing.assert_allclose(got.x[i], want, rtol=1e-9)
+        again = gaussian.diffuse(got.x, got.eps, model.log_snr(t))
+        np.testing.assert_allclose(again, z_t, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(got.x[0], x[0])
+    assert np.abs(got.x).max() == 1.0
+
+
+@pytest.mark.parametrize("quantile", [0.0, 1.1, float("nan")])
+def test_impossible_quantiles(quantile):
+    with pytest.raises(ValueError, match=rf"quantile = {quantile}: write a number in"):
+        predictions.dynamic_clip(quantile)

@@ -205,6 +205,8 @@ def test_streams_have_their_numbers_for_good():
         "PILOT": 7,
         "EVAL_FULL": 8,
         "EVAL_FLOW": 9,
+        "SAMPLE_END": 10,
+        "VARIANCE": 11,
     }
 
 

@@ -128,7 +128,7 @@ def _planner(churn: Churn, num_steps: int, num_questions: int):
 
     def plan(log_snr: LogSnr, times: chain.Times) -> Question:
         starts, ends = _churned_times(churn, num_steps, log_snr, times), times[1:]
-        following = jnp.append(starts[1:], times[-1])
+        following = jnp.append(starts, times[-1])[1:]
 
         def each(first: Array, later: Array) -> Array:
             return jnp.stack([first, later][:num_questions], axis=1).ravel()
@@ -150,16 +150,18 @@ def _churned_times(
 ) -> Float[Array, " intervals"]:
     """Where each step starts: later times than the grid's, of a chain the nearest of its own.
 
-    None is above 1, which has no noise above it.
+    None is above 1, which has no noise above it. The first is the grid's: nothing is added to
+    the latent that the sampler is given.
     """
     starts = times[:-1]
     if not churn.amount:
         return starts
     at = log_snr(starts)
     ratio = jnp.exp(-0.5 * at)
-    gamma = min(churn.amount / starts.size, math.sqrt(2.0) - 1.0)
+    gamma = min(churn.amount / max(1, starts.size), math.sqrt(2.0) - 1.0)
     inside = (ratio >= churn.least) & (ratio <= churn.most)
     raised = inverse_of_decreasing(log_snr)(at - 2.0 * math.log1p(gamma))
     if num_steps != CONTINUOUS:
         raised = jnp.round(raised * (num_steps - 1)) / (num_steps - 1)
-    return jnp.where(inside, jnp.maximum(raised, starts), starts)
+    churned = jnp.where(inside, jnp.maximum(raised, starts), starts)
+    return churned.at[0].set(starts[0])

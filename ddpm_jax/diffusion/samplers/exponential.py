@@ -90,7 +90,7 @@ def weights(
     return jnp.stack(b)
 
 
-def halved(moments: Float[Array, "num ..."]) -> Float[Array, "num ..."]:
+def halved(moments: Float[Array, "num ..."]) -> Float[Array, "2 ..."]:
     """The first two moments as "midpoint" rules have it: the second half of the first.
 
     It is what it is to first order in h (Lu et al. 2022, arXiv:2211.01095, algorithms 1 and

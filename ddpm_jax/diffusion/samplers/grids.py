@@ -83,7 +83,7 @@ def karras(
 
 
 def explicit(
-    log_snr: LogSnr, num_steps: int, num_visited: int, times: Sequence[float] = ()
+    log_snr: LogSnr, num_steps: int, num_visited: int, times: Sequence[float | int] = ()
 ) -> Float[Array, " num_visited"]:
     """The times of a list: of a chain its indices 0..T-1, in continuous time from [0, 1].
 

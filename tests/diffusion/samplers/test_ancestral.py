@@ -51,12 +51,13 @@ def test_samples_have_the_moments_of_the_chain(variance, num_steps, grid):
         functools.partial(
             chain.sample,
             model,
-            ancestral.step,
+            ancestral.make(),
             closed_form.times_of(grid, num_steps),
             image_shape=closed_form.SHAPE,
         )
     )
-    samples = sample(keys=jax.random.split(jax.random.key(0), NUM_SAMPLES))
+    keys = jax.random.split(jax.random.key(0), NUM_SAMPLES)
+    samples = sample(keys=keys).prediction.x
 
     mean, variance_of = moments_of_output(
         full_chain.visiting(grid), closed_form.FRACTIONS[variance]
@@ -78,12 +79,15 @@ def test_one_step_is_numpys_for_every_prediction(kind):
         noise = jax.random.normal(keys[1], z_t.shape)
         t, s = jnp.asarray(k / 9), jnp.asarray((k - 1) / 9)
         model = closed_form.gaussian_data(full_chain, kind, "learned")
-        prediction = model.denoise(z_t, t)
-        l_s, l_t = model.log_snr(s), model.log_snr(t)
-        got = ancestral.step(prediction, l_s, l_t, noise)
-        mean = ancestral.step(prediction, l_s, l_t, jnp.zeros_like(noise))
-        same_mean = gaussian.posterior_mean(prediction.x, prediction.eps, l_s, l_t)
-    np.testing.assert_allclose(mean, same_mean, rtol=1e-8)
+        got = []
+        for i in range(9):
+            z, at = z_t[i : i + 1], t[i : i + 1]
+            row = chain.transitions(model.log_snr, jnp.stack([t[i], s[i]]))
+            row = jax.tree.map(lambda a: a[0], row)
+            prediction = model.denoise(z, at)
+            step = ancestral.make().step
+            state = step(chain.Latent(z), prediction, row, noise[i : i + 1])
+            got.append(state.z[0])
     for i in range(9):
         of_x, of_z = full_chain.posterior_coefficients(k[i])
         x = closed_form.best_x(np.asarray(z_t[i]), full_chain.alpha_bar[k[i]])
@@ -101,8 +105,27 @@ def test_one_long_step_keeps_its_digits():
     prediction = closed_form.answering(
         lambda t: t, x=x, eps=(z_t - alpha_t * x) / sigma_t
     ).denoise(z_t, l_t)
-    got = ancestral.step(prediction, l_s, l_t, jnp.zeros_like(x))
+    row = chain.Transition(l_t[0], l_t[0], l_s[0])
+    step = ancestral.make(ancestral.fixed_variance(0.0)).step
+    got = step(chain.Latent(z_t), prediction, row, jnp.zeros_like(x)).z
     alpha_s = np.sqrt(1.0 / (1.0 + np.exp(-8.0)))
     weight_of_eps = np.sqrt(1.0 / (1.0 + np.exp(8.0))) * np.exp(-15.0)
     expected = alpha_s * 0.3 + weight_of_eps * 1.7
     np.testing.assert_allclose(got.item(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0])
+def test_a_fixed_variance_takes_the_place_of_the_models_own(fraction):
+    full_chain = closed_form.Chain.of(10)
+    times = closed_form.times_of(np.arange(10), 10)
+    keys = jax.random.split(jax.random.key(2), 3)
+
+    def drawn(variance, sampler):
+        model = closed_form.gaussian_data(full_chain, "eps", variance)
+        return chain.sample(model, sampler, times, keys, closed_form.SHAPE).z
+
+    own = {0.0: "posterior", 1.0: "forward"}[fraction]
+    fixed = ancestral.make(ancestral.fixed_variance(fraction))
+    got = drawn("learned", fixed)
+    np.testing.assert_allclose(got, drawn(own, ancestral.make()), rtol=1e-5)
+    assert not np.allclose(got, drawn("learned", ancestral.make()), rtol=1e-2)

@@ -7,18 +7,59 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.samplers import ancestral, chain, ddim, grids
+from ddpm_jax.diffusion.samplers import (
+    ancestral,
+    chain,
+    ddim,
+    dpm_solver,
+    edm,
+    grids,
+    predictor_corrector,
+    unipc,
+)
 from tests.diffusion import closed_form
 
 CHAIN = closed_form.Chain.of(10)
 TIMES = np.arange(9, -1, -1) / 9
+CHURN = edm.Churn(amount=3.0)
+SAMPLERS = {
+    "ancestral": ancestral.make(),
+    "ddim": ddim.make(0.5),
+    "2M": dpm_solver.multistep(2),
+    "3M-SDE": dpm_solver.multistep(3, eta=1.0),
+    "3S": dpm_solver.single_step(3),
+    "unipc": unipc.make(3),
+    "euler": edm.euler(CHURN),
+    "heun": edm.heun(CHURN),
+    "predictor_corrector": predictor_corrector.make(num_corrections=2),
+}
 
 
 def keys(number: int) -> jax.Array:
     return jax.random.split(jax.random.key(0), number)
 
 
-def test_every_time_is_visited_once_in_order_and_the_last_estimate_returned():
+def adding(log_snr):
+    """A sampler that only adds up what it is given, so that the sum tells."""
+
+    def step(state, prediction, row, noise):
+        gap = row.log_snr_s - row.log_snr_t
+        added = prediction.x + (1.0 + 10.0 * row.log_snr_t) * gap + noise
+        return chain.Latent(added)
+
+    return chain.Sampler(chain.transitions, chain.Latent, step)
+
+
+def echoing(log_snr):
+    """A model that takes what it is given for the image."""
+
+    def denoise(z_t, t):
+        return closed_form.answering(log_snr, x=z_t, eps=z_t).denoise(z_t, t)
+
+    return Diffusion(log_snr, denoise)
+
+
+def test_every_time_is_asked_for_once_in_order_and_the_last_answer_returned():
     visited = []
 
     def denoise(z_t, t):
@@ -28,94 +69,127 @@ def test_every_time_is_visited_once_in_order_and_the_last_estimate_returned():
         )
         return known.denoise(z_t, t)
 
-    def step(prediction, log_snr_s, log_snr_t, noise):
-        steps.append((log_snr_s.shape, log_snr_t.shape))
-        return prediction.x
-
-    steps: list = []
     times = jnp.asarray([1.0, 0.5, 0.25])
     got = chain.sample(
-        Diffusion(CHAIN.log_snr, denoise), step, times, keys(2), (2, 3, 1)
+        Diffusion(CHAIN.log_snr, denoise), ddim.make(), times, keys(2), (2, 3, 1)
     )
     jax.effects_barrier()
-    np.testing.assert_array_equal(got, np.full((2, 2, 3, 1), 0.25))
+    np.testing.assert_array_equal(got.prediction.x, np.full((2, 2, 3, 1), 0.25))
     np.testing.assert_array_equal(visited, np.repeat(times, 2).reshape(3, 2))
-    assert set(steps) == {((2,), (2,))}
 
 
 def test_each_transition_goes_from_its_time_to_the_next_with_its_own_noise():
-    """A step that only adds up what it is given, so that the sum tells."""
     times = jnp.asarray([1.0, 0.5, 0.25, 0.0])
-
-    def log_snr(t):
-        return -t
-
-    def step(prediction, log_snr_s, log_snr_t, noise):
-        gap = (log_snr_s - log_snr_t)[:, None, None, None]
-        return prediction.x + (1.0 + 10.0 * log_snr_t[0]) * gap + noise
-
-    def denoise(z_t, t):
-        return closed_form.answering(log_snr, x=z_t, eps=z_t).denoise(z_t, t)
-
     shape = (2, 2, 1)
-    got = chain.sample(Diffusion(log_snr, denoise), step, times, keys(3), shape)
+    got = chain.sample(
+        echoing(jnp.negative), adding(jnp.negative), times, keys(3), shape
+    )
     noise = [closed_form.noise(keys(3), i, shape, jnp.float32) for i in range(4)]
     drift = sum(
         (1.0 - 10.0 * t) * (t - s) for t, s in [(1, 0.5), (0.5, 0.25), (0.25, 0)]
     )
-    np.testing.assert_allclose(got, sum(noise) + drift, rtol=1e-5)
+    np.testing.assert_allclose(got.z, sum(noise) + drift, rtol=1e-5)
+    np.testing.assert_array_equal(got.prediction.x, got.z)
     assert len(np.unique(np.stack(noise))) == 4 * 3 * 4
 
 
-@pytest.mark.parametrize("step", [ancestral.step, ddim.make_step(0.5)])
-def test_a_sample_depends_on_its_own_key_alone(step):
+def test_one_time_is_one_question():
+    """From noise to x_hat at once: the shortest list there is."""
     model = closed_form.gaussian_data(CHAIN)
+    z_1 = chain.first_latent(keys(3), closed_form.SHAPE, jnp.float32)
+    want = model.denoise(z_1, jnp.ones(3)).x
+    for sampler in SAMPLERS.values():
+        got = chain.sample(model, sampler, jnp.ones(1), keys(3), closed_form.SHAPE)
+        np.testing.assert_array_equal(got.z, z_1)
+        np.testing.assert_allclose(got.prediction.x, want, rtol=1e-6)
 
-    def sample(keys):
-        return chain.sample(model, step, jnp.asarray(TIMES), keys, closed_form.SHAPE)
 
-    whole = sample(keys(5))
-    np.testing.assert_allclose(sample(keys(5)[3:]), whole[3:], rtol=1e-5)
-    assert len(np.unique(whole[:, 0, 0, 0])) == 5
-
-
-def test_eight_devices_draw_what_one_does():
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sample_depends_on_its_own_key_alone(name):
     model = closed_form.gaussian_data(CHAIN)
 
     @jax.jit
     def sample(keys):
-        return chain.sample(
-            model, ancestral.step, jnp.asarray(TIMES), keys, closed_form.SHAPE
-        )
+        times = jnp.asarray(TIMES, jnp.float32)
+        return chain.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE).z
+
+    whole = sample(keys(5))
+    assert np.all(np.isfinite(whole))
+    np.testing.assert_allclose(sample(keys(5)[3:]), whole[3:], rtol=1e-5, atol=1e-6)
+    assert len(np.unique(whole[:, 0, 0, 0])) == 5
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_eight_devices_draw_what_one_does(name):
+    model = closed_form.gaussian_data(CHAIN)
+
+    @jax.jit
+    def sample(keys):
+        times = jnp.asarray(TIMES, jnp.float32)
+        return chain.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE).z
 
     devices = jax.devices()
     mesh = Mesh(np.array(devices), ("data",))
     one = keys(len(devices) * 2)
     spread = jax.device_put(one, NamedSharding(mesh, PartitionSpec("data")))
-    np.testing.assert_allclose(sample(spread), sample(one), rtol=1e-5)
+    np.testing.assert_allclose(sample(spread), sample(one), rtol=1e-5, atol=1e-6)
 
 
-def test_the_network_is_compiled_once_whatever_the_number_of_steps():
-    traces = []
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_network_stands_once_in_the_program_whatever_the_number_of_steps(name):
     best = closed_form.gaussian_data(CHAIN)
 
-    @jax.jit
-    def sample(scale, keys):
-        def denoise(z_t, t):
-            traces.append(1)
-            prediction = best.denoise(z_t, t)
-            return prediction._replace(x=scale * prediction.x)
+    def denoise(z_t, t):
+        prediction = best.denoise(z_t, t)
+        # Nothing else in the program takes a hyperbolic tangent.
+        return prediction._replace(x=jnp.tanh(prediction.x))
 
+    @jax.jit
+    def sample(keys):
         times = grids.uniform(jnp.negative, 10, 10)
         model = Diffusion(CHAIN.log_snr, denoise)
-        return chain.sample(model, ancestral.step, times, keys, closed_form.SHAPE)
+        return chain.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE).z
 
-    compiled = sample.lower(1.0, keys(2)).as_text()
-    assert compiled.count("stablehlo.while") >= 1
-    assert len(traces) == 1
-    sample(1.0, keys(2))
-    sample(0.5, keys(2))
-    assert len(traces) == 1
+    assert sample.lower(keys(2)).as_text().count("stablehlo.tanh") == 1
+
+
+def test_a_film_shows_even_moments_from_the_first_to_the_last():
+    times = jnp.asarray([1.0, 0.75, 0.5, 0.25, 0.0])
+    model, shape = closed_form.gaussian_data(CHAIN), closed_form.SHAPE
+    z = chain.first_latent(keys(2), shape, jnp.float32)
+    moments = []
+    for t in times:
+        x_hat = model.denoise(z, jnp.full(2, t)).x
+        moments.append((t, z, x_hat))
+        if t > 0.0:
+            ways = jnp.asarray([t, t - 0.25])
+            z = chain.follow(model, ddim.make(), ways, z, keys(2)).z
+    for num_frames, shown in ((5, [0, 1, 2, 3, 4]), (3, [0, 2, 4]), (2, [0, 4])):
+        got = chain.sample(
+            model, ddim.make(), times, keys(2), shape, num_frames=num_frames
+        )
+        film = got.film
+        for i, place in enumerate(shown):
+            t, z, x_hat = moments[place]
+            assert film.t[i] == t
+            np.testing.assert_allclose(film.z[i], z, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(film.x_hat[i], x_hat, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(film.z[-1], got.z)
+    assert chain.sample(model, ddim.make(), times, keys(2), shape).film is None
+
+
+def test_more_frames_than_questions_repeat_some():
+    model = closed_form.gaussian_data(CHAIN)
+    film = chain.sample(
+        model,
+        ddim.make(),
+        jnp.asarray([1.0, 0.5, 0.0]),
+        keys(1),
+        closed_form.SHAPE,
+        num_frames=7,
+    ).film
+    assert sorted(set(film.t.tolist())) == [0.0, 0.5, 1.0]
+    assert np.all(np.diff(film.t) <= 0.0)
 
 
 def test_progress_is_told_some_fifty_times_and_at_the_end():
@@ -126,13 +200,15 @@ def test_progress_is_told_some_fifty_times_and_at_the_end():
         told.append((done, total))
 
     sample = jax.jit(
-        lambda keys: chain.sample(
-            model,
-            ddim.make_step(),
-            jnp.linspace(1.0, 0.0, 203),
-            keys,
-            closed_form.SHAPE,
-            progress,
+        lambda keys: (
+            chain.sample(
+                model,
+                ddim.make(),
+                jnp.linspace(1.0, 0.0, 203),
+                keys,
+                closed_form.SHAPE,
+                progress=progress,
+            ).z
         )
     )
     sample(keys(2)).block_until_ready()
@@ -140,10 +216,19 @@ def test_progress_is_told_some_fifty_times_and_at_the_end():
     assert sorted(told) == [(done, 203) for done in [*range(4, 203, 4), 203]]
 
 
-def test_images_have_the_dtype_of_the_times():
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_images_have_the_dtype_of_the_times(name):
     with jax.enable_x64(True):
         model = closed_form.gaussian_data(CHAIN)
         got = chain.sample(
-            model, ancestral.step, jnp.asarray(TIMES), keys(1), closed_form.SHAPE
+            model, SAMPLERS[name], jnp.asarray(TIMES), keys(1), closed_form.SHAPE
         )
-        assert got.dtype == jnp.float64
+        assert got.z.dtype == jnp.float64
+    got = chain.sample(
+        model,
+        SAMPLERS[name],
+        jnp.asarray(TIMES, jnp.float32),
+        keys(1),
+        closed_form.SHAPE,
+    )
+    assert got.z.dtype == jnp.float32

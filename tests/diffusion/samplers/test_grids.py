@@ -24,6 +24,8 @@ def latents(name, num_steps, num_visited):
     return np.rint(k).astype(int)
 
 
+# Those that are told how many times to visit.
+COUNTED = [name for name in grids.GRIDS if name != "explicit"]
 LENGTHS = st.integers(2, 300).flatmap(
     lambda num_steps: st.tuples(st.just(num_steps), st.integers(2, num_steps))
 )
@@ -54,11 +56,11 @@ def test_quadratic_grid_follows_squares_where_they_are_apart():
     np.testing.assert_array_equal(latents("quadratic", 11, 7), [0, 1, 2, 3, 4, 7, 10])
 
 
-@pytest.mark.parametrize("name", grids.GRIDS)
+@pytest.mark.parametrize("name", COUNTED)
 @pytest.mark.parametrize("num_visited", [-1, 0, 1, 1001])
 def test_impossible_grids(name, num_visited):
     with pytest.raises(
-        ValueError, match=rf"sample.num_steps = {num_visited}: .* 2 to 1000\."
+        ValueError, match=rf"num_visited = {num_visited}: .* 2 to 1000\."
     ):
         grids.GRIDS[name](log_snr, 1000, num_visited)
 
@@ -71,13 +73,15 @@ def test_times_descend_from_one_to_zero():
         assert grids.uniform(log_snr, 10, 4).dtype == jnp.float64
 
 
-@pytest.mark.parametrize("name", grids.GRIDS)
+@pytest.mark.parametrize("name", COUNTED)
 @pytest.mark.parametrize("num_visited", [2, 3, 50])
 def test_in_continuous_time_any_number_will_do(name, num_visited):
     t = np.asarray(grids.GRIDS[name](log_snr, CONTINUOUS, num_visited))
     assert t.shape == (num_visited,) and t[0] == 1.0 and t[-1] == 0.0
     assert np.all(np.diff(t) < 0.0)
-    with pytest.raises(ValueError, match=r"num_steps = 1: the model allows 2 or more"):
+    with pytest.raises(
+        ValueError, match=r"num_visited = 1: the model allows 2 or more"
+    ):
         grids.GRIDS[name](log_snr, CONTINUOUS, 1)
 
 
@@ -91,3 +95,54 @@ def test_log_snr_grid_is_even_in_log_snr():
     for num_visited in (2, 9, 10):
         crowded = latents("log_snr", 10, num_visited)
         assert crowded[0] == 0 and crowded[-1] == 9 and np.all(np.diff(crowded) >= 1)
+
+
+@pytest.mark.parametrize("rho", [1.0, 7.0])
+def test_karras_grid_is_even_in_a_root_of_the_noise_scale(rho):
+    t = grids.karras(log_snr, CONTINUOUS, 9, rho)
+    root = np.exp(-0.5 * np.asarray(log_snr(t))) ** (1.0 / rho)
+    np.testing.assert_allclose(np.diff(root), (root[-1] - root[0]) / 8, rtol=2e-4)
+    got = latents("karras", 1000, 9)
+    nearest = np.asarray(grids.karras(log_snr, CONTINUOUS, 9))[::-1] * 999
+    # Where several are nearest to one latent, they move apart.
+    np.testing.assert_allclose(got[3:], nearest[3:], atol=0.51)
+    assert np.all(np.diff(got) >= 1)
+
+
+def test_karras_tends_to_the_log_snr_grid():
+    with jax.enable_x64(True):
+        large = grids.karras(log_snr, CONTINUOUS, 9, 1e6)
+        even = grids.by_log_snr(log_snr, CONTINUOUS, 9)
+        np.testing.assert_allclose(large, even, atol=1e-5)
+
+
+@pytest.mark.parametrize("rho", [0.5, 0.0, -1.0, float("inf"), float("nan")])
+def test_impossible_rho(rho):
+    with pytest.raises(ValueError, match=rf"rho = {rho}: write a number from 1 on"):
+        grids.karras(log_snr, CONTINUOUS, 5, rho)
+
+
+def test_listed_times_are_taken_as_they_are():
+    got = grids.explicit(log_snr, 1000, 7, (981, 481, 1))
+    np.testing.assert_allclose(got, np.array([981, 481, 1]) / 999, rtol=1e-6)
+    got = grids.explicit(log_snr, CONTINUOUS, 7, (1.0, 0.25, 0))
+    np.testing.assert_array_equal(got, [1.0, 0.25, 0.0])
+    assert grids.explicit(log_snr, 10, 7, (9,)).shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "times", "message"),
+    [
+        (10, (), r"times = \(\) do not decrease: write some from 9 down to 0"),
+        (10, (3, 3, 0), "do not decrease"),
+        (10, (0, 9), "do not decrease"),
+        (CONTINUOUS, (1.0, float("nan"), 0.0), "do not decrease|are not all"),
+        (10, (10, 0), "are not all from 0 to 9, where the model is"),
+        (CONTINUOUS, (2, 0), "are not all from 0 to 1, where the model is"),
+        (CONTINUOUS, (1.0, -0.5), "are not all from 0 to 1"),
+        (10, (4.5, 0), "write whole numbers, its indices"),
+    ],
+)
+def test_impossible_lists(num_steps, times, message):
+    with pytest.raises(ValueError, match=message):
+        grids.explicit(log_snr, num_steps, 7, times)

@@ -1,0 +1,130 @@
+"""What config.sample says that cannot work, or not together: told before anything is drawn."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ddpm_jax import pictures, samplers, shards
+from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users
+from ddpm_jax.diffusion import flow, schedules
+from ddpm_jax.diffusion.samplers import ends, grids
+from ddpm_jax.diffusion.times import CONTINUOUS
+
+
+def check(config: Config) -> None:
+    """Fails on options of config.sample that cannot work, or not together.
+
+    Raises:
+      ConfigError: naming the first of them, and what would work.
+    """
+    film = config.sample.film
+    choose(shards.FORMATS, config.sample.format, "sample.format")
+    animations = {**dict.fromkeys(pictures.ANIMATIONS), "": None}
+    choose(animations, film.animation, "sample.film.animation")
+    if film.num_frames and config.sample.sampler == samplers.ODE:
+        raise ConfigError(
+            "config.sample.sampler = 'ode' takes steps of its own, of which there is no"
+            " film: write config.sample.film.num_frames = 0."
+        )
+    if film.animation and film.num_frames < 2:
+        raise ConfigError(
+            f"config.sample.film.animation = {film.animation!r} needs frames: write"
+            " config.sample.film.num_frames, such as 20."
+        )
+    check_way(config)
+    contrasted(config)
+
+
+def check_way(config: Config) -> None:
+    """The same of what a sample depends on."""
+    c = config.sample
+    tables: dict[str, Mapping[str, Any]] = {
+        "sampler": samplers.SAMPLERS,
+        "spacing": grids.GRIDS,
+        "threshold": samplers.THRESHOLDS,
+        "end": ends.ENDS,
+        "ancestral.variance": samplers.VARIANCES,
+        "dpm_solver.method": samplers.DPM_SOLVERS,
+        "ode.solver": flow.SOLVERS,
+    }
+    for field, table in tables.items():
+        value = c
+        for part in field.split("."):
+            value = value[part]
+        choose(table, value, f"sample.{field}")
+    num_latents = config.schedule.num_steps
+    listed = c.spacing == "explicit"
+    learned = config.schedule.name == "learned_monotone"
+    uses_grid = c.sampler != samplers.ODE
+    wrong = {
+        f"config.sample.num_steps = {c.num_steps} is more than config.schedule.num_steps ="
+        f" {num_latents}, the latents there are: write at most that.": uses_grid
+        and not listed
+        and 0 < num_latents < c.num_steps,
+        f"config.sample.spacing = {c.spacing!r} chooses latents by a fixed table, which"
+        " config.schedule.name = 'learned_monotone' with a finite config.schedule.num_steps"
+        " has not: write 'uniform' or 'quadratic'.": uses_grid
+        and learned
+        and num_latents != CONTINUOUS
+        and c.spacing in grids.BY_VALUE,
+        f"config.sample.explicit.times = {tuple(c.explicit.times)} are not used: write"
+        " config.sample.spacing = 'explicit' too.": bool(c.explicit.times)
+        and not listed,
+        f"config.sample.end = {c.end!r} takes z_0 itself, to which config.sample.explicit."
+        "times must lead: let them end with 0.": uses_grid
+        and listed
+        and c.end != "denoise"
+        and bool(c.explicit.times)
+        and c.explicit.times[-1] != 0,
+        "config.sample.sampler = 'ode' needs a model between the latents of a chain too,"
+        " which config.prediction = 'mean', the mean of the latent before, does not give:"
+        " write another sampler.": not uses_grid
+        and num_latents != CONTINUOUS
+        and config.prediction == "mean",
+    }
+    for message, is_wrong in wrong.items():
+        if is_wrong:
+            raise ConfigError(message)
+    with errors_are_the_users():
+        samplers.threshold(config)
+        if uses_grid:
+            samplers.sampler_of(config)
+            # Any schedule will do to say whether there is such a grid.
+            if not (learned and c.spacing in grids.BY_VALUE):
+                samplers.times_of(config, schedules.linear_log_snr(-5.0, 5.0).log_snr)
+        else:
+            samplers.solve_of(config)
+
+
+def contrasted(config: Config) -> dict[str, dict[int, Config]]:
+    """Of each sampler of config.sample.contrast, by its numbers of steps, checked.
+
+    A sampler that takes steps of its own has one entry, under the largest.
+
+    Raises:
+      ConfigError: a sampler does not exist, or cannot take so many steps.
+    """
+    c = config.sample.contrast
+    names = [name.strip() for name in c.samplers.split(",")] if c.samplers else []
+    if names and not c.num_steps:
+        raise ConfigError(
+            "config.sample.contrast.num_steps = (): write numbers of steps, such as"
+            " (5, 10, 20)."
+        )
+    found: dict[str, dict[int, Config]] = {}
+    for name in names:
+        choose(samplers.SAMPLERS, name, "sample.contrast.samplers")
+    for name in names:
+        all_steps = c.num_steps if name != samplers.ODE else (max(c.num_steps),)
+        found[name] = {}
+        for num_steps in all_steps:
+            own = config.copy_and_resolve_references()
+            with own.unlocked():
+                own.sample.update(sampler=name, num_steps=num_steps)
+            try:
+                check_way(own)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"config.sample.contrast, {name!r} with {num_steps} steps: {error}"
+                ) from error
+            found[name][num_steps] = own
+    return found
