@@ -147,7 +147,7 @@ def make(
     if c.sampler == ODE:
         way = _by_ode(config, model)
     else:
-        way = _ontimes_of(config, model, log_variance, num_frames)
+        way = _on_times(config, model, log_variance, num_frames)
 
     def draw(
         diffusion: Diffusion, keys: Array, end_keys: Array, progress: Any
