@@ -72,7 +72,7 @@ def overrides(argv: Sequence[str]) -> None:
             field = argument.split("=")[0].split("config.", 1)[1]
             is_group = any(name.startswith(field + ".") for name in known)
             if field not in known and not is_group:
-                raise ConfigError(f"unknown field config.{field}.{hint(field, known)}")
+                raise ConfigError(_unknown(field, known))
 
 
 def fields(config: Config) -> None:
@@ -85,7 +85,7 @@ def fields(config: Config) -> None:
     given = flat(config)
     for field, value in given.items():
         if field not in known:
-            raise ConfigError(f"unknown field config.{field}.{hint(field, known)}")
+            raise ConfigError(_unknown(field, known))
         wanted = known[field]
         is_number = isinstance(wanted, float) and type(value) is int
         if type(value) is not type(wanted) and not is_number:
@@ -104,6 +104,15 @@ def fields(config: Config) -> None:
         raise ConfigError(
             f"config.{missing[0]} is missing: start from ddpm_jax.config.default()."
         )
+
+
+def _unknown(field: str, known: Mapping[str, Any]) -> str:
+    """What is wrong with a field, and what there is in its group."""
+    group, _, _ = field.rpartition(".")
+    inside = [name for name in known if group and name.startswith(group + ".")]
+    names = dict.fromkeys(name[len(group) + 1 :].split(".")[0] for name in inside)
+    there = f" config.{group} takes {', '.join(names)}." if names else ""
+    return f"unknown field config.{field}.{hint(field, known)}{there}"
 
 
 def ranges(config: Config) -> None:

@@ -40,6 +40,17 @@ def test_an_unknown_field_is_named_and_corrected():
         checks.fields(c)
 
 
+def test_an_option_that_a_choice_does_not_take_is_told_what_it_takes():
+    with pytest.raises(ConfigError) as error:
+        checks.overrides(["--config.sample.unipc.eta=0.5"])
+    assert str(error.value).startswith("unknown field config.sample.unipc.eta.")
+    assert str(error.value).endswith(
+        "config.sample.unipc takes lower_order_final, order."
+    )
+    with pytest.raises(ConfigError, match="config.sample.heun takes churn.$"):
+        checks.overrides(["--config.sample.heun.amount=1.0"])
+
+
 def test_a_missing_field_is_named():
     c = config_lib.default()
     del c.optimizer["b1"]
