@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from ddpm_jax import drawing, pictures, sample_checks, variance
+from ddpm_jax import drawing, pictures, sample_checks, samplers, variance
 from ddpm_jax.config import Config
 from ddpm_jax.trained import Trained
 
@@ -15,17 +15,18 @@ def draw(config: Config, t: Trained) -> dict[str, bytes]:
     size = -(-c.num_images // jax.device_count()) * jax.device_count()
     cells: dict[str, list[np.ndarray | None]] = {}
     for name, by_steps in sample_checks.contrasted(config).items():
-        cells[name] = []
+        row = f"{name}, steps of its own" if name == samplers.ODE else name
+        cells[row] = []
         for num_steps in c.num_steps:
             own = by_steps.get(num_steps)
             if own is None:
-                cells[name].append(None)
+                cells[row].append(None)
                 continue
             logging.info("compiling %s of %d steps ...", name, num_steps)
             with own.unlocked():
                 own.sample.batch_size = size
             batches = drawing.Batches(own, t.mesh, t.model, variance.of(own, t))
             pixels = batches.draw(t.params, 0).pixels[: c.num_images]
-            cells[name].append(pictures.to_uint8(pixels, t.model.codec.num_values))
+            cells[row].append(pictures.to_uint8(pixels, t.model.codec.num_values))
     columns = [f"{num_steps} steps" for num_steps in c.num_steps]
     return {"contrast.png": pictures.png(pictures.comparison(cells, columns))}
