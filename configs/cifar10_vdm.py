@@ -55,7 +55,9 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
         keep_every=1_000_000,
     )
     c.eval.update(num_draws=16, batch_size=512, clip=False)
-    c.sample.update(sampler="ancestral", num_steps=1000, num_samples=64, threshold="none")
+    c.sample.update(
+        sampler="ancestral", num_steps=1000, num_samples=64, threshold="none"
+    )
     if variant.startswith("aug"):
         c.data.update(flip=True, rotate=True, augmentation_flag=True, batch_size=1024)
         c.schedule.learned_monotone.interior = "network"

@@ -57,5 +57,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
         checkpoint_every=300,
     )
     c.eval.update(num_draws=32, batch_size=360, clip=False)
-    c.sample.update(sampler="ancestral", num_steps=256, num_samples=64, threshold="none")
+    c.sample.update(
+        sampler="ancestral", num_steps=256, num_samples=64, threshold="none"
+    )
     return smoke.shrunk(c) if variant == "smoke" else c

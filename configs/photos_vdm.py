@@ -63,7 +63,9 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
         checkpoint_every=500,
     )
     c.eval.update(num_draws=4, num_examples=1920, batch_size=128, clip=False)
-    c.sample.update(sampler="ancestral", num_steps=250, num_samples=64, threshold="none")
+    c.sample.update(
+        sampler="ancestral", num_steps=250, num_samples=64, threshold="none"
+    )
     if variant == "published":
         c.schedule.learned_monotone.interior = "line"
         c.loss.interior = "elbo"

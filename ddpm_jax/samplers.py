@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ddpm_jax.binding import Model
-from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users
+from ddpm_jax.config import Config, ConfigError, errors_are_the_users
 from ddpm_jax.diffusion import flow, predictions, schedules
 from ddpm_jax.diffusion.model import Diffusion, LogSnr
 from ddpm_jax.diffusion.samplers import (
@@ -135,7 +135,6 @@ def make(
       num_frames: of a film; 0: none.
     """
     c = config.sample
-    end = choose(ends.ENDS, c.end, "sample.end")
     change = threshold(config)
     estimated = c.sampler == "ancestral" and c.ancestral.variance == ANALYTIC
     if estimated and log_variance is None:
@@ -155,7 +154,7 @@ def make(
         diffusion = change(diffusion)
         arrival, converged, num_steps = way(diffusion, keys, progress)
         at_z_0 = arrival.z, arrival.prediction, end_keys, model.num_steps
-        pixels = end(diffusion, model.codec, *at_z_0)
+        pixels = ends.to_pixels(c.end, diffusion, model.codec, *at_z_0)
         return Drawn(pixels, converged, num_steps, arrival.film)
 
     return draw

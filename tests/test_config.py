@@ -47,7 +47,7 @@ def test_an_option_that_a_choice_does_not_take_is_told_what_it_takes():
     assert str(error.value).endswith(
         "config.sample.unipc takes lower_order_final, order."
     )
-    with pytest.raises(ConfigError, match="config.sample.heun takes churn.$"):
+    with pytest.raises(ConfigError, match=r"config\.sample\.heun takes churn\.$"):
         checks.overrides(["--config.sample.heun.amount=1.0"])
 
 

@@ -164,4 +164,4 @@ def _churned_times(
     if num_steps != CONTINUOUS:
         raised = jnp.round(raised * (num_steps - 1)) / (num_steps - 1)
     churned = jnp.where(inside, jnp.maximum(raised, starts), starts)
-    return churned.at[0].set(starts[0])
+    return churned.at[:1].set(starts[:1])

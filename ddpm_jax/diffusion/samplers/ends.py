@@ -2,7 +2,7 @@
 
 denoise   the nearest to x_hat(z_0), the network's estimate
 mean      the nearest to the decoder's mean, which is x_hat(z_0) or z_0 / alpha_0
-draw      a draw of the decoder, p(pixels | z_0)
+draw      a draw of the decoder p(pixels | z_0): what the bound's own model draws
 """
 
 from collections.abc import Callable
@@ -13,49 +13,57 @@ from jaxtyping import Array, Key, UInt8
 from ddpm_jax.diffusion import terms
 from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.pixels import Codec
+from ddpm_jax.diffusion.pixels import Codec, LogStd
 
 PixelImages = UInt8[Array, "batch height width channels"]
-# (model, codec, z_0, prediction at z_0, one key an image, T) -> pixel values.
-End = Callable[[Diffusion, Codec, Images, Prediction, Array, int], PixelImages]
+Keys = Key[Array, " batch"]
+# () -> mean and log scale of p(pixels | z_0).
+Decoder = Callable[[], tuple[Images, LogStd]]
 
 
-def denoise(
-    diffusion: Diffusion,
-    codec: Codec,
-    z_0: Images,
-    prediction: Prediction,
-    keys: Key[Array, " batch"],
-    num_steps: int,
-) -> PixelImages:
-    """The network's last word."""
-    return codec.decode(prediction.x)
+def _denoise(codec: Codec, x_hat: Images, decoder: Decoder, keys: Keys) -> PixelImages:
+    return codec.decode(x_hat)
 
 
-def mean(
-    diffusion: Diffusion,
-    codec: Codec,
-    z_0: Images,
-    prediction: Prediction,
-    keys: Key[Array, " batch"],
-    num_steps: int,
-) -> PixelImages:
-    """What the decoder takes for the most likely."""
-    centre, _ = terms.decoder(diffusion, codec, z_0, prediction, num_steps)
+def _mean(codec: Codec, x_hat: Images, decoder: Decoder, keys: Keys) -> PixelImages:
+    centre, _ = decoder()
     return codec.decode(centre)
 
 
-def draw(
+def _draw(codec: Codec, x_hat: Images, decoder: Decoder, keys: Keys) -> PixelImages:
+    centre, log_std = decoder()
+    return codec.draw(keys, centre, jnp.broadcast_to(log_std, centre.shape))
+
+
+ENDS: dict[str, Callable[[Codec, Images, Decoder, Array], PixelImages]] = {
+    "denoise": _denoise,
+    "mean": _mean,
+    "draw": _draw,
+}
+
+
+def to_pixels(
+    end: str,
     diffusion: Diffusion,
     codec: Codec,
     z_0: Images,
     prediction: Prediction,
-    keys: Key[Array, " batch"],
+    keys: Keys,
     num_steps: int,
 ) -> PixelImages:
-    """What the model of the variational bound draws: its samples have that likelihood."""
-    centre, log_std = terms.decoder(diffusion, codec, z_0, prediction, num_steps)
-    return codec.draw(keys, centre, jnp.broadcast_to(log_std, centre.shape))
+    """Pixel values 0..V-1.
 
+    Args:
+      end: one of `ENDS`.
+      diffusion: the model.
+      codec: whose values and decoder they are.
+      z_0: the last latent.
+      prediction: the network's there.
+      keys: one an image, for "draw".
+      num_steps: T, latents of the model.
+    """
 
-ENDS: dict[str, End] = {"denoise": denoise, "mean": mean, "draw": draw}
+    def decoder() -> tuple[Images, LogStd]:
+        return terms.decoder(diffusion, codec, z_0, prediction, num_steps)
+
+    return ENDS[end](codec, prediction.x, decoder, keys)
