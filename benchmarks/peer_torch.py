@@ -17,7 +17,7 @@ ATTENDING, PLAIN = "AttnDownBlock2D", "DownBlock2D"
 NUM_LEVELS, BLOCKS_PER_LEVEL = 4, 2
 
 
-def make_model(**options: Any) -> diffusers.UNet2DModel:
+def make_model() -> diffusers.UNet2DModel:
     down = (PLAIN, ATTENDING, PLAIN, PLAIN)
     return diffusers.UNet2DModel(
         sample_size=32,
@@ -33,7 +33,8 @@ def make_model(**options: Any) -> diffusers.UNet2DModel:
         norm_eps=1e-6,
         norm_num_groups=32,
         dropout=bare_step.DROPOUT,
-        **options,
+        # One head; by default there would be one for every 8 channels.
+        attention_head_dim=None,
     )
 
 

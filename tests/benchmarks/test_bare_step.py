@@ -54,10 +54,11 @@ def test_peer_computes_the_same_function():
     net = bare_step.make_net()
     x = jax.random.normal(jax.random.key(0), (1, *bare_step.IMAGE_SHAPE))
     time = jnp.array([300.0])
-    shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), x, time, train=False))
+    fresh = jax.jit(lambda: net.init(jax.random.key(0), x, time, train=False))()
     rng = np.random.default_rng(1)
+    # Near a fresh network's, so that attention counts, and none of them 0.
     variables = jax.tree.map(
-        lambda leaf: np.float32(0.02 * rng.standard_normal(leaf.shape)), shapes
+        lambda leaf: leaf + np.float32(0.02 * rng.standard_normal(leaf.shape)), fresh
     )
     ours = jax.jit(lambda v: net.apply(v, x, time, train=False))(variables)
     theirs = peer_torch.outputs(variables["params"], x, time)
