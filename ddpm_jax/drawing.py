@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Int, UInt8
 
 from ddpm_jax import samplers
 from ddpm_jax.binding import Model
@@ -21,11 +21,13 @@ class Batch(NamedTuple):
     Attributes:
       pixels: as values 0..V-1.
       converged: False where an ODE's solver did not arrive.
+      num_evaluations: of the network.
       film: x_hat and z on the way, as pixel values, if frames were asked for.
     """
 
     pixels: UInt8[np.ndarray, "batch height width channels"]
     converged: Bool[np.ndarray, " batch"]
+    num_evaluations: Int[np.ndarray, " batch"]
     film: tuple[np.ndarray, np.ndarray] | None
 
 
@@ -61,7 +63,7 @@ class Batches:
                 x_hat, z = drawn.film.x_hat, drawn.film.z
                 # The frames' axis goes through the codec as part of the batch.
                 frames = tuple(jax.vmap(model.codec.decode)(a) for a in (x_hat, z))
-            return drawn.pixels, drawn.converged, frames
+            return drawn.pixels, drawn.converged, drawn.num_evaluations, frames
 
         self._compiled = parallel.compile_for_batch(mesh, batch_of)
 

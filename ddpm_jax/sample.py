@@ -27,7 +27,7 @@ from ddpm_jax import (
     workdir,
 )
 from ddpm_jax.config import Config, ConfigError, flat
-from ddpm_jax.drawing import Batches
+from ddpm_jax.drawing import Batch, Batches
 from ddpm_jax.trained import Trained
 from ddpm_jax.training import files, parallel, progress
 from ddpm_jax.training.checkpoints import digest
@@ -51,14 +51,14 @@ GRID = 64
 
 def first(config: Config, batches: Batches, params: Any) -> Images:
     """The first config.sample.num_samples images, as pixel values."""
-    parts = [images for _, images in each(config, batches, params, 0)]
+    parts = [batch.pixels for _, batch in each(config, batches, params, 0)]
     return np.concatenate(parts)[: config.sample.num_samples]
 
 
 def each(
     config: Config, batches: Batches, params: Any, done: int
-) -> Iterator[tuple[int, Images]]:
-    """(number of its first, images) of each batch, from the one that holds sample `done` on.
+) -> Iterator[tuple[int, Batch]]:
+    """(number of its first, samples) of each batch, from the one that holds sample `done` on.
 
     Batches start where they would if none were done: the same program computes the same
     sample.
@@ -78,7 +78,7 @@ def each(
                     f" {c.batch_size} samples from number {start} on need more; write more,"
                     " or larger tolerances."
                 )
-            yield start, drawn.pixels
+            yield start, drawn
             reached = min(start + c.batch_size, c.num_samples)
             bar.update(reached - max(start, done))
 
@@ -122,11 +122,13 @@ def run(config: Config, directory: epath.PathLike) -> None:
     )
     done = parallel.agreed(store.begin())
     log_variance = variance.of(config, t)
+    asked = []
     if done < c.num_samples:
         logging.info("compiling the sampler ...")
         batches = Batches(config, t.mesh, t.model, log_variance)
-        for start, images in each(config, batches, t.params, done):
-            store.add(start, images)
+        for start, batch in each(config, batches, t.params, done):
+            store.add(start, batch.pixels)
+            asked.append(batch.num_evaluations)
     drawn: dict[str, bytes] = {}
     if c.film.num_frames:
         drawn |= film.draw(config, t, log_variance)
@@ -138,14 +140,10 @@ def run(config: Config, directory: epath.PathLike) -> None:
     grid = pictures.grid(pictures.to_uint8(shown, t.model.codec.num_values))
     picture = folder.with_name(f"{folder.name}.png")
     files.replace_bytes(picture, pictures.png(grid))
-    asked = samplers.num_evaluations(config)
-    cost = (
-        "as many evaluations as each needs" if asked is None else f"{asked} evaluations"
-    )
-    print(
-        f"step {t.step}: {c.num_samples} samples in {folder}, {cost} of the network each"
-    )
+    print(f"step {t.step}: {c.num_samples} samples in {folder}")
     print(f"the first of them: {picture}")
+    if asked:
+        print(f"evaluations of the network, a sample: {np.mean(asked):.4g}")
     for suffix, data in drawn.items():
         file = folder.with_name(f"{folder.name}_{suffix}")
         files.replace_bytes(file, data)

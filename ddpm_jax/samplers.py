@@ -102,13 +102,13 @@ class Drawn(NamedTuple):
     Attributes:
       pixels: as values 0..V-1.
       converged: False where an ODE's solver did not arrive.
-      num_steps: that it took; 0 on a list of times.
+      num_evaluations: of the network.
       film: the way, if it was asked for.
     """
 
     pixels: ends.PixelImages
     converged: Bool[Array, " batch"]
-    num_steps: Int[Array, " batch"]
+    num_evaluations: Int[Array, " batch"]
     film: chain.Film | None
 
 
@@ -152,15 +152,15 @@ def make(
         diffusion: Diffusion, keys: Array, end_keys: Array, progress: Any
     ) -> Drawn:
         diffusion = change(diffusion)
-        arrival, converged, num_steps = way(diffusion, keys, progress)
+        arrival, converged, asked = way(diffusion, keys, progress)
         at_z_0 = arrival.z, arrival.prediction, end_keys, model.num_steps
         pixels = ends.to_pixels(c.end, diffusion, model.codec, *at_z_0)
-        return Drawn(pixels, converged, num_steps, arrival.film)
+        return Drawn(pixels, converged, asked, arrival.film)
 
     return draw
 
 
-# (model, keys, progress) -> where it leads, whether it got there, an ODE's steps.
+# (model, keys, progress) -> where it leads, whether it got there, evaluations.
 Way = Callable[[Diffusion, Array, Any], tuple[chain.Arrival, Array, Array]]
 
 
@@ -171,7 +171,7 @@ def _on_times(
     num_frames: int,
 ) -> Way:
     built = sampler_of(config) if log_variance is None else ancestral.make(log_variance)
-    fixed = None
+    asked, fixed = num_evaluations(config), None
     # Which latents of a chain are nearest to a log SNR is settled before anything is traced.
     if isinstance(model.schedule, schedules.Schedule):
         fixed = times_of(config, model.schedule.log_snr)
@@ -189,8 +189,8 @@ def _on_times(
             num_frames=num_frames,
             progress=progress,
         )
-        num_steps = jnp.zeros(keys.shape, jnp.int32)
-        return arrival, jnp.ones(keys.shape, bool), num_steps
+        arrived = jnp.ones(keys.shape, bool)
+        return arrival, arrived, jnp.full(keys.shape, asked, jnp.int32)
 
     return way
 
@@ -205,15 +205,15 @@ def _by_ode(config: Config, model: Model) -> Way:
         found = flow.backward(diffusion, z_1, solve)
         prediction = diffusion.denoise(found.z_0, jnp.zeros(keys.shape))
         arrival = chain.Arrival(found.z_0, prediction, None)
-        return arrival, found.converged, found.num_steps
+        # The one at z_0 comes on top.
+        asked = flow.num_evaluations(found.num_steps, solve) + 1
+        return arrival, found.converged, asked
 
     return way
 
 
-def num_evaluations(config: Config) -> int | None:
-    """Of the network, a sample; None where the solver decides."""
-    if config.sample.sampler == ODE:
-        return None
+def num_evaluations(config: Config) -> int:
+    """Of the network, a sample, by a sampler on a list of times."""
     built, times = sampler_of(config), jnp.zeros(_num_times(config))
     plan = jax.eval_shape(lambda t: built.plan(jnp.negative, t), times)
     return int(plan.t.shape[0]) + 1

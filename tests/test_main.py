@@ -84,7 +84,8 @@ def test_the_three_modes_and_a_second_run_with_another_config(tmp_path, cache):
     done = main(CONFIG, *at, "--mode=sample", cache=cache)
     assert done.returncode == 0, done.stderr
     drawn = workdir / "samples" / "4_ancestral_5"
-    assert f"8 samples in {drawn}, 5 evaluations" in done.stdout
+    assert f"step 4: 8 samples in {drawn}\n" in done.stdout
+    assert "evaluations of the network, a sample: 5\n" in done.stdout
     assert Image.open(drawn.with_suffix(".png")).mode == "L"
     images = np.load(drawn / "00000.npz")
     assert images["num_values"] == 17

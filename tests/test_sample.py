@@ -173,7 +173,8 @@ def test_the_default_folder_is_named_after_step_and_sampler(run, capsys):
     picture = Image.open(folder.with_name("2_heun_4.png"))
     assert picture.mode == "L" and picture.width > 100
     said = capsys.readouterr().out
-    assert f"9 samples in {folder}, 7 evaluations of the network each" in said
+    assert f"9 samples in {folder}\n" in said
+    assert "evaluations of the network, a sample: 7\n" in said
 
 
 def test_png_files_hold_the_same_images(run, tmp_path):

@@ -206,7 +206,9 @@ def test_every_sampler_goes_with_every_prediction(way, kind):
     found = drawn({**WAYS[way], "prediction": str(kind), "reverse_variance": "learned"})
     assert found.pixels.shape == (3, 8, 8, 1) and found.pixels.dtype == np.uint8
     assert np.all(found.converged) and len(np.unique(found.pixels)) > 2
-    assert (found.num_steps.min() > 0) == (way == "ode")
+    if way != "ode":
+        expected = samplers.num_evaluations(tiny.config(**WAYS[way]))
+        np.testing.assert_array_equal(found.num_evaluations, expected)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -255,13 +257,27 @@ def test_a_variance_of_its_own_is_used():
             "predictor_corrector_4",
         ),
         ({**LISTED, "sample__explicit__times": (9, 4, 0)}, 3, "ancestral_3"),
-        (ODE, None, "ode_tsit5"),
     ],
 )
 def test_evaluations_are_counted_and_samplers_named(changes, expected, name):
     c = tiny.config(**changes)
     assert samplers.num_evaluations(c) == expected
     assert samplers.name(c) == name
+
+
+def test_an_ode_is_asked_as_often_as_each_sample_needs():
+    found = {
+        rtol: np.asarray(
+            drawn(
+                {**ODE, "sample__ode__rtol": rtol, "sample__ode__atol": rtol}, num=4
+            ).num_evaluations
+        )
+        for rtol in (1e-2, 1e-6)
+    }
+    assert np.all(found[1e-2] < found[1e-6])
+    # Six a step of order 5, one at the start and one at z_0.
+    assert np.all(found[1e-6] % 6 == 2)
+    assert samplers.name(tiny.config(**ODE)) == "ode_tsit5"
 
 
 def test_a_contrast_has_a_config_for_each_cell():
