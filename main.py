@@ -5,6 +5,7 @@ python main.py --config=configs/digits.py --workdir=runs/digits [--mode=train|ev
 
 import logging as python_logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -80,6 +81,9 @@ def main(_: Sequence[str]) -> int:
         return _complain(error, status=2)
     except NonFiniteError as error:
         return _complain(error, status=1)
+    except KeyboardInterrupt:
+        print("stopped: the same command goes on from what is written", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int, UInt8
 
 from ddpm_jax import samplers
 from ddpm_jax.binding import Model
-from ddpm_jax.config import Config
+from ddpm_jax.config import Config, ConfigError
 from ddpm_jax.diffusion.samplers import ancestral
 from ddpm_jax.training import parallel, progress
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
@@ -29,6 +29,10 @@ class Batch(NamedTuple):
     converged: Bool[np.ndarray, " batch"]
     num_evaluations: Int[np.ndarray, " batch"]
     film: tuple[np.ndarray, np.ndarray] | None
+
+
+class NotArrivedError(ConfigError):
+    """An ODE's solver needs more steps than it may take."""
 
 
 class Batches:
@@ -53,6 +57,7 @@ class Batches:
         draw = samplers.make(config, model, log_variance, num_frames)
         roots = [stream_key(config.seed, s) for s in (Stream.SAMPLE, Stream.SAMPLE_END)]
         self._mesh, self._size = mesh, config.sample.batch_size
+        self._max_steps = config.sample.ode.max_steps
         self._bar: progress.Bar | None = None
 
         def batch_of(params: Any, batch: Any) -> Any:
@@ -68,13 +73,24 @@ class Batches:
         self._compiled = parallel.compile_for_batch(mesh, batch_of)
 
     def draw(self, params: Any, first: int, bar: progress.Bar | None = None) -> Batch:
-        """The samples first, first + 1, ...; how far they are is told to the bar."""
+        """The samples first, first + 1, ...; how far they are is told to the bar.
+
+        Raises:
+          NotArrivedError: an ODE's solver did not reach z_0.
+        """
         num_local = self._size // jax.process_count()
         begin = first + jax.process_index() * num_local
         index = np.arange(begin, begin + num_local, dtype=np.int32)
         self._bar = bar
         batch = parallel.put_batch(self._mesh, {"index": index})
-        return Batch(*jax.device_get(self._compiled(params, batch)))
+        drawn = Batch(*jax.device_get(self._compiled(params, batch)))
+        if missed := np.sum(~drawn.converged):
+            raise NotArrivedError(
+                f"config.sample.ode.max_steps = {self._max_steps}: {missed} of the"
+                f" {self._size} samples from number {first} on need more; write more, or"
+                " larger tolerances."
+            )
+        return drawn
 
     def _tell(self, done: int, total: int) -> None:
         if self._bar is not None:

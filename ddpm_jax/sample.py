@@ -26,7 +26,8 @@ from ddpm_jax import (
     variance,
     workdir,
 )
-from ddpm_jax.config import Config, ConfigError, flat
+from ddpm_jax.config import Config, ConfigError, default, flat
+from ddpm_jax.diffusion.samplers import grids
 from ddpm_jax.drawing import Batch, Batches
 from ddpm_jax.trained import Trained
 from ddpm_jax.training import files, parallel, progress
@@ -64,7 +65,7 @@ def each(
     sample.
 
     Raises:
-      ConfigError: an ODE's solver did not arrive.
+      NotArrivedError: an ODE's solver did not reach z_0.
     """
     c = config.sample
     begin = done // c.batch_size * c.batch_size
@@ -72,12 +73,6 @@ def each(
     with bar:
         for start in range(begin, c.num_samples, c.batch_size):
             drawn = batches.draw(params, start, bar)
-            if missed := np.sum(~drawn.converged):
-                raise ConfigError(
-                    f"config.sample.ode.max_steps = {c.ode.max_steps}: {missed} of the"
-                    f" {c.batch_size} samples from number {start} on need more; write more,"
-                    " or larger tolerances."
-                )
             yield start, drawn
             reached = min(start + c.batch_size, c.num_samples)
             bar.update(reached - max(start, done))
@@ -105,11 +100,12 @@ def write(
 def run(config: Config, directory: epath.PathLike) -> None:
     """`--mode=sample`: from a checkpoint to a folder of samples, and pictures beside it."""
     c = config.sample
+    for field in idle(config):
+        logging.warning("%s is of no effect on this sampler", field)
     t = trained.load(config, directory, step=c.step, weights=c.weights)
     name = f"{t.step}_{samplers.name(config)}"
-    own = t.path / FOLDER / name
-    folder = files.absolute(c.folder) if c.folder else own
-    workdir.make_folder(folder.parent)
+    folder = files.absolute(c.folder) if c.folder else t.path / FOLDER / name
+    _make_parent(config, folder)
     store = shards.Shards(
         folder,
         _identity(config, t),
@@ -121,7 +117,9 @@ def run(config: Config, directory: epath.PathLike) -> None:
         is_writer=jax.process_index() == 0,
     )
     done = parallel.agreed(store.begin())
-    log_variance = variance.of(config, t)
+    log_variance = None
+    if done < c.num_samples or c.film.num_frames:
+        log_variance = variance.of(config, t)
     asked = []
     if done < c.num_samples:
         logging.info("compiling the sampler ...")
@@ -139,15 +137,47 @@ def run(config: Config, directory: epath.PathLike) -> None:
     shown = store.read(min(c.num_samples, GRID))
     grid = pictures.grid(pictures.to_uint8(shown, t.model.codec.num_values))
     picture = folder.with_name(f"{folder.name}.png")
-    files.replace_bytes(picture, pictures.png(grid))
+    workdir.write(picture, pictures.png(grid))
     print(f"step {t.step}: {c.num_samples} samples in {folder}")
     print(f"the first of them: {picture}")
     if asked:
         print(f"evaluations of the network, a sample: {np.mean(asked):.4g}")
     for suffix, data in drawn.items():
         file = folder.with_name(f"{folder.name}_{suffix}")
-        files.replace_bytes(file, data)
+        workdir.write(file, data)
         print(f"{suffix.partition('.')[0]}: {file}")
+
+
+def idle(config: Config) -> list[str]:
+    """Options that were changed, of choices that were not made."""
+    c = config.sample
+    apart = {*samplers.SAMPLERS, *grids.GRIDS, *samplers.THRESHOLDS}
+    apart -= {c.sampler, c.spacing, c.threshold}
+    known, given = flat(default().sample), flat(c)
+    return [
+        f"config.sample.{field} = {value!r}"
+        for field, value in given.items()
+        if field.partition(".")[0] in apart and value != known[field]
+    ]
+
+
+def _make_parent(config: Config, folder: epath.Path) -> None:
+    """The folder's own folder; a named one must not lie beside pictures of someone else."""
+    named = config.sample.folder
+    try:
+        workdir.make_folder(folder.parent)
+    except ConfigError as error:
+        raise ConfigError(
+            f"config.sample.folder = {named!r}: {error}" if named else str(error)
+        ) from error
+    if named and not (folder / shards.RECORD).exists():
+        for file in folder.parent.glob(f"{folder.name}*"):
+            own = ("", "_film", "_contrast")
+            if file.name != folder.name and file.stem in {folder.name + o for o in own}:
+                raise ConfigError(
+                    f"config.sample.folder = {named!r}: {file} is there already, where a"
+                    " picture of these samples would go; write another folder."
+                )
 
 
 def _identity(config: Config, t: Trained) -> dict[str, Any]:
@@ -156,12 +186,24 @@ def _identity(config: Config, t: Trained) -> dict[str, Any]:
     kept = {k: v for k, v in c.items() if k not in NOT_OF_THE_SAMPLES}
     groups = {c.sampler, c.spacing, c.threshold}
     # Options of choices that were not made are of no effect.
-    used = {k: v for k, v in kept.items() if not isinstance(v, Config) or k in groups}
-    options = {f"config.sample.{k}": v for k, v in flat(used).items()}
+    used = flat(
+        {k: v for k, v in kept.items() if not isinstance(v, Config) or k in groups}
+    )
+    on_grid = c.sampler != samplers.ODE
+    if not on_grid:
+        # More steps change no sample that arrives.
+        del used["ode.max_steps"]
+    if not on_grid or c.spacing == "explicit":
+        del used["num_steps"]
+    if c.sampler == "ancestral" and c.ancestral.variance != samplers.ANALYTIC:
+        del used["ancestral.num_examples"]
+    if not on_grid:
+        groups_of_grid = ("spacing", f"{c.spacing}.")
+        used = {k: v for k, v in used.items() if not k.startswith(groups_of_grid)}
     arrays = json.dumps(digest(t.params), sort_keys=True)
     return {
         "step": t.step,
         "arrays": hashlib.sha256(arrays.encode()).hexdigest()[:16],
         "config.seed": config.seed,
-        **options,
+        **{f"config.sample.{k}": v for k, v in used.items()},
     }

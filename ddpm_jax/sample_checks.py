@@ -9,6 +9,9 @@ from ddpm_jax.diffusion import flow, schedules
 from ddpm_jax.diffusion.samplers import ends, grids
 from ddpm_jax.diffusion.times import CONTINUOUS
 
+# Of an animation, seconds.
+LONGEST = 3600.0
+
 
 def check(config: Config) -> None:
     """Fails on options of config.sample that cannot work, or not together.
@@ -24,6 +27,11 @@ def check(config: Config) -> None:
         raise ConfigError(
             "config.sample.sampler = 'ode' takes steps of its own, of which there is no"
             " film: write config.sample.film.num_frames = 0."
+        )
+    if not 0.0 < film.seconds <= LONGEST:
+        raise ConfigError(
+            f"config.sample.film.seconds = {film.seconds}: write a number above 0, at most"
+            f" {LONGEST:g}."
         )
     if film.animation and film.num_frames < 2:
         raise ConfigError(
@@ -109,6 +117,16 @@ def contrasted(config: Config) -> dict[str, dict[int, Config]]:
         raise ConfigError(
             "config.sample.contrast.num_steps = (): write numbers of steps, such as"
             " (5, 10, 20)."
+        )
+    if names and c.num_steps and min(c.num_steps) < 2:
+        raise ConfigError(
+            f"config.sample.contrast.num_steps = {tuple(c.num_steps)}: write numbers from 2"
+            " on."
+        )
+    if names and config.sample.spacing == "explicit":
+        raise ConfigError(
+            "config.sample.contrast goes through numbers of steps, which"
+            " config.sample.spacing = 'explicit' does not: write another spacing."
         )
     found: dict[str, dict[int, Config]] = {}
     for name in names:

@@ -208,7 +208,12 @@ def _reporter(
             weights = build.weights(
                 config, training.to_global(state), config.sample.weights
             )
-            images = sample.first(config, draws, weights)
+            try:
+                images = sample.first(config, draws, weights)
+            except drawing.NotArrivedError as error:
+                # A network that is still learning may be too stiff; it goes on.
+                logging.error("step %d: no samples: %s", step, error)
+                return
             picture = sample.write(path, step, images, model.codec.num_values)
             writers.image(step, "samples", picture)
 

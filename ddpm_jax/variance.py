@@ -1,5 +1,6 @@
 """The analytic reverse variance of a checkpoint: estimated once, kept beside it."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -20,7 +21,7 @@ from ddpm_jax.diffusion.model import LogSnr
 from ddpm_jax.diffusion.samplers import analytic, ancestral, grids
 from ddpm_jax.diffusion.times import CONTINUOUS
 from ddpm_jax.trained import Trained
-from ddpm_jax.training import files, parallel
+from ddpm_jax.training import parallel, progress
 from ddpm_jax.training.checkpoints import digest
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 
@@ -50,7 +51,9 @@ def of(config: Config, t: Trained) -> ancestral.LogVariance | None:
         "data": dict(source.identity),
     }
     file = t.path / FOLDER / f"{t.step}.json"
-    table = _saved(file, settings)
+    # All processes estimate or none does: one might see what another has just written.
+    is_there = parallel.agreed(int(_saved(file, settings) is not None))
+    table = _saved(file, settings) if is_there else None
     if table is None:
         workdir.make_folder(file.parent)
         logging.info("estimating the variance from %d examples ...", len(source))
@@ -58,7 +61,7 @@ def of(config: Config, t: Trained) -> ancestral.LogVariance | None:
         if jax.process_index() == 0:
             found = {name: part.tolist() for name, part in table._asdict().items()}
             text = json.dumps({"settings": settings} | found, indent=2)
-            files.replace_text(file, text + "\n")
+            workdir.write(file, f"{text}\n".encode())
     return analytic.log_variance(table)
 
 
@@ -94,11 +97,14 @@ def _estimate(config: Config, t: Trained, source: pipeline.Source) -> analytic.T
         process_count=jax.process_count(),
     )
     found = []
-    for local in pipeline.iterate(batches):
-        batch = parallel.put_batch(t.mesh, local)
-        whole = jax.device_put(batch["mask"], parallel.replicated(t.mesh))
-        kept = np.asarray(whole).astype(bool)
-        found.append(np.asarray(compiled(t.params, batch), np.float64)[kept])
+    bar = progress.Bar("estimating the variance", len(batches))
+    with bar, contextlib.closing(pipeline.iterate(batches)) as rest:
+        for local in rest:
+            batch = parallel.put_batch(t.mesh, local)
+            whole = jax.device_put(batch["mask"], parallel.replicated(t.mesh))
+            kept = np.asarray(whole).astype(bool)
+            found.append(np.asarray(compiled(t.params, batch), np.float64)[kept])
+            bar.update()
     log_snr, error = np.concatenate(found).mean(axis=0)
     return analytic.Table(log_snr, error)
 

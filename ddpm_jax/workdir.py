@@ -81,6 +81,21 @@ def make_folder(path: epath.Path) -> None:
         ) from error
 
 
+def write(file: epath.Path, data: bytes) -> None:
+    """Writes a whole file, or leaves the one before.
+
+    Raises:
+      ConfigError: it cannot be written.
+    """
+    try:
+        files.replace_bytes(file, data)
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be written ({error.strerror or error}): mend that and run the"
+            " same command again."
+        ) from error
+
+
 def check_if_begun(workdir: epath.Path, config: Config) -> None:
     """`check_config` where a run has begun; a new workdir passes."""
     if (workdir / CONFIG).exists():

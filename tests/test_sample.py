@@ -1,5 +1,6 @@
 """Sampling: what a sample depends on, and where it goes."""
 
+import errno
 import json
 
 import jax
@@ -187,14 +188,6 @@ def test_png_files_hold_the_same_images(run, tmp_path):
     np.testing.assert_array_equal(shown, np.rint(pixels * (255 / 16)))
 
 
-def test_a_solver_that_does_not_arrive_is_said(run, tmp_path):
-    with pytest.raises(
-        ConfigError, match=r"ode.max_steps = 2: 8 of the 8 samples from"
-    ):
-        sampled(run, tmp_path / "few", sample__sampler="ode", sample__ode__max_steps=2)
-    assert list((tmp_path / "few").glob("*.npz")) == []
-
-
 def test_a_film_and_a_contrast_stand_beside_the_samples(run, tmp_path):
     options = {"sample__contrast__samplers": "ddim,unipc,ode"}
     c = tiny.config(
@@ -275,3 +268,64 @@ def test_training_does_not_estimate_a_variance(tmp_path):
     with pytest.raises(ConfigError, match="'analytic' is estimated from a checkpoint"):
         train.run(c, tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_training_goes_on_where_a_solver_does_not_arrive(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(train.logging, "error", lambda text, *args: said.append(args))
+    c = tiny.config(
+        training__num_steps=2,
+        training__sample_every=1,
+        sample__sampler="ode",
+        sample__ode__max_steps=1,
+    )
+    assert train.run(c, tmp_path) == 0
+    assert [step for step, _ in said] == [1, 2]
+    assert "config.sample.ode.max_steps = 1" in str(said[0][1])
+    assert not (tmp_path / "samples").exists()
+
+
+def test_pictures_of_someone_else_are_not_overwritten(run, tmp_path):
+    for name in ("mine.png", "mine_contrast.png"):
+        (tmp_path / name).write_text("precious")
+        with pytest.raises(ConfigError, match=rf"{name} is there already"):
+            sampled(run, tmp_path / "mine")
+        assert (tmp_path / name).read_text() == "precious"
+        (tmp_path / name).unlink()
+    sampled(run, tmp_path / "mine")
+    # Its own are.
+    sampled(run, tmp_path / "mine")
+
+
+def test_a_full_disk_is_told_at_the_pictures_too(run, tmp_path, monkeypatch):
+    write = files.replace_bytes
+
+    def full(path, data):
+        if path.name == "drawn.png":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "replace_bytes", full)
+        with pytest.raises(
+            ConfigError, match=r"drawn.png cannot be written \(No space"
+        ):
+            sampled(run, tmp_path / "drawn")
+    assert len(sampled(run, tmp_path / "drawn")) == 9
+
+
+def test_a_longer_solve_goes_on_in_the_same_folder(run, tmp_path):
+    ode = {"sample__sampler": "ode", "sample__ode__rtol": 1e-3}
+    with pytest.raises(ConfigError, match=r"ode.max_steps = 2: .* need more"):
+        sampled(run, tmp_path / "drawn", sample__ode__max_steps=2, **ode)
+    more = {"sample__ode__max_steps": 500, "sample__num_steps": 7}
+    assert len(sampled(run, tmp_path / "drawn", **more, **ode)) == 9
+
+
+def test_options_of_choices_that_were_not_made_are_named():
+    c = tiny.config(sample__ddim__eta=0.5, sample__sampler="unipc")
+    assert sample.idle(c) == ["config.sample.ddim.eta = 0.5"]
+    c = tiny.config(sample__heun__churn__amount=2.0, sample__unipc__order=3)
+    named = ["config.sample.heun.churn.amount = 2.0", "config.sample.unipc.order = 3"]
+    assert sorted(sample.idle(c)) == named
+    assert sample.idle(tiny.config(sample__sampler="ddim", sample__ddim__eta=0.5)) == []

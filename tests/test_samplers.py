@@ -94,7 +94,7 @@ LISTED = {"sample__spacing": "explicit"}
         ),
         (
             {"sample__spacing": "karras", "sample__karras__rho": 0.5},
-            r"config.sample.karras.rho = 0.5: write a number from 1 on",
+            r"config.sample.karras.rho = 0.5: write a number from 1 to 1000",
         ),
         (
             {"sample__threshold": "dynamic", "sample__dynamic__quantile": 2.0},
@@ -127,6 +127,22 @@ LISTED = {"sample__spacing": "explicit"}
                 "sample__contrast__num_steps": (5, 20),
             },
             r"config.sample.contrast, 'ddim' with 20 steps: .* is more than",
+        ),
+        (
+            {"sample__contrast__samplers": "ode", "sample__contrast__num_steps": (-5,)},
+            r"contrast.num_steps = \(-5,\): write numbers from 2 on",
+        ),
+        (
+            {
+                **LISTED,
+                "sample__explicit__times": (9, 0),
+                "sample__contrast__samplers": "ddim",
+            },
+            r"contrast goes through numbers of steps, which .* 'explicit' does not",
+        ),
+        (
+            {"sample__film__seconds": float("nan")},
+            r"film.seconds = nan: write a number above 0, at most 3600",
         ),
         (
             {"sample__contrast__samplers": "ddim", "sample__contrast__num_steps": ()},
@@ -211,8 +227,13 @@ def test_every_sampler_goes_with_every_prediction(way, kind):
         np.testing.assert_array_equal(found.num_evaluations, expected)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("num_steps", "spacing"), [(0, "karras"), (10, "quadratic")])
+@pytest.mark.parametrize(
+    ("way", "num_steps", "spacing"),
+    [
+        (way, *((0, "karras"), (10, "quadratic"), (0, "log_snr"))[i % 3])
+        for i, way in enumerate(WAYS)
+    ],
+)
 def test_every_sampler_goes_with_learned_schedules(way, num_steps, spacing):
     changes = {"schedule__num_steps": num_steps, "sample__spacing": spacing}
     found = drawn({**WAYS[way], **changes}, variational=True)

@@ -33,7 +33,8 @@ def replace_text(path: epath.Path, text: str) -> None:
 
 def replace_bytes(path: epath.Path, data: bytes) -> None:
     """Writes a whole file, or leaves the one before."""
-    temporary = path.with_name(path.name + ".tmp")
+    # A name of its own: two processes may write the same file.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     with temporary.open("wb") as stream:
         stream.write(data)
         stream.flush()

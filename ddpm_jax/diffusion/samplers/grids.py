@@ -72,11 +72,12 @@ def karras(
     `by_log_snr`, which is the limit of large rho.
 
     Raises:
-      ValueError: rho is below 1 too.
+      ValueError: rho is not from 1 to 1000, too.
     """
     _check(num_visited, num_steps)
-    if not 1.0 <= rho < np.inf:
-        raise ValueError(f"rho = {rho}: write a number from 1 on, such as 7.0.")
+    # Beyond, float32 cannot tell the roots apart.
+    if not 1.0 <= rho <= 1000.0:
+        raise ValueError(f"rho = {rho}: write a number from 1 to 1000, such as 7.0.")
     ends = jnp.exp(-0.5 / rho * log_snr(jnp.array([0.0, 1.0])))
     root = ends[0] + (ends[1] - ends[0]) * jnp.linspace(0.0, 1.0, num_visited)
     return _at(log_snr, num_steps, -2.0 * rho * jnp.log(root))

@@ -111,14 +111,14 @@ def test_karras_grid_is_even_in_a_root_of_the_noise_scale(rho):
 
 def test_karras_tends_to_the_log_snr_grid():
     with jax.enable_x64(True):
-        large = grids.karras(log_snr, CONTINUOUS, 9, 1e6)
+        large = grids.karras(log_snr, CONTINUOUS, 9, 1000.0)
         even = grids.by_log_snr(log_snr, CONTINUOUS, 9)
-        np.testing.assert_allclose(large, even, atol=1e-5)
+        np.testing.assert_allclose(large, even, atol=2e-3)
 
 
-@pytest.mark.parametrize("rho", [0.5, 0.0, -1.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("rho", [0.5, -1.0, 1e4, float("inf"), float("nan")])
 def test_impossible_rho(rho):
-    with pytest.raises(ValueError, match=rf"rho = {rho}: write a number from 1 on"):
+    with pytest.raises(ValueError, match=rf"rho = {rho}: write a number from 1 to"):
         grids.karras(log_snr, CONTINUOUS, 5, rho)
 
 
