@@ -13,7 +13,10 @@ from PIL import Image
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = "--config=configs/digits.py:smoke"
 # One resolution rather than three: less to compile.
-SMALLER = "--config.model.unet.feature_mults=(1,)"
+SMALLER = (
+    "--config.model.unet.feature_mults=(1,)",
+    "--config.model.unet.attention_at=(8,)",
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_a_wrong_command_is_refused_in_one_line(arguments, said, tmp_path):
 
 def test_the_three_modes_and_a_second_run_with_another_config(tmp_path, cache):
     workdir = tmp_path / "run"
-    at = [SMALLER, f"--workdir={workdir}"]
+    at = [*SMALLER, f"--workdir={workdir}"]
     done = main(CONFIG, *at, "--mode=eval")
     assert done.returncode == 2
     assert "train there first" in complaint(done)
