@@ -198,7 +198,7 @@ def default() -> Config:
         dpm_solver=dict(
             method="multistep",  # Or single_step.
             order=2,  # 1 to 3.
-            eta=0.0,  # Of the reverse process's noise: 0 the ODE, 1 the SDE.
+            eta=0.0,  # Of the rate of the reverse process's noise: 0 the ODE, 1 the SDE.
             lower_order_final=True,  # In the last steps.
         ),
         unipc=dict(order=2, lower_order_final=True),
