@@ -153,9 +153,9 @@ def round_trip(num_iterations, num_times):
 
 def test_inversion_and_sampling_return_a_digit():
     """Each iteration takes the error down by a factor, to rounding in the end."""
-    errors = [round_trip(n, 101)[1] for n in (1, 2, 3, 5, 20)]
-    assert errors[2] < 1e-3
-    assert np.all(np.array(errors[1:]) < 0.5 * np.array(errors[:-1]))
+    errors = [round_trip(n, 101)[1] for n in (1, 3, 20)]
+    assert errors[1] < 1e-3
+    assert np.all(np.array(errors[1:]) < 0.1 * np.array(errors[:-1]))
     assert errors[-1] < 1e-8
 
 
