@@ -214,12 +214,8 @@ def _of_peer(
     truths: dict[str, np.ndarray],
 ) -> dict[str, Any] | None:
     """Errors of diffusers' schedulers, None where it is not installed."""
-    try:
-        from benchmarks import peer_schedulers
-    except ImportError as error:
-        print(
-            f"no peer, since {error.name} is missing: see benchmarks/requirements.txt"
-        )
+    peer_schedulers = measure.peer("peer_schedulers")
+    if not peer_schedulers:
         return None
     found = {}
     for name, (_, ends_with) in peer_schedulers.SCHEDULERS.items():

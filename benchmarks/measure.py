@@ -1,5 +1,7 @@
 """Timing, peaks of devices, and the report that benchmarks write."""
 
+import argparse
+import importlib
 import importlib.metadata
 import json
 import os
@@ -98,3 +100,45 @@ def write(name: str, report: Mapping[str, Any], folder: pathlib.Path) -> pathlib
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=2) + "\n")
     return path
+
+
+def peer(module: str) -> Any:
+    """A module of this folder that needs the peer, or None where that is not installed."""
+    try:
+        import torch
+
+        found = importlib.import_module(f"benchmarks.{module}")
+    except ImportError as error:
+        print(
+            f"no peer, since {error.name} is missing: see benchmarks/requirements.txt"
+        )
+        return None
+    torch.set_num_threads(os.cpu_count() or 1)
+    return found
+
+
+def peak_bytes(usage: Any) -> int:
+    """Of a compiled program: arguments, temporaries, outputs that alias no argument."""
+    return (
+        usage.temp_size_in_bytes
+        + usage.argument_size_in_bytes
+        + usage.output_size_in_bytes
+        - usage.alias_size_in_bytes
+    )
+
+
+def run_sections(
+    parser: argparse.ArgumentParser,
+    args: argparse.Namespace,
+    name: str,
+    sections: Mapping[str, Callable[[argparse.Namespace], Any]],
+) -> None:
+    """Runs args.sections, all if there are none; prints each report and writes all."""
+    unknown = sorted(set(args.sections) - set(sections))
+    if unknown:
+        parser.error(f"no section {unknown[0]!r}: write some of {', '.join(sections)}")
+    report = environment()
+    for section in args.sections or sections:
+        report[section] = sections[section](args)
+        print(json.dumps({section: report[section]}, indent=2), flush=True)
+    print(f"written to {write(name, report, args.results)}")

@@ -21,7 +21,6 @@ import argparse
 import concurrent.futures
 import functools
 import gc
-import json
 import multiprocessing
 import os
 import pathlib
@@ -179,7 +178,7 @@ def compared(seconds: dict[str, list[float]], per: int) -> dict[str, Any]:
 
 def peer_section(args: argparse.Namespace) -> dict[str, Any]:
     """Ours over diffusers': below 1 is faster. Both clip x_hat and mend eps_hat."""
-    peer = _peer()
+    peer = measure.peer("peer_sampling")
     if not peer:
         return {"skipped": "no peer: see benchmarks/requirements.txt"}
     net, index = bare_step.make_net(), numbers(args.batch_size)
@@ -233,12 +232,7 @@ def peak(net: UNet, batch_size: int, num_times: int, **options: Any) -> int:
     draw = jax.jit(make_draw(net, ddim.make(), uniform(num_times), **options))
     index = jax.ShapeDtypeStruct((batch_size,), jnp.int32)
     usage: Any = draw.lower(shapes, index).compile().memory_analysis()
-    return (
-        usage.temp_size_in_bytes
-        + usage.argument_size_in_bytes
-        + usage.output_size_in_bytes
-        - usage.alias_size_in_bytes
-    )
+    return measure.peak_bytes(usage)
 
 
 def small_net() -> UNet:
@@ -324,7 +318,7 @@ def throughput_section(args: argparse.Namespace) -> dict[str, Any]:
     """Images a second in bfloat16."""
     if jax.default_backend() == "cpu":
         return {"skipped": "no accelerator"}
-    peer = _peer() if jax.default_backend() == "gpu" else None
+    peer = measure.peer("peer_sampling") if jax.default_backend() == "gpu" else None
     net = bare_step.make_net(dtype="bfloat16")
     params, times = make_params(net), peers_times(args.throughput_steps)
     results: dict[str, Any] = {"steps": args.throughput_steps}
@@ -362,21 +356,6 @@ def _torch_device() -> str:
     return "cuda" if jax.default_backend() == "gpu" else "cpu"
 
 
-def _peer() -> Any:
-    """The module of the peer, or None where its libraries are not installed."""
-    try:
-        import torch
-
-        from benchmarks import peer_sampling
-    except ImportError as error:
-        print(
-            f"no peer, since {error.name} is missing: see benchmarks/requirements.txt"
-        )
-        return None
-    torch.set_num_threads(os.cpu_count() or 1)
-    return peer_sampling
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -395,17 +374,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--results", type=pathlib.Path, default=measure.RESULTS)
     args = parser.parse_args()
-    unknown = sorted(set(args.sections) - set(SECTIONS))
-    if unknown:
-        parser.error(f"no section {unknown[0]!r}: write some of {', '.join(SECTIONS)}")
-
     # A peer on the same GPU needs room, and so do the processes that measure memory.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    report = measure.environment()
-    for name in args.sections or SECTIONS:
-        report[name] = SECTIONS[name](args)
-        print(json.dumps({name: report[name]}, indent=2), flush=True)
-    print(f"written to {measure.write('sample', report, args.results)}")
+    measure.run_sections(parser, args, "sample", SECTIONS)
 
 
 if __name__ == "__main__":

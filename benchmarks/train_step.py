@@ -38,7 +38,7 @@ def time_section(args: argparse.Namespace) -> dict[str, Any]:
     runs: dict[str, Any] = {
         "ours": bare_step.Runner(bare_step.make_net(), args.batch_size)
     }
-    if peer := _peer():
+    if peer := measure.peer("peer_torch"):
         device = "cuda" if jax.default_backend() == "gpu" else "cpu"
         runs["torch"] = peer.Runner(args.batch_size, device)
     seconds = measure.alternated(runs, args.rounds, pause=0.5)
@@ -53,12 +53,7 @@ def memory_section(args: argparse.Namespace) -> dict[str, Any]:
             bare_step.make_net(remat=remat), args.memory_batch_size
         )
         usage: Any = bare_step.compiled(lowered, remat).memory_analysis()
-        peaks[name] = (
-            usage.temp_size_in_bytes
-            + usage.argument_size_in_bytes
-            + usage.output_size_in_bytes
-            - usage.alias_size_in_bytes
-        )
+        peaks[name] = measure.peak_bytes(usage)
     return {
         "batch_size": args.memory_batch_size,
         "plain_mib": peaks["plain"] / MIB,
@@ -98,7 +93,7 @@ def throughput_section(args: argparse.Namespace) -> dict[str, Any]:
     if jax.default_backend() == "cpu":
         return {"skipped": "no accelerator"}
     peak = args.peak_tflops or measure.peak_tflops(jax.devices()[0].device_kind)
-    peer = _peer() if jax.default_backend() == "gpu" else None
+    peer = measure.peer("peer_torch") if jax.default_backend() == "gpu" else None
     results = {}
     for batch_size in args.throughput_batch_sizes:
         net = bare_step.make_net(dtype="bfloat16")
@@ -132,21 +127,6 @@ SECTIONS = {
 }
 
 
-def _peer() -> Any:
-    """The module of the peer, or None where its libraries are not installed."""
-    try:
-        import torch
-
-        from benchmarks import peer_torch
-    except ImportError as error:
-        print(
-            f"no peer, since {error.name} is missing: see benchmarks/requirements.txt"
-        )
-        return None
-    torch.set_num_threads(os.cpu_count() or 1)
-    return peer_torch
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -168,17 +148,9 @@ def main() -> None:
     )
     parser.add_argument("--results", type=pathlib.Path, default=measure.RESULTS)
     args = parser.parse_args()
-    unknown = sorted(set(args.sections) - set(SECTIONS))
-    if unknown:
-        parser.error(f"no section {unknown[0]!r}: write some of {', '.join(SECTIONS)}")
-
     # A peer on the same GPU needs room, and so do the processes that only compile.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    report = measure.environment()
-    for name in args.sections or SECTIONS:
-        report[name] = SECTIONS[name](args)
-        print(json.dumps({name: report[name]}, indent=2), flush=True)
-    print(f"written to {measure.write('train_step', report, args.results)}")
+    measure.run_sections(parser, args, "train_step", SECTIONS)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Samplers beside each other, from the same noise, by numbers of steps."""
 
-import jax
 import numpy as np
 from absl import logging
 
@@ -12,7 +11,6 @@ from ddpm_jax.trained import Trained
 def draw(config: Config, t: Trained) -> dict[str, bytes]:
     """contrast.png: rows of samplers, columns of steps."""
     c = config.sample.contrast
-    size = -(-c.num_images // jax.device_count()) * jax.device_count()
     cells: dict[str, list[np.ndarray | None]] = {}
     for name, by_steps in sample_checks.contrasted(config).items():
         row = f"{name}, steps of its own" if name == samplers.ODE else name
@@ -23,9 +21,8 @@ def draw(config: Config, t: Trained) -> dict[str, bytes]:
                 cells[row].append(None)
                 continue
             logging.info("compiling %s of %d steps ...", name, num_steps)
-            with own.unlocked():
-                own.sample.batch_size = size
-            batches = drawing.Batches(own, t.mesh, t.model, variance.of(own, t))
+            few = drawing.of_few(own, c.num_images)
+            batches = drawing.Batches(few, t.mesh, t.model, variance.of(few, t))
             pixels = batches.draw(t.params, 0).pixels[: c.num_images]
             cells[row].append(pictures.to_uint8(pixels, t.model.codec.num_values))
     columns = [f"{num_steps} steps" for num_steps in c.num_steps]

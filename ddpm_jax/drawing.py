@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Int, UInt8
 
 from ddpm_jax import samplers
 from ddpm_jax.binding import Model
@@ -20,19 +20,26 @@ class Batch(NamedTuple):
 
     Attributes:
       pixels: as values 0..V-1.
-      converged: False where an ODE's solver did not arrive.
       num_evaluations: of the network.
       film: x_hat and z on the way, as pixel values, if frames were asked for.
     """
 
     pixels: UInt8[np.ndarray, "batch height width channels"]
-    converged: Bool[np.ndarray, " batch"]
     num_evaluations: Int[np.ndarray, " batch"]
     film: tuple[np.ndarray, np.ndarray] | None
 
 
 class NotArrivedError(ConfigError):
     """An ODE's solver needs more steps than it may take."""
+
+
+def of_few(config: Config, num_samples: int) -> Config:
+    """The config with batches just large enough for so many, as many on every device."""
+    num_devices = jax.device_count()
+    few = config.copy_and_resolve_references()
+    with few.unlocked():
+        few.sample.batch_size = -(-num_samples // num_devices) * num_devices
+    return few
 
 
 class Batches:
@@ -68,7 +75,8 @@ class Batches:
                 x_hat, z = drawn.film.x_hat, drawn.film.z
                 # The frames' axis goes through the codec as part of the batch.
                 frames = tuple(jax.vmap(model.codec.decode)(a) for a in (x_hat, z))
-            return drawn.pixels, drawn.converged, drawn.num_evaluations, frames
+            found = drawn.pixels, drawn.num_evaluations, frames
+            return drawn.converged, found
 
         self._compiled = parallel.compile_for_batch(mesh, batch_of)
 
@@ -83,14 +91,14 @@ class Batches:
         index = np.arange(begin, begin + num_local, dtype=np.int32)
         self._bar = bar
         batch = parallel.put_batch(self._mesh, {"index": index})
-        drawn = Batch(*jax.device_get(self._compiled(params, batch)))
-        if missed := np.sum(~drawn.converged):
+        converged, found = jax.device_get(self._compiled(params, batch))
+        if missed := np.sum(~converged):
             raise NotArrivedError(
                 f"config.sample.ode.max_steps = {self._max_steps}: {missed} of the"
                 f" {self._size} samples from number {first} on need more; write more, or"
                 " larger tolerances."
             )
-        return drawn
+        return Batch(*found)
 
     def _tell(self, done: int, total: int) -> None:
         if self._bar is not None:

@@ -67,10 +67,10 @@ class Evaluator:
         bar = progress.Bar(f"evaluating ({self.name})", len(batches), initial=done)
         with bar, contextlib.closing(pipeline.iterate(batches, done)) as rest:
             for number, local in enumerate(rest, done):
-                batch, kept = self._put(local)
+                batch, kept = parallel.put_masked(self.mesh, local)
                 result = self.estimate(params, batch, edges)
                 estimate, ends = jax.device_get(result)
-                index = _whole(self.mesh, batch["index"])
+                index = parallel.whole(self.mesh, batch["index"])
                 rows = rows_lib.of_batch(estimate, ends, index, kept)
                 if store:
                     store.add(number, rows)
@@ -97,11 +97,6 @@ class Evaluator:
             process_count=jax.process_count(),
         )
 
-    def _put(self, local: parallel.HostBatch) -> tuple[Any, np.ndarray]:
-        """A batch on the devices, and which of its examples do not just fill it up."""
-        batch = parallel.put_batch(self.mesh, local)
-        return batch, _whole(self.mesh, batch["mask"]).astype(bool)
-
     def _edges(self, params: Params) -> np.ndarray | None:
         """Of the strata, from images all over the split with noise of their own."""
         if self.pilot is None:
@@ -109,7 +104,7 @@ class Evaluator:
         source = pipeline.spaced(self.source, self.config.eval.pilot_examples)
         found = []
         for local in self._batches(source):
-            batch, kept = self._put(local)
+            batch, kept = parallel.put_masked(self.mesh, local)
             draws = np.asarray(jax.device_get(self.pilot(params, batch)), np.float64)
             found.append(draws[..., kept])
         t, per_time = np.concatenate(found, axis=-1)
@@ -150,10 +145,6 @@ def make_evaluator(
         pilot_evaluations = num_pilot * estimators.pilot_evaluations(config, model)
     compiled = parallel.compile_for_batch(mesh, estimate)
     return Evaluator(config, name, mesh, source, compiled, pilot, pilot_evaluations)
-
-
-def _whole(mesh: Mesh, values: Any) -> np.ndarray:
-    return np.asarray(jax.device_put(values, parallel.replicated(mesh)))
 
 
 def run(config: Config, directory: epath.PathLike) -> None:

@@ -1,6 +1,5 @@
 """How samples came about: x_hat and z_t along the way, as a strip and as an animation."""
 
-import jax
 import numpy as np
 from absl import logging
 from jaxtyping import UInt8
@@ -19,12 +18,8 @@ def draw(
     """By file name's end, the pictures that config.sample.film asks for."""
     c = config.sample.film
     logging.info("compiling the film's sampler ...")
-    # As many as shown, on every device as many.
-    size = -(-c.num_images // jax.device_count()) * jax.device_count()
-    small = config.copy_and_resolve_references()
-    with small.unlocked():
-        small.sample.batch_size = size
-    batches = drawing.Batches(small, t.mesh, t.model, log_variance, c.num_frames)
+    few = drawing.of_few(config, c.num_images)
+    batches = drawing.Batches(few, t.mesh, t.model, log_variance, c.num_frames)
     film = batches.draw(t.params, 0).film
     assert film is not None
     x_hat, z = (

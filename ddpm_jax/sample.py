@@ -5,7 +5,6 @@ many devices, does not change it.
 """
 
 import hashlib
-import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -90,9 +89,8 @@ def write(
     if jax.process_index() == 0:
         png = picture_path(path, step)
         png.parent.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, images=pixels, num_values=num_values)
-        files.replace_bytes(png.with_suffix(".npz"), buffer.getvalue())
+        arrays = shards.to_npz(pixels, num_values)
+        files.replace_bytes(png.with_suffix(".npz"), arrays)
         files.replace_bytes(png, pictures.png(picture))
     return picture
 
@@ -189,17 +187,16 @@ def _identity(config: Config, t: Trained) -> dict[str, Any]:
     used = flat(
         {k: v for k, v in kept.items() if not isinstance(v, Config) or k in groups}
     )
-    on_grid = c.sampler != samplers.ODE
-    if not on_grid:
-        # More steps change no sample that arrives.
-        del used["ode.max_steps"]
-    if not on_grid or c.spacing == "explicit":
-        del used["num_steps"]
-    if c.sampler == "ancestral" and c.ancestral.variance != samplers.ANALYTIC:
-        del used["ancestral.num_examples"]
-    if not on_grid:
-        groups_of_grid = ("spacing", f"{c.spacing}.")
-        used = {k: v for k, v in used.items() if not k.startswith(groups_of_grid)}
+    idle_here = set()
+    if c.sampler == samplers.ODE:
+        # It has no grid, and more steps change no sample that arrives.
+        idle_here |= {"ode.max_steps", "num_steps", "spacing"}
+        idle_here |= {field for field in used if field.startswith(f"{c.spacing}.")}
+    if c.spacing == "explicit":
+        idle_here.add("num_steps")
+    if c.ancestral.variance != samplers.ANALYTIC:
+        idle_here.add("ancestral.num_examples")
+    used = {field: value for field, value in used.items() if field not in idle_here}
     arrays = json.dumps(digest(t.params), sort_keys=True)
     return {
         "step": t.step,

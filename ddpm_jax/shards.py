@@ -44,7 +44,8 @@ class Format:
     decode: Callable[[bytes, int], Images]
 
 
-def _to_npz(images: Images, num_values: int) -> bytes:
+def to_npz(images: Images, num_values: int) -> bytes:
+    """Images, as pixel values, as an array file's content."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images, num_values=num_values)
     return buffer.getvalue()
@@ -65,7 +66,7 @@ def _from_png(data: bytes, num_values: int) -> Images:
 
 # By name. An array file holds pixel values as they are, a PNG file has them fill 0..255.
 FORMATS: Mapping[str, Format] = {
-    "npz": Format("{:05d}.npz", True, _to_npz, _from_npz),
+    "npz": Format("{:05d}.npz", True, to_npz, _from_npz),
     "png": Format("{:06d}.png", False, _to_png, _from_png),
 }
 

@@ -51,10 +51,9 @@ def of(config: Config, t: Trained) -> ancestral.LogVariance | None:
         "data": dict(source.identity),
     }
     file = t.path / FOLDER / f"{t.step}.json"
-    # All processes estimate or none does: one might see what another has just written.
-    is_there = parallel.agreed(int(_saved(file, settings) is not None))
-    table = _saved(file, settings) if is_there else None
-    if table is None:
+    table = _saved(file, settings)
+    # All processes estimate or none does, and none writes before all have looked.
+    if not parallel.agreed(int(table is not None)) or table is None:
         workdir.make_folder(file.parent)
         logging.info("estimating the variance from %d examples ...", len(source))
         table = _estimate(config, t, source)
@@ -100,9 +99,7 @@ def _estimate(config: Config, t: Trained, source: pipeline.Source) -> analytic.T
     bar = progress.Bar("estimating the variance", len(batches))
     with bar, contextlib.closing(pipeline.iterate(batches)) as rest:
         for local in rest:
-            batch = parallel.put_batch(t.mesh, local)
-            whole = jax.device_put(batch["mask"], parallel.replicated(t.mesh))
-            kept = np.asarray(whole).astype(bool)
+            batch, kept = parallel.put_masked(t.mesh, local)
             found.append(np.asarray(compiled(t.params, batch), np.float64)[kept])
             bar.update()
     log_snr, error = np.concatenate(found).mean(axis=0)

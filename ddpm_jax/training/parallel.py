@@ -79,6 +79,17 @@ def put_batch(mesh: Mesh, batch: HostBatch) -> dict[str, Array]:
     }
 
 
+def whole(mesh: Mesh, values: Any) -> np.ndarray:
+    """An array that is cut over the devices, on every host."""
+    return np.asarray(jax.device_put(values, replicated(mesh)))
+
+
+def put_masked(mesh: Mesh, batch: HostBatch) -> tuple[dict[str, Array], np.ndarray]:
+    """A batch on the devices, and which of its examples do not just fill it up."""
+    placed = put_batch(mesh, batch)
+    return placed, whole(mesh, placed["mask"]).astype(bool)
+
+
 def compile_for_batch(mesh: Mesh, fn: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles (params, batch) -> a tree of [batch, ...], returned whole to every host."""
     return jax.jit(fn, out_shardings=replicated(mesh))
