@@ -122,12 +122,13 @@ def forward(
     height, width, channels = z_0.shape[1:]
     num_dims = height * width * channels
 
-    def of_one(z: Array, key: Array) -> Flow:
+    def of_one(number: Array, z: Array, key: Array) -> Flow:
+        own = diffusion.take(number[None])
         probes = divergence.probes(key, (height, width, channels), z.dtype)
 
         def field(t: Any, state: tuple[Array, Array], _: Any) -> tuple[Array, Array]:
             def at_t(z: Array) -> Array:
-                return velocity(diffusion, z[None], t[None])[0]
+                return velocity(own, z[None], t[None])[0]
 
             dz, div = divergence.at(at_t, state[0], probes)
             return dz, div / num_dims
@@ -139,7 +140,7 @@ def forward(
         converged = arrived & jnp.isfinite(log_prior + integral)
         return Flow(z_1, log_prior, integral, num_steps, converged)
 
-    return jax.vmap(of_one)(z_0, keys)
+    return jax.vmap(of_one)(jnp.arange(z_0.shape[0]), z_0, keys)
 
 
 class Sample(NamedTuple):
@@ -159,14 +160,16 @@ def backward(diffusion: Diffusion, z_1: Images, solve: Solve) -> Sample:
       solve: how the ODE is solved.
     """
 
-    def of_one(z: Array) -> Sample:
+    def of_one(number: Array, z: Array) -> Sample:
+        own = diffusion.take(number[None])
+
         def field(t: Any, z: Array, _: Any) -> Array:
-            return velocity(diffusion, z[None], t[None])[0]
+            return velocity(own, z[None], t[None])[0]
 
         z_0, num_steps, arrived = _solved(field, z, 1.0, 0.0, solve)
         return Sample(z_0, num_steps, arrived & jnp.all(jnp.isfinite(z_0)))
 
-    return jax.vmap(of_one)(z_1)
+    return jax.vmap(of_one)(jnp.arange(z_1.shape[0]), z_1)
 
 
 def _solved(

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 
 class Prediction(NamedTuple):
@@ -29,6 +29,8 @@ class Prediction(NamedTuple):
 
 # A schedule: t in [0, 1], any shape -> log SNR, same shape.
 LogSnr = Callable[[Array], Array]
+# z_t [batch, ...] and t [batch] -> what the model says of them.
+Denoise = Callable[[Array, Array], Prediction]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +40,23 @@ class Diffusion:
     Attributes:
       log_snr: t in [0, 1], any shape -> log(alpha_t^2 / sigma_t^2), same shape.
       denoise: z_t [batch, ...] and t [batch] -> `Prediction`.
+      of: numbers of examples -> the model of these alone, where what it says depends on
+        which example of a batch it is asked about, such as on its class; None: it does not.
     """
 
     log_snr: LogSnr
-    denoise: Callable[[Array, Array], Prediction]
+    denoise: Denoise
+    of: Callable[[Int[Array, " some"]], "Diffusion"] | None = None
+
+    def take(self, numbers: Int[Array, " some"]) -> "Diffusion":
+        """The model for a batch of these examples of this one's batch, in that order."""
+        return self if self.of is None else self.of(numbers)
+
+    def changed(self, change: Callable[["Diffusion"], Denoise]) -> "Diffusion":
+        """This model with another `denoise`, made of it; and likewise of any of its parts."""
+        of = self.of
+        return dataclasses.replace(
+            self,
+            denoise=change(self),
+            of=None if of is None else lambda numbers: of(numbers).changed(change),
+        )

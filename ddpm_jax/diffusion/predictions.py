@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from ddpm_jax.diffusion import gaussian
 from ddpm_jax.diffusion.gaussian import Images
-from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.model import Denoise, Diffusion, Prediction
 
 Estimates = tuple[Images, Images]
 
@@ -148,9 +148,12 @@ def _with_estimate(
 ) -> Diffusion:
     """The model with its x_hat changed, and its eps_hat moved along."""
 
-    def denoise(z_t: Array, t: Array) -> Prediction:
-        prediction = diffusion.denoise(z_t, t)
-        x = change(prediction.x)
-        return prediction._replace(x=x, eps=_eps_from_x(z_t, x, diffusion.log_snr(t)))
+    def changed(own: Diffusion) -> Denoise:
+        def denoise(z_t: Array, t: Array) -> Prediction:
+            prediction = own.denoise(z_t, t)
+            x = change(prediction.x)
+            return prediction._replace(x=x, eps=_eps_from_x(z_t, x, own.log_snr(t)))
 
-    return dataclasses.replace(diffusion, denoise=denoise)
+        return denoise
+
+    return diffusion.changed(changed)

@@ -93,7 +93,7 @@ def test_round_trips_among_all_kinds(name, x64, levels, seed):
         l_s, l_t = neighbours(name, x64)(jnp.asarray(levels, float))
         raw, in_units = round_trip_errors(normal(seed), normal(seed + 1), l_s, l_t)
         for pair, error in (raw if x64 else in_units).items():
-            assert error < (1e-8 if x64 else 1e-4), pair
+            assert error < (1e-8 if x64 else 3e-4), pair
 
 
 def log_density(z, x, log_snr):
