@@ -1,12 +1,13 @@
-"""What a network is told of time."""
+"""What a network is told beside the image."""
 
 import math
 from collections.abc import Sequence
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ddpm_jax.nets.layers import dense
 
@@ -57,18 +58,63 @@ def fourier_features(
     return jnp.concatenate([x, jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
 
-class TimeEmbedding(nn.Module):
-    """Sinusoids through two dense layers of four times as many features.
+class ClassEmbedding(nn.Module):
+    """A vector for each class, and one for none.
+
+    A network that sees the vector for none in some of its training learns both p(x | class)
+    and p(x) (Ho & Salimans 2022, arXiv:2207.12598, algorithm 1).
+
+    Attributes:
+      num_classes: labels are 0..num_classes-1; any below 0 stands for none.
+      features: of a vector.
+      dropout: how often in training an example is taken to have no class.
+      dtype: of the vectors.
+    """
+
+    num_classes: int
+    features: int
+    dropout: float
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(
+        self, labels: Int[Array, " batch"], train: bool
+    ) -> Float[Array, "batch features"]:
+        """With dropout, training draws from the "dropout" collection of keys."""
+        if train and self.dropout:
+            key = self.make_rng("dropout")
+            dropped = jax.random.bernoulli(key, self.dropout, labels.shape)
+            labels = jnp.where(dropped, -1, labels)
+        rows = jnp.where(labels < 0, self.num_classes, labels)
+        table = nn.Embed(
+            self.num_classes + 1,
+            self.features,
+            embedding_init=nn.initializers.normal(1.0),
+            dtype=self.dtype,
+            name="table",
+        )
+        return table(rows)
+
+
+class Embedding(nn.Module):
+    """What a network is told beside the image: the time, numbers, and a class.
+
+    Sinusoids of the time, and the numbers, go through two dense layers of four times as many
+    features, between which and the last activation the class is added.
 
     Attributes:
       features: number of sinusoids.
       num_conditions: numbers beside the time that an example comes with.
+      num_classes: of the class that it comes with; 0: it has none.
+      label_dropout: of `ClassEmbedding`.
       dtype: of the layers. The sinusoids keep that of time: bfloat16 cannot tell 999
         from 1000.
     """
 
     features: int
     num_conditions: int = 0
+    num_classes: int = 0
+    label_dropout: float = 0.0
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -76,18 +122,34 @@ class TimeEmbedding(nn.Module):
         self,
         time: Float[Array, " batch"],
         conditions: Float[Array, "batch {self.num_conditions}"] | None = None,
+        labels: Int[Array, " batch"] | None = None,
+        train: bool = False,
     ) -> Float[Array, "batch embedding"]:
-        """The second activation is here once, since every block would begin with it.
+        """The last activation is here once, since every block would begin with it.
 
         Args:
           time: any real numbers.
           conditions: beside the time; None stands for zeros.
+          labels: classes; None stands for none. Not used where there are no classes.
+          train: leave out labels, as often as label_dropout says.
         """
         emb = sinusoidal(time, self.features)
         if self.num_conditions:
             if conditions is None:
                 conditions = jnp.zeros((time.shape[0], self.num_conditions), emb.dtype)
             emb = jnp.concatenate([emb, conditions], axis=1)
-        for name in ("dense_0", "dense_1"):
-            emb = nn.silu(dense(4 * self.features, dtype=self.dtype, name=name)(emb))
-        return emb
+        num_out = 4 * self.features
+        emb = nn.silu(dense(num_out, dtype=self.dtype, name="dense_0")(emb))
+        emb = dense(num_out, dtype=self.dtype, name="dense_1")(emb)
+        if self.num_classes:
+            if labels is None:
+                labels = jnp.full(time.shape, -1)
+            of_class = ClassEmbedding(
+                self.num_classes,
+                num_out,
+                dropout=self.label_dropout,
+                dtype=self.dtype,
+                name="class",
+            )
+            emb = emb + of_class(labels, train)
+        return nn.silu(emb)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ddpm_jax.nets.blocks import Stage, maybe_remat
-from ddpm_jax.nets.embeddings import TimeEmbedding, fourier_features
+from ddpm_jax.nets.embeddings import Embedding, fourier_features
 from ddpm_jax.nets.layers import GroupNorm, check_groups, conv
 
 
@@ -34,6 +34,8 @@ class VDMUNet(nn.Module):
       fourier_exponents: of `embeddings.fourier_features` beside the image; (): none.
       num_conditions: numbers beside the time that an example comes with. The published
         configs have one, whether it is used or not.
+      num_classes: of the class that an example comes with; 0: it has none.
+      label_dropout: how often in training an example is taken to have no class.
       dtype: of the activations, float32 or bfloat16. Parameters, norms' statistics, the
         attention's softmax and the last layer are float32 always.
       remat: forget what is inside a stage and compute it again in the backward pass.
@@ -49,6 +51,8 @@ class VDMUNet(nn.Module):
     epsilon: float = 1e-6
     fourier_exponents: Sequence[int] = (7, 8)
     num_conditions: int = 1
+    num_classes: int = 0
+    label_dropout: float = 0.0
     dtype: DTypeLike = jnp.float32
     remat: bool = False
 
@@ -58,6 +62,7 @@ class VDMUNet(nn.Module):
         x: Float[Array, "batch height width channels"],
         time: Float[Array, " batch"],
         conditions: Float[Array, "batch {self.num_conditions}"] | None = None,
+        labels: Int[Array, " batch"] | None = None,
         *,
         train: bool,
     ) -> Float[Array, "batch height width {self.out_channels}"]:
@@ -67,6 +72,7 @@ class VDMUNet(nn.Module):
           x: any channels, height and width.
           time: any real numbers, such as 0..1000.
           conditions: beside the time; None stands for zeros.
+          labels: classes, where there are any; below 0, or None: no class.
           train: drop out, by the "dropout" collection of keys.
 
         Returns:
@@ -88,9 +94,14 @@ class VDMUNet(nn.Module):
         )
         heads = self.num_heads if self.attention_everywhere else 0
 
-        emb = TimeEmbedding(
-            self.base_features, self.num_conditions, dtype=self.dtype, name="time"
-        )(time, conditions)
+        emb = Embedding(
+            self.base_features,
+            self.num_conditions,
+            self.num_classes,
+            self.label_dropout,
+            dtype=self.dtype,
+            name="time",
+        )(time, conditions, labels, train)
         h = fourier_features(x, self.fourier_exponents).astype(self.dtype)
         h = conv(self.base_features, dtype=self.dtype, name="conv_in")(h)
         skips = [h]

@@ -22,7 +22,7 @@ def test_sinusoids_refuse_what_they_cannot_split(features):
 
 
 def test_embedding_is_two_layers_each_with_its_activation():
-    net = embeddings.TimeEmbedding(8, dtype=jnp.float32)
+    net = embeddings.Embedding(8, dtype=jnp.float32)
     times = jnp.array([0.0, 3.0, 500.0])
     variables = tools.random_variables(net, times, scale=0.3)
     got = tools.apply(net, variables, times)
@@ -33,7 +33,7 @@ def test_embedding_is_two_layers_each_with_its_activation():
 
 def test_bfloat16_keeps_neighbouring_times_apart():
     # The nearest bfloat16 to 999 is 1000: sinusoids of a rounded time would be equal.
-    net = embeddings.TimeEmbedding(8, dtype=jnp.bfloat16)
+    net = embeddings.Embedding(8, dtype=jnp.bfloat16)
     times = jnp.array([999.0, 1000.0])
     # Not compiled: XLA may leave out roundings that the program asks for.
     emb = net.apply(tools.init(net, times), times)
@@ -70,7 +70,7 @@ def test_without_exponents_images_stay_as_they_are():
 
 
 def test_conditions_come_in_beside_the_sinusoids():
-    net = embeddings.TimeEmbedding(8, num_conditions=2)
+    net = embeddings.Embedding(8, num_conditions=2)
     times, conditions = jnp.array([0.0, 3.0, 500.0]), tools.normal(1, 3, 2)
     variables = tools.random_variables(net, times, conditions, scale=0.3)
     params = variables["params"]

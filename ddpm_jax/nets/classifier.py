@@ -1,0 +1,59 @@
+"""A classifier of images with any amount of noise: a U-Net's encoder and a linear layer."""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ddpm_jax.nets.encoder import Encoder
+from ddpm_jax.nets.layers import GroupNorm, dense
+
+
+class Classified(NamedTuple):
+    """Of each image.
+
+    Attributes:
+      logits: one a class; their softmax is the estimate of p(class | image).
+      features: what the logits are a linear function of.
+    """
+
+    logits: Float[Array, "batch classes"]
+    features: Float[Array, "batch features"]
+
+
+class Classifier(Encoder, kw_only=True):
+    """The encoder, means over the image, and a linear layer that starts at next to zero.
+
+    Dhariwal & Nichol 2021 (arXiv:2105.05233, section 4) guide by such a one; theirs pools by
+    attention, which images of a few pixels do not need.
+
+    Attributes:
+      num_outputs: classes to tell apart; all others are the `Encoder`'s.
+    """
+
+    num_outputs: int
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch height width channels"],
+        time: Float[Array, " batch"],
+        *,
+        train: bool,
+    ) -> Classified:
+        """Maps images and times to classes.
+
+        Args:
+          x: any channels; height and width divisible by 2^(levels - 1).
+          time: any real numbers, such as 0..999.
+          train: drop out, by the "dropout" collection of keys.
+
+        Raises:
+          ValueError: naming the attribute or the size that does not fit the others.
+        """
+        *_, h = self.encode(x, self.embed(time, None, None, train), train)
+        norm = GroupNorm(self.num_groups, self.epsilon, jnp.float32, name="norm_out")
+        features = jnp.mean(nn.silu(norm(h)), axis=(1, 2))
+        last = dense(self.num_outputs, scale=0.0, dtype=jnp.float32, name="logits")
+        return Classified(logits=last(features), features=features)

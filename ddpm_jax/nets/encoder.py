@@ -1,0 +1,179 @@
+"""The half of a U-Net that looks at an image: its way down and its middle."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Int
+
+from ddpm_jax.nets.blocks import ResBlock, Stage, maybe_remat
+from ddpm_jax.nets.embeddings import Embedding, fourier_features
+from ddpm_jax.nets.layers import check_groups, conv
+
+Images = Float[Array, "batch height width channels"]
+# Of any height, width and channels each.
+Outputs = tuple[Float[Array, "batch _ _ _"], ...]
+Embedded = Float[Array, "batch embedding"]
+
+
+class Encoder(nn.Module, kw_only=True):
+    """What a U-Net and a classifier have in common, as a base of both.
+
+    A level is a resolution: `blocks_per_level` stages, where a stage is a residual block
+    and, at the heights of `attention_at`, attention. Two more stages lie in the middle, the
+    first with attention. Between levels the resolution changes by a factor of two.
+
+    Attributes:
+      base_features: channels of the first level, before its multiplier.
+      feature_mults: channels of each level over base_features, from the image's down.
+      blocks_per_level: stages of a level on the way down.
+      attention_at: heights of the levels that attend.
+      dropout: rate, in every residual block.
+      num_heads: of each attention.
+      head_features: channels of a head, in place of num_heads; 0: num_heads it is.
+      scale_shift: the embedding scales and shifts the second norm of a residual block
+        rather than being added before it.
+      resample_blocks: the resolution changes by residual blocks rather than by a
+        strided convolution down, and by repeated pixels and a convolution up.
+      num_groups: of the group norms; divides the channels of every level.
+      epsilon: of the group norms.
+      fourier_exponents: of `embeddings.fourier_features` beside the image; (): none.
+      num_conditions: numbers beside the time that an example comes with.
+      num_classes: of the class that an example comes with; 0: it has none.
+      label_dropout: how often in training an example is taken to have no class.
+      dtype: of the activations, float32 or bfloat16. Parameters, norms' statistics, the
+        attention's softmax and the last layer are float32 always.
+      remat: forget what is inside a stage and compute it again in the backward pass.
+    """
+
+    base_features: int
+    feature_mults: Sequence[int]
+    blocks_per_level: int
+    attention_at: Sequence[int] = ()
+    dropout: float = 0.0
+    num_heads: int = 1
+    head_features: int = 0
+    scale_shift: bool = False
+    resample_blocks: bool = False
+    num_groups: int = 32
+    epsilon: float = 1e-6
+    fourier_exponents: Sequence[int] = ()
+    num_conditions: int = 0
+    num_classes: int = 0
+    label_dropout: float = 0.0
+    dtype: DTypeLike = jnp.float32
+    remat: bool = False
+
+    @property
+    def levels(self) -> list[int]:
+        """Channels of each level, from the image's down."""
+        return [self.base_features * mult for mult in self.feature_mults]
+
+    def embed(
+        self,
+        time: Float[Array, " batch"],
+        conditions: Float[Array, "batch _"] | None,
+        labels: Int[Array, " batch"] | None,
+        train: bool,
+    ) -> Embedded:
+        """What every block is told beside the image."""
+        return Embedding(
+            self.base_features,
+            self.num_conditions,
+            self.num_classes,
+            self.label_dropout,
+            dtype=self.dtype,
+            name="time",
+        )(time, conditions, labels, train)
+
+    def encode(self, x: Images, emb: Embedded, train: bool) -> Outputs:
+        """What every stage and every change of resolution put out, and last the middle.
+
+        Raises:
+          ValueError: naming the attribute or the size that does not fit the others.
+        """
+        self._check(x.shape[1], x.shape[2])
+        stage, levels = self.stage(), self.levels
+        h = fourier_features(x, self.fourier_exponents).astype(self.dtype)
+        h = conv(self.base_features, dtype=self.dtype, name="conv_in")(h)
+        outputs = [h]
+        for level, features in enumerate(levels):
+            heads = self.heads_at(h.shape[1], features)
+            for i in range(self.blocks_per_level):
+                name = f"down_{level}_{i}"
+                h = stage(features, heads, name=name)((h,), emb, train)
+                outputs.append(h)
+            if level != len(levels) - 1:
+                name = f"down_{level}_resample"
+                if self.resample_blocks:
+                    block = self.res_block()
+                    h = block(features, resample="down", name=name)(h, emb, train)
+                else:
+                    h = conv(features, stride=2, dtype=self.dtype, name=name)(h)
+                outputs.append(h)
+
+        heads = self.num_heads_of(levels[-1])
+        h = stage(levels[-1], heads, name="middle_0")((h,), emb, train)
+        h = stage(levels[-1], 0, name="middle_1")((h,), emb, train)
+        return (*outputs, h)
+
+    def stage(self) -> Callable[..., Stage]:
+        """(features, heads, name=) -> a stage with these attributes."""
+        return functools.partial(maybe_remat(Stage, self.remat), **self._block())
+
+    def res_block(self) -> Callable[..., ResBlock]:
+        """(features, resample=, name=) -> a residual block with these attributes."""
+        return functools.partial(maybe_remat(ResBlock, self.remat), **self._block())
+
+    def heads_at(self, height: int, features: int) -> int:
+        """Of the attention at images of this height; 0: there is none."""
+        return self.num_heads_of(features) if height in self.attention_at else 0
+
+    def num_heads_of(self, features: int) -> int:
+        """Of attention over so many channels."""
+        if not self.head_features:
+            return self.num_heads
+        if self.num_heads != 1:
+            raise ValueError(
+                f"num_heads = {self.num_heads} and head_features = {self.head_features}"
+                " both set the number of heads: leave one of them at its default."
+            )
+        if features % self.head_features:
+            raise ValueError(
+                f"head_features = {self.head_features} does not divide the {features}"
+                " channels of a level that attends."
+            )
+        return features // self.head_features
+
+    def _block(self) -> dict[str, Any]:
+        return {
+            "num_groups": self.num_groups,
+            "epsilon": self.epsilon,
+            "dropout": self.dropout,
+            "scale_shift": self.scale_shift,
+            "zero_embedding": False,
+            "dtype": self.dtype,
+        }
+
+    def _check(self, height: int, width: int) -> None:
+        check_groups(self.num_groups, self.levels)
+        stride = 2 ** (len(self.feature_mults) - 1)
+        for name, size in (("height", height), ("width", width)):
+            if size % stride:
+                below, above = size // stride * stride, -(-size // stride) * stride
+                nearest = f"{below} and {above}" if below else f"{above}"
+                raise ValueError(
+                    f"an image {name} of {size} is not divisible by {stride}, the"
+                    f" product of the strides of {len(self.feature_mults)} levels:"
+                    f" {nearest} would be."
+                )
+        heights = [height // 2**level for level in range(len(self.feature_mults))]
+        unknown = sorted(set(self.attention_at) - set(heights))
+        if unknown:
+            raise ValueError(
+                f"attention_at = {tuple(self.attention_at)} asks for heights {unknown},"
+                f" but the levels of these images are {heights} high."
+            )
