@@ -1,18 +1,18 @@
-"""Where networks and diffusion meet: parameters bind both into a `Diffusion`."""
+"""Where networks and theory meet: parameters bind both into functions of noise and time."""
 
 import dataclasses
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from ddpm_jax.diffusion import pixels, predictions, schedules
 from ddpm_jax.diffusion.model import Diffusion, LogSnr, Prediction
-from ddpm_jax.diffusion.terms import Coordinates
 from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.nets.classifier import Classified
 from ddpm_jax.training.state import Params
 
 TimeInput = Literal["t", "log_snr"]
@@ -21,16 +21,32 @@ TimeInput = Literal["t", "log_snr"]
 MEAN_STEPS = 1000
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Model:
-    """A network and a schedule; parameters bind them into a `Diffusion`.
+class Given(NamedTuple):
+    """What each example of a batch comes with beside its time.
 
     Attributes:
-      network: (images, times, conditions, train) -> images, with twice the channels where
-        the reverse variance is learned.
+      numbers: that the network is told; None: zeros.
+      labels: its class, below 0 where it has none; None: no example has one.
+    """
+
+    numbers: Float[Array, "batch _"] | None = None
+    labels: Int[Array, " batch"] | None = None
+
+    def take(self, numbers: Int[Array, " some"]) -> "Given":
+        """The same of these examples alone."""
+        return jax.tree.map(lambda a: a[numbers], self)
+
+
+NOTHING = Given()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """A network of noisy images on a schedule.
+
+    Attributes:
+      network: (images, times, ..., train) -> what it says of them.
       schedule: t <-> log SNR; or a module, t -> log SNR, whose parameters are learned.
-      kind: what the network predicts.
-      variance_fraction: 0 posterior, 1 forward, None learned.
       codec: pixels <-> x, and the decoder p(x | z_0).
       num_steps: T, or `times.CONTINUOUS`.
       time_input: what the network is told of time: "t", or "log_snr" as its way from the
@@ -38,18 +54,18 @@ class Model:
       log_snr_bounds: lowest and highest for "log_snr"; None: the schedule's own ends.
       time_scale: the network's input at the end of that way.
       shape: of an image, (height, width, channels).
+      num_classes: of the class that an example comes with, or is sorted into; 0: none.
     """
 
     network: nn.Module
     schedule: schedules.Schedule | nn.Module
-    kind: predictions.Kind
-    variance_fraction: float | None
     codec: pixels.Codec
     num_steps: int
     time_input: TimeInput
     log_snr_bounds: tuple[float, float] | None
     time_scale: float
     shape: tuple[int, int, int]
+    num_classes: int
 
     def init(self, key: Key[Array, ""]) -> Params:
         """First parameters, {"net": ..., "schedule": ...}; a fixed schedule has no entry."""
@@ -78,45 +94,93 @@ class Model:
 
         return log_snr
 
+    def time(self, params: Params) -> Callable[[Array, Array], Array]:
+        """(t, log SNR there) -> what the network is told of them."""
+        own = self.log_snr(params)
+        least, most = self.log_snr_bounds or (own(jnp.ones(())), own(jnp.zeros(())))
+
+        def told(t: Array, log_snr_t: Array) -> Array:
+            if self.time_input == "t":
+                return t * self.time_scale
+            return (most - log_snr_t) / (most - least) * self.time_scale
+
+        return told
+
+    def output(
+        self,
+        params: Params,
+        images: Float[Array, "batch height width channels"],
+        time: Float[Array, " batch"],
+        given: Given,
+        dropout_keys: Key[Array, " batch"] | None,
+    ) -> Any:
+        """What the network says, in training mode if it is given keys."""
+        if dropout_keys is None:
+            return self._of_batch(params, images, time, given, train=False)
+
+        # One example at a time, so that its dropout is its own wherever it is computed.
+        def one(image: Array, time: Array, key: Array, given: Any) -> Any:
+            args = jax.tree.map(lambda a: a[None], (image, time, given))
+            rngs = {"dropout": key}
+            found = self._of_batch(params, *args, train=True, rngs=rngs)
+            return jax.tree.map(lambda a: a[0], found)
+
+        return jax.vmap(one)(images, time, dropout_keys, given)
+
+    def _of_batch(
+        self, params: Params, images: Array, time: Array, given: Given, **options: Any
+    ) -> Any:
+        args = () if given.numbers is None else (given.numbers,)
+        if given.labels is not None:
+            options["labels"] = given.labels
+        return self.network.apply({"params": params}, images, time, *args, **options)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model(Backbone):
+    """A denoiser: its network puts out images.
+
+    Attributes:
+      kind: what the network predicts.
+      variance_fraction: 0 posterior, 1 forward, None learned: then the network puts out
+        twice the channels.
+    """
+
+    kind: predictions.Kind
+    variance_fraction: float | None
+
     def bind(
         self,
         params: Params,
         dropout_keys: Key[Array, " batch"] | None = None,
-        conditions: Float[Array, "batch _"] | None = None,
-        at: tuple[Coordinates, Float[Array, " batch"]] | None = None,
+        given: Given = NOTHING,
+        log_snr: LogSnr | None = None,
     ) -> Diffusion:
         """The model with these parameters, in training mode if it is given keys.
 
         Args:
           params: as `init` gives them.
           dropout_keys: one an example, for the batch that `denoise` will be called with.
-          conditions: what each example of that batch comes with; None: zeros.
-          at: the schedule's coordinates at the times of that batch, and these times, if
-            it is not to be asked there itself: a gradient can then reach them.
+          given: what each example of that batch comes with.
+          log_snr: of the times that it will be asked about; None: its own schedule's. A
+            network that is told t takes it for its own t all the same.
         """
-        own_log_snr = self.log_snr(params)
-        log_snr = own_log_snr if at is None else _touching(*at)
-        high, low = own_log_snr(jnp.zeros(())), own_log_snr(jnp.ones(()))
+        own = self.log_snr(params)
+        high, low = own(jnp.zeros(())), own(jnp.ones(()))
+        log_snr_of, told = log_snr or own, self.time(params)
 
         def before(t: Array, log_snr_t: Array) -> Array:
             if self.num_steps == CONTINUOUS:
                 return log_snr_t + (high - low) / MEAN_STEPS
             step = 1.0 / (self.num_steps - 1)
             # Before the first latent comes the data itself, whose log SNR is infinite.
-            earlier = log_snr(jnp.maximum(t - step, 0.0))
+            earlier = log_snr_of(jnp.maximum(t - step, 0.0))
             return jnp.where(t < 0.5 * step, jnp.inf, earlier)
 
-        def time(t: Array, log_snr_t: Array) -> Array:
-            if self.time_input == "t":
-                return t * self.time_scale
-            least, most = self.log_snr_bounds or (low, high)
-            return (most - log_snr_t) / (most - least) * self.time_scale
-
         def denoise(z_t: Array, t: Array) -> Prediction:
-            log_snr_t = log_snr(t)
-            output = self._apply(
-                params["net"], z_t, time(t, log_snr_t), conditions, dropout_keys
-            )
+            log_snr_t = log_snr_of(t)
+            time = told(t, log_snr_t)
+            output = self.output(params["net"], z_t, time, given, dropout_keys)
             if self.variance_fraction is None:
                 output, head = jnp.split(output, 2, axis=-1)
                 fraction = 0.5 * (head + 1.0)
@@ -125,40 +189,35 @@ class Model:
             x, eps = self.kind.estimates(output, z_t, before(t, log_snr_t), log_snr_t)
             return Prediction(x=x, eps=eps, variance_fraction=fraction)
 
-        return Diffusion(log_snr=log_snr, denoise=denoise)
+        def of(numbers: Array) -> Diffusion:
+            keys = None if dropout_keys is None else dropout_keys[numbers]
+            return self.bind(params, keys, given.take(numbers), log_snr)
 
-    def _apply(
+        tells_apart = bool(jax.tree.leaves((given, dropout_keys)))
+        return Diffusion(log_snr_of, denoise, of if tells_apart else None)
+
+
+# z_t [batch, ...] and t [batch] -> logits of every class, and features.
+Classify = Callable[[Array, Array], Classified]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifierModel(Backbone):
+    """A classifier of noisy images: its network puts out `nets.classifier.Classified`."""
+
+    def bind(
         self,
         params: Params,
-        images: Float[Array, "batch height width channels"],
-        time: Float[Array, " batch"],
-        conditions: Float[Array, "batch _"] | None,
-        dropout_keys: Key[Array, " batch"] | None,
-    ) -> Float[Array, "batch height width out"]:
-        if dropout_keys is None:
-            return self._output(params, images, time, conditions, train=False)
+        dropout_keys: Key[Array, " batch"] | None = None,
+        log_snr: LogSnr | None = None,
+    ) -> Classify:
+        """The classifier with these parameters; its arguments are those of `Model.bind`."""
+        log_snr_of, told = log_snr or self.log_snr(params), self.time(params)
 
-        # One example at a time, so that its dropout is its own wherever it is computed.
-        def one(image: Array, time: Array, key: Array, conditions: Any) -> Array:
-            args = jax.tree.map(lambda a: a[None], (image, time, conditions))
-            return self._output(params, *args, train=True, rngs={"dropout": key})[0]
+        def classify(z_t: Array, t: Array) -> Classified:
+            time = told(t, log_snr_of(t))
+            found = self.output(params["net"], z_t, time, NOTHING, dropout_keys)
+            assert isinstance(found, Classified)
+            return found
 
-        return jax.vmap(one)(images, time, dropout_keys, conditions)
-
-    def _output(
-        self,
-        params: Params,
-        images: Array,
-        time: Array,
-        conditions: Array | None,
-        **options: Any,
-    ) -> Array:
-        args = (images, time) if conditions is None else (images, time, conditions)
-        output = self.network.apply({"params": params}, *args, **options)
-        assert isinstance(output, jax.Array)  # Not a tuple: it changes no variables.
-        return output
-
-
-def _touching(at: Coordinates, times: Float[Array, " batch"]) -> LogSnr:
-    """The straight line through the schedule at these times, with its slope there."""
-    return lambda t: at.log_snr + at.slope * (t - lax.stop_gradient(times))
+        return classify

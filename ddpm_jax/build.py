@@ -1,7 +1,7 @@
 """From a config to the parts it names: the only place where a name becomes a thing."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import flax.linen as nn
 import jax
@@ -9,7 +9,7 @@ import optax
 from jax.sharding import Mesh
 
 from ddpm_jax import checks, estimators, objective, sample_checks
-from ddpm_jax.binding import Model, TimeInput
+from ddpm_jax.binding import Backbone, ClassifierModel, Model, TimeInput
 from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users, flat
 from ddpm_jax.data import sources
 from ddpm_jax.diffusion import (
@@ -23,11 +23,12 @@ from ddpm_jax.diffusion import (
 from ddpm_jax.diffusion import weightings as weightings_lib
 from ddpm_jax.diffusion.divergence import ProbeKind
 from ddpm_jax.diffusion.times import CONTINUOUS
-from ddpm_jax.nets import monotone, unet, vdm_unet
+from ddpm_jax.nets import classifier, monotone, unet, vdm_unet
 from ddpm_jax.training import optimizer, parallel, state, step
 from ddpm_jax.training.randomness import Stream, stream_key
 from ddpm_jax.training.state import Params, TrainState
 
+Bound = TypeVar("Bound", bound=Backbone)
 # Name -> (a table of num_steps betas?, factory).
 SCHEDULES: dict[str, tuple[bool, Callable[..., schedules.Schedule]]] = {
     "linear_beta": (True, schedules.linear_beta),
@@ -49,6 +50,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "unet": unet.UNet,
     "vdm_unet": vdm_unet.VDMUNet,
 }
+CLASSIFIER = "classifier"
 CODECS: dict[str, Callable[..., pixels.Codec]] = {
     "discretized_gaussian": pixels.DiscretizedGaussian,
     "categorical": categorical.Categorical,
@@ -75,7 +77,7 @@ def check(config: Config) -> None:
         f"schedule.{LEARNED}.interior": INTERIORS,
         "decoder.name": CODECS,
         "decoder.mean": dict.fromkeys(get_args(pixels.MeanFrom)),
-        "model.name": NETWORKS,
+        "model.name": {**NETWORKS, CLASSIFIER: None},
         "model.time_input": dict.fromkeys(get_args(TimeInput)),
         "loss.weighting": {**weightings_lib.WEIGHTINGS, objective.ELBO: None},
         "loss.time_sampling": dict.fromkeys(objective.TIME_SAMPLING),
@@ -89,7 +91,7 @@ def check(config: Config) -> None:
         "eval.ode.solver": flow.SOLVERS,
         **{
             f"model.{network}.dtype": dict.fromkeys(("float32", "bfloat16"))
-            for network in NETWORKS
+            for network in (*NETWORKS, CLASSIFIER)
         },
     }
     for field, table in tables.items():
@@ -156,20 +158,80 @@ def schedule(config: Config) -> schedules.Schedule | nn.Module:
     return make_schedule(**dict(options), **steps)
 
 
-def network(config: Config, num_channels: int) -> nn.Module:
-    """The network for images of so many channels, by config.model."""
+def network(config: Config, data: sources.Source) -> nn.Module:
+    """The network for images like those of `data`, by config.model."""
     name = config.model.name
+    num_channels = data.shape[-1]
     has_head = config.reverse_variance == "learned"
+    told = {}
+    if config.model.class_conditional:
+        dropout = config.model.label_dropout
+        told = {"num_classes": data.num_classes, "label_dropout": dropout}
     return choose(NETWORKS, name, "model.name")(
         out_channels=2 * num_channels if has_head else num_channels,
+        **told,
         **dict(config.model[name]),
     )
 
 
+def is_classifier(config: Config) -> bool:
+    """Whether the config's model sorts images, rather than draws them."""
+    return bool(config.model.name == CLASSIFIER)
+
+
 @errors_are_the_users()
 def model(config: Config, data: sources.Source) -> Model:
-    """The model for images like those of `data`."""
-    height, width, num_channels = data.shape
+    """The denoiser for images like those of `data`."""
+    if is_classifier(config):
+        raise ConfigError(
+            "config.model.name = 'classifier' draws no images and knows no likelihood: write"
+            " the config of a denoiser."
+        )
+    conditional = config.model.class_conditional
+    built = Model(
+        network=network(config, data),
+        num_classes=_num_classes(config, data, "class_conditional = True")
+        if conditional
+        else 0,
+        kind=choose(predictions.KINDS, config.prediction, "prediction"),
+        variance_fraction=choose(
+            VARIANCE_FRACTIONS, config.reverse_variance, "reverse_variance"
+        ),
+        **_on_a_schedule(config, data),
+    )
+    return _checked(config, data, built)
+
+
+@errors_are_the_users()
+def classifier_model(config: Config, data: sources.Source) -> ClassifierModel:
+    """The classifier of images like those of `data`, whatever their noise."""
+    num_classes = _num_classes(config, data, f"name = {CLASSIFIER!r}")
+    options = dict(config.model[CLASSIFIER])
+    built = ClassifierModel(
+        network=classifier.Classifier(num_outputs=num_classes, **options),
+        num_classes=num_classes,
+        **_on_a_schedule(config, data),
+    )
+    return _checked(config, data, built)
+
+
+def backbone(config: Config, data: sources.Source) -> Model | ClassifierModel:
+    """Whichever of both config.model.name says."""
+    return (classifier_model if is_classifier(config) else model)(config, data)
+
+
+def _num_classes(config: Config, data: sources.Source, what: str) -> int:
+    if not data.num_classes:
+        raise ConfigError(
+            f"config.model.{what} needs classes, which config.data.name = {data.name!r} has"
+            " not."
+        )
+    return data.num_classes
+
+
+def _on_a_schedule(config: Config, data: sources.Source) -> dict[str, Any]:
+    """What a network of either kind stands on."""
+    height, width, _ = data.shape
     if config.data.rotate and height != width:
         raise ConfigError(
             f"config.data.rotate = True would make {width}x{height} images of {height}x"
@@ -178,13 +240,8 @@ def model(config: Config, data: sources.Source) -> Model:
     num_steps = config.schedule.num_steps
     make_codec = choose(CODECS, config.decoder.name, "decoder.name")
     by_index = config.model.time_input == "t" and num_steps != CONTINUOUS
-    built = Model(
-        network=network(config, num_channels),
+    return dict(
         schedule=schedule(config),
-        kind=choose(predictions.KINDS, config.prediction, "prediction"),
-        variance_fraction=choose(
-            VARIANCE_FRACTIONS, config.reverse_variance, "reverse_variance"
-        ),
         codec=make_codec(num_values=data.num_values, mean_from=config.decoder.mean),
         num_steps=num_steps,
         time_input=config.model.time_input,
@@ -192,6 +249,11 @@ def model(config: Config, data: sources.Source) -> Model:
         time_scale=config.model.time_scale or (num_steps - 1.0 if by_index else 1000.0),
         shape=data.shape,
     )
+
+
+def _checked(config: Config, data: sources.Source, built: Bound) -> Bound:
+    """The same, once it is known that its network fits the images."""
+    height, width, _ = data.shape
     try:
         jax.eval_shape(built.init, stream_key(config.seed, Stream.INIT))
     except ValueError as error:
@@ -246,7 +308,9 @@ def weights(config: Config, state: TrainState, name: str) -> Params:
 
 
 @errors_are_the_users()
-def training(config: Config, mesh: Mesh, model: Model) -> parallel.Training:
+def training(
+    config: Config, mesh: Mesh, model: Model | ClassifierModel
+) -> parallel.Training:
     """The first state, and the step that advances it, on the devices of `mesh`."""
     rule, rate = optimizer_of(config)
     sampler = objective.time_sampler(config, model)

@@ -35,6 +35,7 @@ HARMLESS = (
     "sample",
     "model.unet.remat",
     "model.vdm_unet.remat",
+    "model.classifier.remat",
 )
 
 # What the items of a tuple may be.
@@ -43,6 +44,8 @@ TUPLES: Mapping[str, tuple[type, ...]] = {
     "model.unet.feature_mults": (int,),
     "model.unet.attention_at": (int,),
     "model.unet.fourier_exponents": (int,),
+    "model.classifier.feature_mults": (int,),
+    "model.classifier.attention_at": (int,),
     "model.vdm_unet.fourier_exponents": (int,),
     "model.log_snr_bounds": (float, int),
     "sample.explicit.times": (float, int),
@@ -55,6 +58,7 @@ TUPLES: Mapping[str, tuple[type, ...]] = {
 TUPLE_EXAMPLES: Mapping[str, tuple[float, ...]] = {
     "ema.extra_decays": (0.999,),
     "model.unet.fourier_exponents": (7, 8),
+    "model.classifier.attention_at": (8,),
     "model.log_snr_bounds": (-5.0, 13.3),
     "sample.explicit.times": (999, 499, 0),
 }
@@ -135,6 +139,9 @@ def ranges(config: Config) -> None:
             "model.vdm_unet.base_features",
             "model.vdm_unet.num_layers",
             "model.vdm_unet.num_heads",
+            "model.classifier.base_features",
+            "model.classifier.blocks_per_level",
+            "model.classifier.num_heads",
             "schedule.learned_monotone.num_features",
             "schedule.learned_monotone.degree",
             "training.num_steps",
@@ -175,6 +182,7 @@ def ranges(config: Config) -> None:
             "sample.film.num_frames",
             "model.time_scale",
             "model.unet.head_features",
+            "model.classifier.head_features",
             "model.unet.num_conditions",
             "model.vdm_unet.num_conditions",
             "schedule.num_steps",
@@ -197,24 +205,27 @@ def ranges(config: Config) -> None:
             "config.schedule.num_steps = 1: a chain needs 2 latents or more, so that it has"
             " a transition; write 0 for continuous time."
         )
-    mults = config.model.unet.feature_mults
-    if not mults or min(mults) < 1:
-        raise ConfigError(
-            f"config.model.unet.feature_mults = {tuple(mults)}: write whole numbers from 1"
-            " on, one a resolution."
-        )
+    for field in ("model.unet.feature_mults", "model.classifier.feature_mults"):
+        mults = values[field]
+        if not mults or min(mults) < 1:
+            raise ConfigError(
+                f"config.{field} = {tuple(mults)}: write whole numbers from 1 on, one a"
+                " resolution."
+            )
     below_one = (
         "optimizer.b1",
         "optimizer.b2",
         "model.unet.dropout",
         "model.vdm_unet.dropout",
+        "model.classifier.dropout",
     )
     for field in below_one:
         if not 0.0 <= values[field] < 1.0:
             raise ConfigError(
                 f"config.{field} = {values[field]}: write a number in [0, 1)."
             )
-    for field in ("optimizer.eps", "model.unet.epsilon", "model.vdm_unet.epsilon"):
+    epsilons = (f"model.{n}.epsilon" for n in ("unet", "vdm_unet", "classifier"))
+    for field in ("optimizer.eps", *epsilons):
         if not 0.0 < values[field] < 1.0:
             raise ConfigError(
                 f"config.{field} = {values[field]}: write a small number above 0."
@@ -230,6 +241,11 @@ def ranges(config: Config) -> None:
                 f"config.{field} = {values[field]}: write whole numbers from 0 to"
                 f" {LARGEST_EXPONENT}, such as (7, 8)."
             )
+    if not 0.0 <= config.model.label_dropout <= 1.0:
+        raise ConfigError(
+            f"config.model.label_dropout = {config.model.label_dropout}: write a number in"
+            " [0, 1], such as 0.1."
+        )
     for decay in (config.ema.decay, *config.ema.extra_decays):
         if not 0.0 <= decay < 1.0:
             raise ConfigError(
@@ -300,7 +316,8 @@ def combinations(config: Config) -> None:
     has_interior = learned and config.schedule.learned_monotone.interior != "line"
     network = f"config.model.{config.model.name}"
     flag = config.data.augmentation_flag
-    conditions = config.model[config.model.name].num_conditions
+    conditions = config.model[config.model.name].get("num_conditions", 0)
+    sorts = config.model.name == "classifier"
     wrong = {
         f"config.loss.weighting = {config.loss.weighting!r} says nothing of a schedule's"
         " worth, so that config.schedule.name = 'learned_monotone' cannot learn by it:"
@@ -320,6 +337,12 @@ def combinations(config: Config) -> None:
         f"{network}.num_conditions = {conditions}: write 0 or 1.": conditions > 1,
         f"config.data.augmentation_flag = True needs {network}.num_conditions = 1.": flag
         and conditions != 1,
+        "config.model.class_conditional = True would tell a classifier the answer: write"
+        " False.": sorts and config.model.class_conditional,
+        "config.schedule.name = 'learned_monotone' cannot learn of a classifier: write the"
+        " name of a fixed one.": sorts and learned,
+        f"config.training.sample_every = {config.training.sample_every}: a classifier draws"
+        " nothing: write 0.": sorts and config.training.sample_every > 0,
         "config.data.augmentation_flag = True has nothing to tell: set config.data.flip or"
         " config.data.rotate.": flag and not (config.data.flip or config.data.rotate),
     }

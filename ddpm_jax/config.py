@@ -72,7 +72,9 @@ def default() -> Config:
     )
 
     c.model = dict(
-        name="unet",  # Or vdm_unet.
+        name="unet",  # Or vdm_unet; or classifier, which sorts noisy images into classes.
+        class_conditional=False,  # The network is told the class of an image.
+        label_dropout=0.1,  # How often in training it is not: it learns p(x) beside.
         time_input="t",  # What the network is told: t, or log_snr.
         log_snr_bounds=(),  # That log_snr is normalised by; (): the schedule's ends.
         time_scale=0.0,  # The network sees 0..time_scale; 0: 0..T-1, or 0..1000.
@@ -103,6 +105,21 @@ def default() -> Config:
             epsilon=1e-6,
             fourier_exponents=(7, 8),
             num_conditions=1,
+            dtype="float32",
+            remat=False,
+        ),
+        classifier=dict(
+            base_features=64,
+            feature_mults=(1, 2),
+            blocks_per_level=2,
+            attention_at=(),
+            dropout=0.1,
+            num_heads=1,
+            head_features=0,
+            scale_shift=True,
+            resample_blocks=False,
+            num_groups=32,
+            epsilon=1e-6,
             dtype="float32",
             remat=False,
         ),
@@ -152,7 +169,9 @@ def default() -> Config:
     c.parallel = dict(mode="jit", fsdp=1)
 
     c.eval = dict(
-        # By commas, of stratified, full, ode. While training the first alone is used.
+        # By commas, of stratified, full, ode; of samples' quality fid, kid,
+        # inception_score, precision_recall, density_coverage; of a classifier accuracy.
+        # While training the first of all but quality alone is used.
         estimators="stratified",
         num_draws=16,  # Stratified: times an image, 2 or 4 n; full: draws of each time.
         pilot_examples=0,  # Stratified: that tell where draws are worth most; 0: even.
@@ -160,6 +179,7 @@ def default() -> Config:
         num_examples=0,  # The first so many of the split; 0: all.
         weights="ema",  # ema, raw, or ema:<one of extra_decays>.
         clip=True,  # x_hat to the range of the data: another model, another bound.
+        class_conditional=True,  # Bits of p(x | class), where the network is told it.
         step=-1,  # Checkpoint to evaluate; -1: the newest.
         ode=dict(
             dequantization="truncated_normal",  # Or uniform, or decoder.
@@ -179,6 +199,7 @@ def default() -> Config:
     c.sample = dict(
         # Ancestral, ddim, dpm_solver, unipc, euler, heun, predictor_corrector or ode.
         sampler="ancestral",
+        guidance="none",  # Or classifier_free, classifier, autoguidance.
         num_steps=1000,  # Times visited, at most T: one or more evaluations each.
         spacing="uniform",  # Of the times: uniform, quadratic, log_snr, karras, explicit.
         threshold="static",  # Of x_hat: none, static (to the data's range) or dynamic.
@@ -207,6 +228,17 @@ def default() -> Config:
         heun=dict(churn=dict(amount=0.0, least=0.0, most=0.0, noise=1.0)),
         predictor_corrector=dict(snr=0.16, num_corrections=1),
         ode=dict(solver="tsit5", rtol=1e-5, atol=1e-5, max_steps=1000),
+        # Of the samples in turn: classes, -1 for none; (): every class there is.
+        classes=(),
+        # scale: 0 the unconditional (or weaker) model, 1 the conditional (or own), beyond 1
+        # more of it. interval: log SNRs, lowest and highest, outside which it is 1; (): none.
+        # rescale: 0..1, how far x_hat gets the spread back that it has at scale 1.
+        classifier_free=dict(scale=2.0, interval=(), rescale=0.0),
+        classifier=dict(workdir="", step=-1, weights="ema", scale=1.0, interval=()),
+        # workdir: of a weaker model; "": this run, at an earlier step.
+        autoguidance=dict(
+            workdir="", step=-1, weights="ema", scale=2.0, interval=(), rescale=0.0
+        ),
         karras=dict(rho=7.0),
         explicit=dict(
             times=()

@@ -4,11 +4,12 @@ import numpy as np
 from absl import logging
 
 from ddpm_jax import drawing, pictures, sample_checks, samplers, variance
+from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.trained import Trained
 
 
-def draw(config: Config, t: Trained) -> dict[str, bytes]:
+def draw(config: Config, t: Trained[Model]) -> dict[str, bytes]:
     """contrast.png: rows of samplers, columns of steps."""
     c = config.sample.contrast
     cells: dict[str, list[np.ndarray | None]] = {}

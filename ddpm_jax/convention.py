@@ -33,11 +33,24 @@ def of(config: Config, name: str, source: Source, step: int) -> dict[str, Any]:
         "prediction": config.prediction,
         "reverse_variance": config.reverse_variance,
         "decoder": DECODERS[config.decoder.name, config.decoder.mean],
+        **({"class": _told(config)} if config.model.class_conditional else {}),
         "weights": _weights_name(config),
         "x_hat": "clipped to [-1, 1]"
         if estimators.is_clipped(config, name)
         else "not clipped",
         "stderr": "over draws of noise, the images fixed; stderr_images: over images",
+        "step": step,
+    }
+
+
+def of_classifier(config: Config, source: Source, step: int) -> dict[str, Any]:
+    """The convention of a classifier's accuracy on these images, at a step."""
+    return {
+        "data": dict(source.identity),
+        "figure": "accuracy on z_t, one draw of noise an image and level",
+        "schedule": config.schedule.name,
+        "num_latents": config.schedule.num_steps or "infinitely many",
+        "weights": _weights_name(config),
         "step": step,
     }
 
@@ -50,9 +63,12 @@ def _weights_name(config: Config) -> str:
 
 def figure(config: Config, name: str) -> str:
     """What the number is, in a report's words."""
+    what = "pixels"
+    if config.model.class_conditional and config.eval.class_conditional:
+        what = "pixels | class"
     if name != "ode":
         return (
-            "upper bound on -log2 P(pixels) / dims of the reverse process: variational,"
+            f"upper bound on -log2 P({what}) / dims of the reverse process: variational,"
             " estimated without bias"
         )
     options = config.eval.ode
@@ -70,7 +86,13 @@ def figure(config: Config, name: str) -> str:
         else "one latent"
     )
     return (
-        "upper bound on -log2 P(pixels) / dims of the probability flow:"
+        f"upper bound on -log2 P({what}) / dims of the probability flow:"
         f" {options.dequantization} dequantisation, {weighted}, {options.divergence}"
         f" divergence, {solved}; {how}"
+    )
+
+
+def _told(config: Config) -> str:
+    return (
+        "told" if config.eval.class_conditional else "not told, of a model that may be"
     )

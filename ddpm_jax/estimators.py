@@ -38,34 +38,46 @@ DIVERGENCES: dict[str, Callable[[Config], Divergence]] = {
 }
 
 
-def names(config: Config) -> list[str]:
+# What a config may list beside: of samples, and of a classifier.
+QUALITY = ("fid", "kid", "inception_score", "precision_recall", "density_coverage")
+ACCURACY = "accuracy"
+
+
+def listed(config: Config) -> list[str]:
     """What config.eval.estimators lists, in its order."""
     return [name.strip() for name in config.eval.estimators.split(",")]
+
+
+def names(config: Config) -> list[str]:
+    """Those of them that estimate a likelihood."""
+    return [name for name in listed(config) if name in ESTIMATORS]
 
 
 @errors_are_the_users()
 def check(config: Config) -> None:
     """Fails on options that no estimator can work with."""
-    listed, field = (
-        names(config),
+    own, field = (
+        listed(config),
         f"config.eval.estimators = {config.eval.estimators!r}",
     )
+    sorts = config.model.name == "classifier"
     continuous = config.schedule.num_steps == CONTINUOUS
     num_pilot = config.eval.pilot_examples
-    for name in listed:
-        choose(ESTIMATORS, name, "eval.estimators")
+    known = (ACCURACY,) if sorts else (*ESTIMATORS, *QUALITY)
+    for name in own:
+        choose(dict.fromkeys(known), name, "eval.estimators")
     wrong = {
-        f"{field} names one twice: write each once.": len(set(listed)) < len(listed),
+        f"{field} names one twice: write each once.": len(set(own)) < len(own),
         f"{field}: 'full' sums over the transitions of a chain; in continuous time"
         " (config.schedule.num_steps = 0) write 'stratified'.": continuous
-        and "full" in listed,
+        and "full" in own,
         f"{field}: 'ode' needs a model between the latents of a chain too, which"
         " config.prediction = 'mean', the mean of the latent before, does not give; leave"
         " it out, or write config.schedule.num_steps = 0.": not continuous
         and config.prediction == "mean"
-        and "ode" in listed,
+        and "ode" in own,
         f"config.eval.pilot_examples = {num_pilot} is of use to the estimator 'stratified'"
-        " alone: write 0.": num_pilot > 0 and "stratified" not in listed,
+        " alone: write 0.": num_pilot > 0 and "stratified" not in own,
     }
     for message, is_wrong in wrong.items():
         if is_wrong:
@@ -75,7 +87,7 @@ def check(config: Config) -> None:
         DIVERGENCES[config.eval.ode.divergence](config.eval.ode)
     except ValueError as error:
         raise ConfigError(f"config.eval.ode.{error}") from error
-    if "stratified" in listed:
+    if "stratified" in own:
         elbo.num_strata(config.eval.num_draws)
 
 

@@ -17,17 +17,29 @@ from absl import logging
 from etils import epath
 from jax.sharding import Mesh
 
-from ddpm_jax import convention, estimators, pictures, plots, trained, workdir
-from ddpm_jax.binding import Model
+from ddpm_jax import (
+    accuracy,
+    build,
+    convention,
+    estimators,
+    pictures,
+    plots,
+    trained,
+    workdir,
+)
+from ddpm_jax.binding import ClassifierModel, Given, Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
 from ddpm_jax.data.sources import Source
 from ddpm_jax.diffusion import allocation, elbo
+from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.results import report, unfinished, words
 from ddpm_jax.results import rows as rows_lib
+from ddpm_jax.results.found import Found
 from ddpm_jax.results.report import Report
 from ddpm_jax.results.rows import Rows
 from ddpm_jax.results.saved import FOLDER
+from ddpm_jax.trained import Trained
 from ddpm_jax.training import files, parallel, progress, writers
 from ddpm_jax.training.checkpoints import digest
 from ddpm_jax.training.finite import NonFiniteError
@@ -78,6 +90,19 @@ class Evaluator:
                 bar.update()
         return rows_lib.joined(found)
 
+    @property
+    def headline(self) -> str:
+        """The figure's name among a run's metrics."""
+        return report.HEADLINE
+
+    def measured(self, path: epath.Path, params: Params, step: int) -> Found:
+        """Writes eval/<step>.json and the figures of single images."""
+        rows = self.rows(params)
+        found = self.report(rows, step)
+        file = report.write(path, step, found, {self.name: rows})
+        scalars, summary = report.scalars(found), words.summary(found)
+        return Found(scalars, {}, summary, str(file), report.failure(found))
+
     def report(self, rows: Rows, step: int) -> Report:
         """Means over these rows, of the weights of a step."""
         options = self.config.eval
@@ -123,8 +148,12 @@ def make_evaluator(
     if config.eval.num_examples:
         source = pipeline.first(source, config.eval.num_examples)
 
+    def bound(params: Params, batch: Any) -> Diffusion:
+        told = model.num_classes and config.eval.class_conditional
+        return model.bind(params, given=Given(labels=batch["label"] if told else None))
+
     def estimate(params: Params, batch: Any, edges: Any) -> Any:
-        diffusion = model.bind(params)
+        diffusion = bound(params, batch)
         keys = example_keys(root, batch["index"])
         found = estimator(diffusion, batch["image"], keys, batch["index"], edges)
         ends = diffusion.log_snr(jnp.array([0.0, 1.0]))
@@ -132,7 +161,7 @@ def make_evaluator(
 
     def draw_pilot(params: Params, batch: Any) -> Any:
         keys = example_keys(pilot_root, batch["index"])
-        diffusion = model.bind(params)
+        diffusion = bound(params, batch)
         run = estimators.pilot(config, model)
         found = run(diffusion, batch["image"], keys, batch["index"], None)
         assert found.profile is not None
@@ -147,16 +176,47 @@ def make_evaluator(
     return Evaluator(config, name, mesh, source, compiled, pilot, pilot_evaluations)
 
 
+def while_training(
+    config: Config, mesh: Mesh, model: Model | ClassifierModel, source: Source
+) -> Evaluator | accuracy.Accuracy:
+    """What is measured between two steps: a classifier's accuracy, or a likelihood."""
+    if isinstance(model, ClassifierModel):
+        return accuracy.Accuracy(config, mesh, model, source)
+    return make_evaluator(config, mesh, model, source)
+
+
 def run(config: Config, directory: epath.PathLike) -> None:
-    """`--mode=eval`: from a checkpoint to eval/<step>.json, its rows and pictures.
+    """`--mode=eval`: from a checkpoint to what config.eval.estimators lists.
 
     Raises:
       NonFiniteError: an image's figure is not a number, or an estimator has none at all;
         what was found is written.
     """
-    t = trained.load(
-        config, directory, step=config.eval.step, weights=config.eval.weights
-    )
+    step, weights = config.eval.step, config.eval.weights
+    if build.is_classifier(config):
+        t = trained.load_classifier(config, directory, step=step, weights=weights)
+        _accuracy(config, t)
+    else:
+        _likelihood(config, trained.load(config, directory, step=step, weights=weights))
+
+
+def _accuracy(config: Config, t: Trained[ClassifierModel]) -> None:
+    """Writes eval/<step>_accuracy.json and its picture."""
+    workdir.make_folder(t.path / FOLDER)
+    logging.info("compiling the evaluation (%s) ...", accuracy.NAME)
+    evaluator = accuracy.Accuracy(config, t.mesh, t.model, t.source)
+    _tell(t.path, t.step, evaluator.measured(t.path, t.params, t.step))
+
+
+def _tell(path: epath.Path, step: int, found: Found) -> None:
+    """To TensorBoard and the terminal."""
+    if jax.process_index() == 0:
+        writers.to_tensorboard(path, step, found.scalars, found.drawn)
+        print(f"step {step}: {found.summary} in {found.file}")
+
+
+def _likelihood(config: Config, t: Trained[Model]) -> None:
+    """Writes eval/<step>.json, its rows and pictures."""
     workdir.make_folder(t.path / FOLDER)
     weights = digest(t.params)
     rows, reports, stores = {}, {}, []

@@ -5,6 +5,7 @@ from absl import logging
 from jaxtyping import UInt8
 
 from ddpm_jax import drawing, pictures
+from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.diffusion.samplers import ancestral
 from ddpm_jax.trained import Trained
@@ -13,7 +14,7 @@ GAP = 8  # Between what is estimated and what is there, screen pixels.
 
 
 def draw(
-    config: Config, t: Trained, log_variance: ancestral.LogVariance | None
+    config: Config, t: Trained[Model], log_variance: ancestral.LogVariance | None
 ) -> dict[str, bytes]:
     """By file name's end, the pictures that config.sample.film asks for."""
     c = config.sample.film

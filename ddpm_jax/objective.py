@@ -4,14 +4,23 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax import lax
 from jaxtyping import Array, Float
 
-from ddpm_jax.binding import Model
+from ddpm_jax.binding import ClassifierModel, Given, Model
 from ddpm_jax.config import Config
-from ddpm_jax.diffusion import interior, losses, schedules, terms, time_samplers
+from ddpm_jax.diffusion import (
+    gaussian,
+    interior,
+    losses,
+    schedules,
+    terms,
+    time_samplers,
+)
 from ddpm_jax.diffusion.gaussian import fold_in, normal
 from ddpm_jax.diffusion.losses import Parts
+from ddpm_jax.diffusion.model import LogSnr
 from ddpm_jax.diffusion.terms import Coordinates
 from ddpm_jax.diffusion.times import CONTINUOUS
 from ddpm_jax.diffusion.weightings import WEIGHTINGS
@@ -25,7 +34,9 @@ TIME_SAMPLING = ("uniform", "stratified", "importance")
 INTERIOR = ("variance", "elbo")
 
 
-def time_sampler(config: Config, model: Model) -> time_samplers.TimeSampler:
+def time_sampler(
+    config: Config, model: Model | ClassifierModel
+) -> time_samplers.TimeSampler:
     """What a step takes its times from, by config.loss.time_sampling."""
     by_loss = config.loss.time_sampling == "importance"
     if model.num_steps == CONTINUOUS:
@@ -33,7 +44,9 @@ def time_sampler(config: Config, model: Model) -> time_samplers.TimeSampler:
         return time_samplers.Continuous(
             low=low, high=high, by_loss=by_loss, is_stratified=is_stratified(config)
         )
-    is_bound = config.loss.weighting == ELBO or model.variance_fraction is None
+    is_bound = isinstance(model, Model) and (
+        config.loss.weighting == ELBO or model.variance_fraction is None
+    )
     # A decoder that takes z_0 as it stands has nothing to teach the network.
     first = int(is_bound and model.codec.mean_from == "z_0")
     grid = time_samplers.GridByLoss if by_loss else time_samplers.Grid
@@ -45,7 +58,9 @@ def is_stratified(config: Config) -> bool:
     return bool(config.loss.time_sampling != "uniform")
 
 
-def _log_snr_range(config: Config, model: Model) -> tuple[float, float]:
+def _log_snr_range(
+    config: Config, model: Model | ClassifierModel
+) -> tuple[float, float]:
     """What log SNR never leaves, however the schedule learns."""
     if isinstance(model.schedule, schedules.Schedule):
         high, low = model.schedule.log_snr(jnp.array([0.0, 1.0]))
@@ -56,16 +71,35 @@ def _log_snr_range(config: Config, model: Model) -> tuple[float, float]:
     return options.log_snr_min, options.log_snr_max
 
 
-def loss(config: Config, model: Model) -> step.LossFn:
-    """Loss of each example, by config.loss."""
+def loss(config: Config, model: Model | ClassifierModel) -> step.LossFn:
+    """Loss of each example: by config.loss, or a classifier's."""
+    if isinstance(model, ClassifierModel):
+        return _cross_entropy(model)
     if config.loss.weighting == ELBO:
         return _bound(model, for_variance=config.loss.interior == "variance")
     return _weighted(config, model)
 
 
-def conditions(batch: step.Batch) -> Float[Array, "batch 1"] | None:
+def given(model: Model, batch: step.Batch) -> Given:
     """What the network is told of an example beside its time, if anything."""
-    return batch["augmented"][:, None] if "augmented" in batch else None
+    return Given(
+        numbers=batch["augmented"][:, None] if "augmented" in batch else None,
+        labels=batch["label"] if model.num_classes else None,
+    )
+
+
+def _cross_entropy(model: ClassifierModel) -> step.LossFn:
+    """-log p(class | z_t) in nats, at times of which each is worth the same."""
+
+    def loss_fn(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
+        x, t = model.codec.encode(batch["image"]), draws.times.t
+        eps = normal(draws.noise_keys, model.shape)
+        z_t = gaussian.diffuse(x, eps, model.log_snr(params)(t))
+        logits = model.bind(params, draws.dropout_keys)(z_t, t).logits
+        nats = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
+        return Parts(timed=nats, rest=jnp.zeros_like(nats))
+
+    return loss_fn
 
 
 def _noise(model: Model, draws: step.Draws) -> tuple[Array, Array]:
@@ -81,7 +115,7 @@ def _weighted(config: Config, model: Model) -> step.LossFn:
 
     def loss_fn(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
         eps, eps_0 = _noise(model, draws)
-        diffusion = model.bind(params, draws.dropout_keys, conditions(batch))
+        diffusion = model.bind(params, draws.dropout_keys, given(model, batch))
         if model.variance_fraction is None:
             found = losses.hybrid(
                 diffusion,
@@ -106,7 +140,7 @@ def _bound(model: Model, for_variance: bool) -> step.LossFn:
     def plain(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
         eps, eps_0 = _noise(model, draws)
         return losses.elbo(
-            model.bind(params, draws.dropout_keys, conditions(batch)),
+            model.bind(params, draws.dropout_keys, given(model, batch)),
             model.codec,
             batch["image"],
             draws.times.latent,
@@ -149,12 +183,20 @@ def _timed_at(model: Model) -> interior.Loss:
         batch, draws, eps = rest
         x, t = model.codec.encode(batch["image"]), draws.times.t
         diffusion = model.bind(
-            params, draws.dropout_keys, conditions(batch), at=(at, t)
+            params, draws.dropout_keys, given(model, batch), _touching(at, t)
         )
         nats = terms.integrand(diffusion, x, eps, at, t)
         return terms.bits_per_dim(nats, x[0].size)
 
     return timed
+
+
+def _touching(at: Coordinates, times: Float[Array, " batch"]) -> LogSnr:
+    """The straight line through the schedule at these times, with its slope there.
+
+    A gradient reaches the coordinates through it, rather than the schedule itself.
+    """
+    return lambda t: at.log_snr + at.slope * (t - lax.stop_gradient(times))
 
 
 def _split(params: Params) -> tuple[Params, Params]:

@@ -56,6 +56,27 @@ def loss_by_log_snr(
     return _pixels(figure)
 
 
+def accuracy_by_log_snr(
+    log_snr: Curve, accuracy: Curve, stderr: Curve, chance: float
+) -> Picture:
+    """How often a classifier is right, and two standard errors around it.
+
+    Args:
+      log_snr: in any order.
+      accuracy: there, in [0, 1].
+      stderr: of it.
+      chance: accuracy of a guess.
+    """
+    figure, axes = _figure("log SNR", "accuracy")
+    axes.errorbar(
+        log_snr, accuracy, yerr=2.0 * stderr, marker="o", markersize=4, linewidth=1.8
+    )
+    axes.axhline(chance, linewidth=1.2, linestyle="--", color="grey", label="a guess")
+    axes.set_ylim(0.0, 1.02)
+    axes.legend()
+    return _pixels(figure)
+
+
 def _figure(x: str, y: str):
     figure = Figure(figsize=(6.4, 4.2), dpi=110, layout="constrained")
     axes = figure.add_subplot()

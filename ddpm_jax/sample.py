@@ -25,6 +25,7 @@ from ddpm_jax import (
     variance,
     workdir,
 )
+from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, ConfigError, default, flat
 from ddpm_jax.diffusion.samplers import grids
 from ddpm_jax.drawing import Batch, Batches
@@ -178,7 +179,7 @@ def _make_parent(config: Config, folder: epath.Path) -> None:
                 )
 
 
-def _identity(config: Config, t: Trained) -> dict[str, Any]:
+def _identity(config: Config, t: Trained[Model]) -> dict[str, Any]:
     """All that a sample depends on beside its number."""
     c = config.sample
     kept = {k: v for k, v in c.items() if k not in NOT_OF_THE_SAMPLES}

@@ -14,12 +14,19 @@ from clu import parameter_overview
 from etils import epath
 from jax.sharding import Mesh
 
-from ddpm_jax import build, drawing, evaluate, illustrate, sample, trained, workdir
-from ddpm_jax.binding import Model
+from ddpm_jax import (
+    accuracy,
+    build,
+    drawing,
+    evaluate,
+    illustrate,
+    sample,
+    trained,
+    workdir,
+)
+from ddpm_jax.binding import ClassifierModel, Model
 from ddpm_jax.config import Config, errors_are_the_users
 from ddpm_jax.data import pipeline
-from ddpm_jax.results import report as report_lib
-from ddpm_jax.results import words
 from ddpm_jax.training import finite, parallel, progress
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.clock import Clock, Profile
@@ -54,11 +61,13 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     every = config.training
     mesh = build.mesh(config)
     source = build.source(config, config.data.train_split)
-    model = build.model(config, source)
+    model = build.backbone(config, source)
     training = build.training(config, mesh, model)
     eval_source = build.source(config, config.data.eval_split)
-    evaluator = evaluate.make_evaluator(config, mesh, model, eval_source)
-    draws = drawing.Batches(config, mesh, model) if every.sample_every else None
+    evaluator = evaluate.while_training(config, mesh, model, eval_source)
+    draws = None
+    if isinstance(model, Model) and every.sample_every:
+        draws = drawing.Batches(config, mesh, model)
 
     # 1. The newest whole checkpoint, 2. else the first state, 3. with another run's network.
     checkpoints = Checkpoints(
@@ -169,9 +178,9 @@ def _reporter(
     path: epath.Path,
     mesh: Mesh,
     training: parallel.Training,
-    model: Model,
+    model: Model | ClassifierModel,
     writers: Writers,
-    evaluator: evaluate.Evaluator,
+    evaluator: evaluate.Evaluator | accuracy.Accuracy,
     draws: drawing.Batches | None,
 ) -> Callable[..., None]:
     """What measures and draws between two steps, where it is due."""
@@ -185,25 +194,23 @@ def _reporter(
         evaluates = is_due(step, config.training.eval_every)
         samples = is_due(step, config.training.sample_every)
         if only_missing:
-            evaluates &= not writers.has_row(step, report_lib.HEADLINE)
+            evaluates &= not writers.has_row(step, evaluator.headline)
             samples &= not sample.picture_path(path, step).exists()
         if evaluates:
             weights = build.weights(
                 config, training.to_global(state), config.eval.weights
             )
-            rows = evaluator.rows(weights)
-            found = evaluator.report(rows, step)
-            report_lib.write(path, step, found, {evaluator.name: rows})
-            if bad := report_lib.failure(found):
-                logging.error("step %d: %s", step, bad)
+            found = evaluator.measured(path, weights, step)
+            if found.failure:
+                logging.error("step %d: %s", step, found.failure)
             drawn = illustrate.draw(
                 config, mesh, model, weights, _host(training, state.time_history)
             )
             illustrate.write(path, step, drawn)
-            for name, picture in drawn.items():
+            for name, picture in {**found.drawn, **drawn}.items():
                 writers.image(step, name, picture)
-            writers.metrics(step, report_lib.scalars(found))
-            logging.info("step %d: %s", step, words.summary(found))
+            writers.metrics(step, found.scalars)
+            logging.info("step %d: %s", step, found.summary)
         if samples and draws is not None:
             weights = build.weights(
                 config, training.to_global(state), config.sample.weights

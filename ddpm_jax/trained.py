@@ -1,8 +1,10 @@
 """A model as its workdir has it: what evaluation, sampling and other runs start from."""
 
+import contextlib
 import dataclasses
 import json
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 from absl import logging
@@ -10,17 +12,18 @@ from etils import epath
 from jax.sharding import Mesh
 
 from ddpm_jax import build, workdir
-from ddpm_jax.binding import Model
+from ddpm_jax.binding import ClassifierModel, Model
 from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users, flat
 from ddpm_jax.data.sources import Source
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.state import Params, TrainState
 
+Bound = TypeVar("Bound", Model, ClassifierModel, Model | ClassifierModel)
 # What changes what a network's numbers mean, and not their shapes.
 _MEANING = ("time_input", "log_snr_bounds", "time_scale")
 
 
-class Trained(NamedTuple):
+class Trained(NamedTuple, Generic[Bound]):
     """A checkpoint's parameters, and what they belong to.
 
     Attributes:
@@ -35,15 +38,15 @@ class Trained(NamedTuple):
     path: epath.Path
     mesh: Mesh
     source: Source
-    model: Model
+    model: Bound
     step: int
     params: Params
 
 
 def load(
     config: Config, directory: epath.PathLike, *, step: int, weights: str
-) -> Trained:
-    """Reads a checkpoint, beside a run that may be training, and changes nothing.
+) -> Trained[Model]:
+    """Reads a denoiser's checkpoint, beside a run that may train, and changes nothing.
 
     Args:
       config: the run's.
@@ -54,11 +57,28 @@ def load(
     Raises:
       ConfigError: the workdir is of another config, or has no such checkpoint.
     """
+    return _load(config, directory, build.model, step, weights)
+
+
+def load_classifier(
+    config: Config, directory: epath.PathLike, *, step: int, weights: str
+) -> Trained[ClassifierModel]:
+    """The same of a classifier's."""
+    return _load(config, directory, build.classifier_model, step, weights)
+
+
+def _load(
+    config: Config,
+    directory: epath.PathLike,
+    make: Callable[[Config, Source], Bound],
+    step: int,
+    weights: str,
+) -> Trained[Bound]:
     path = epath.Path(directory)
     workdir.check_config(path, config)
     mesh = build.mesh(config)
     source = build.source(config, config.data.eval_split)
-    model = build.model(config, source)
+    model = make(config, source)
     abstract = build.training(config, mesh, model).abstract
     with errors_are_the_users():
         checkpoints = Checkpoints(path, read_only=True)
@@ -92,23 +112,10 @@ def start_from(config: Config, state: TrainState) -> TrainState:
     """
     directory, weights = config.training.start_from, config.training.start_weights
     field = f"config.training.start_from = {directory!r}"
-    path = epath.Path(directory)
-    if not (path / workdir.CONFIG).exists():
-        raise ConfigError(f"{field} holds no {workdir.CONFIG}: write a run's workdir.")
-    try:
-        theirs = Config(json.loads((path / workdir.CONFIG).read_text()))
-        theirs.parallel = config.parallel  # It is read onto this run's devices.
-        names = dict.fromkeys(build.weight_names(theirs))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ConfigError(
-            f"{field} is not a workdir of this program: its {workdir.CONFIG} cannot be used"
-            f" ({error})."
-        ) from error
-    choose(names, weights, "training.start_weights")
-    try:
-        found = load(theirs, path, step=-1, weights=weights)
-    except (ConfigError, AttributeError, KeyError) as error:
-        raise ConfigError(f"{field} cannot be read: {error}") from error
+    theirs = config_of(field, directory, config)
+    choose(dict.fromkeys(build.weight_names(theirs)), weights, "training.start_weights")
+    with errors_about(field):
+        found = _load(theirs, directory, build.backbone, -1, weights)
     _check_same(field, found.params["net"], state.params["net"])
     for name in ("prediction", *(f"model.{part}" for part in _MEANING)):
         now, then = flat(config)[name], flat(theirs)[name]
@@ -129,6 +136,41 @@ def start_from(config: Config, state: TrainState) -> TrainState:
 
     averages = {name: grafted(params) for name, params in state.ema_params.items()}
     return dataclasses.replace(state, params=grafted(state.params), ema_params=averages)
+
+
+def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
+    """The config of another run, whose arrays are to be read onto this run's devices.
+
+    Args:
+      field: what names that run, for messages.
+      directory: its workdir.
+      ours: this run's.
+
+    Raises:
+      ConfigError: it is not the workdir of a run.
+    """
+    file = epath.Path(directory) / workdir.CONFIG
+    if not file.exists():
+        raise ConfigError(f"{field} holds no {workdir.CONFIG}: write a run's workdir.")
+    try:
+        theirs = Config(json.loads(file.read_text()))
+        theirs.parallel = ours.parallel
+        build.weight_names(theirs)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"{field} is not a workdir of this program: its {workdir.CONFIG} cannot be used"
+            f" ({error})."
+        ) from error
+    return theirs
+
+
+@contextlib.contextmanager
+def errors_about(field: str) -> Iterator[None]:
+    """Around what reads another run: its errors then name the field that named the run."""
+    try:
+        yield
+    except (ConfigError, AttributeError, KeyError) as error:
+        raise ConfigError(f"{field} cannot be read: {error}") from error
 
 
 def _check_same(field: str, theirs: Params, ours: Params) -> None:

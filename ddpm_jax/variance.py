@@ -30,7 +30,7 @@ FOLDER = "variance"
 NUM_POINTS = 64
 
 
-def of(config: Config, t: Trained) -> ancestral.LogVariance | None:
+def of(config: Config, t: Trained[Model]) -> ancestral.LogVariance | None:
     """That of config.sample.ancestral, if it is to be estimated; from its file if there.
 
     variance/<step>.json says what it was estimated from; where that is something else, it is
@@ -64,7 +64,9 @@ def of(config: Config, t: Trained) -> ancestral.LogVariance | None:
     return analytic.log_variance(table)
 
 
-def _estimate(config: Config, t: Trained, source: pipeline.Source) -> analytic.Table:
+def _estimate(
+    config: Config, t: Trained[Model], source: pipeline.Source
+) -> analytic.Table:
     """Mean error at each time, over the examples and one draw of noise each."""
     model, root = t.model, stream_key(config.seed, Stream.VARIANCE)
     change = samplers.threshold(config)

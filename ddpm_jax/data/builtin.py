@@ -23,6 +23,7 @@ class Digits:
     name = "digits"
     num_values = 17
     shape = (8, 8, 1)
+    num_classes = 10
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class Photos:
     ) -> None:
         self._photos, self._corners, self._size = photos, corners, patch_size
         self.shape = (patch_size, patch_size, 3)
+        self.num_classes = len(photos)
         self.identity: Mapping[str, Any] = {
             "name": self.name,
             "version": "scikit-learn load_sample_images",

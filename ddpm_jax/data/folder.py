@@ -37,10 +37,11 @@ class FolderSource:
         root: pathlib.Path,
         paths: Sequence[str],
         labels: Sequence[int],
+        num_classes: int,
         frame: Frame,
     ) -> None:
         """paths: below root, in order; labels: one a path."""
-        self.name = name
+        self.name, self.num_classes = name, num_classes
         self._root, self._paths, self._labels, self._frame = root, paths, labels, frame
         size = frame.size
         self.shape = (
@@ -129,7 +130,9 @@ def open_split(
             " sub-folders 'train' and 'test', would be."
         )
     labels = [classes.index(_class_of(p)) for p in paths]
-    return FolderSource(name, split, root, paths, labels, frame)
+    # Images that all lie together are not sorted into classes.
+    num_classes = len(classes) if len(classes) > 1 else 0
+    return FolderSource(name, split, root, paths, labels, num_classes, frame)
 
 
 def _images_below(root: pathlib.Path) -> list[str]:

@@ -193,7 +193,7 @@ class Part:
     def __init__(self, source: Source, places: Sequence[int], words: str) -> None:
         self._source, self._places = source, places
         self.name, self.num_values = source.name, source.num_values
-        self.shape = source.shape
+        self.shape, self.num_classes = source.shape, source.num_classes
         self.identity: Mapping[str, Any] = {
             **source.identity,
             "split": f"{source.identity['split']}, {words}",

@@ -39,6 +39,7 @@ class Source(Protocol):
       name: as config.data.name has it.
       num_values: that a pixel may take, 0..num_values-1.
       shape: of every image, (height, width, channels).
+      num_classes: labels are 0..num_classes-1; 0: it has no classes.
       identity: all that tells this data from other data, for a report: name, version,
         split, resizing, num_examples.
     """
@@ -46,6 +47,7 @@ class Source(Protocol):
     name: str
     num_values: int
     shape: tuple[int, int, int]
+    num_classes: int
     identity: Mapping[str, Any]
 
     def __len__(self) -> int: ...

@@ -38,11 +38,12 @@ class TfdsSource:
         version: str,
         records: Sequence[bytes],
         has_labels: bool,
+        num_classes: int,
         stored_shape: tuple[int | None, ...],
         frame: Frame,
     ) -> None:
         """records: serialised tf.train.Example; stored_shape: None where it varies."""
-        self.name = name
+        self.name, self.num_classes = name, num_classes
         self._records, self._has_labels, self._frame = records, has_labels, frame
         height, width = 2 * (frame.size,) if frame.size else stored_shape[:2]
         if height is None or width is None:
@@ -95,7 +96,8 @@ def open_split(
     builder = _builder(here, dataset, data_dir)
     if not builder.is_prepared():
         builder = _prepared(here, dataset, data_dir)
-    feature = _image_feature(here, builder.info.features)
+    features = builder.info.features
+    feature, has_labels = _image_feature(here, features), _has_labels(features)
     records = _records(here, builder, split)
     frame = Frame(
         channels=channels or (1 if feature.shape[-1] in (1, 2) else 3),
@@ -107,7 +109,9 @@ def open_split(
         split,
         builder.info.full_name,
         records,
-        _has_labels(builder.info.features),
+        has_labels,
+        # Whole numbers that are not classes have no number of them.
+        getattr(features["label"], "num_classes", None) or 0 if has_labels else 0,
         feature.shape,
         frame,
     )

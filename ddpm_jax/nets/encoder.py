@@ -120,11 +120,11 @@ class Encoder(nn.Module, kw_only=True):
         h = stage(levels[-1], 0, name="middle_1")((h,), emb, train)
         return (*outputs, h)
 
-    def stage(self) -> Callable[..., Stage]:
+    def stage(self) -> Callable[..., Any]:
         """(features, heads, name=) -> a stage with these attributes."""
         return functools.partial(maybe_remat(Stage, self.remat), **self._block())
 
-    def res_block(self) -> Callable[..., ResBlock]:
+    def res_block(self) -> Callable[..., Any]:
         """(features, resample=, name=) -> a residual block with these attributes."""
         return functools.partial(maybe_remat(ResBlock, self.remat), **self._block())
 

@@ -11,7 +11,7 @@ from PIL import Image
 class CountingSource:
     """Notes what is read. Image i < 150 is filled with i, on the right with i + 100."""
 
-    name, num_values = "counting", 256
+    name, num_values, num_classes = "counting", 256, 0
     shape = (2, 4, 1)
 
     def __init__(self, length: int) -> None:
