@@ -3,7 +3,7 @@
 import functools
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import UInt8
@@ -16,6 +16,8 @@ GAP = 1  # Image pixels between two images.
 ANIMATIONS = ("gif", "webp")
 MARGIN = 8  # Screen pixels around a cell or a label of a comparison.
 FONT_SIZE = 16
+# Of the line around an image of a comparison, as a mask may be white as the paper.
+OUTLINE = 176
 HOLD = 1.0  # Seconds that an animation rests on its last frame.
 # Browsers take less for a tenth of a second.
 SHORTEST_FRAME = 0.02
@@ -66,31 +68,37 @@ def comparison(
 ) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
     """A table of images, such as of samplers by numbers of steps.
 
+    All images are enlarged alike, however many stand in a cell, and have a thin outline:
+    a mask may be as white as the paper. A column is as wide as its widest cell needs.
+
     Args:
       cells: by a row's name, its images in each column, grey or colour.
       column_names: what stands above them.
     """
-    rows = {name: [_block(cell) for cell in row] for name, row in cells.items()}
-    shown = [block for row in rows.values() for block in row if block is not None]
-    block_height = max((block.shape[0] for block in shown), default=1)
-    block_width = max((block.shape[1] for block in shown), default=1)
-    label_width = max(map(_text_width, rows))
-    room = (COMPARISON_WIDTH - label_width) // len(column_names) - 2 * MARGIN
-    scale = max(1, room // block_width)
-    height = max(scale * block_height, FONT_SIZE) + 2 * MARGIN
-    width = max(scale * block_width + 2 * MARGIN, *map(_text_width, column_names))
+    columns = list(zip(*cells.values(), strict=True))
+    label_width = max(map(_text_width, cells))
+    room = COMPARISON_WIDTH - label_width - 2 * MARGIN * len(columns)
+    block_widths = [max(map(_block_width, column)) for column in columns]
+    scale = max(1, room // sum(block_widths))
+    widths = [
+        max(scale * block_width + 2 * MARGIN, _text_width(name))
+        for block_width, name in zip(block_widths, column_names, strict=True)
+    ]
 
-    header_height = FONT_SIZE + 2 * MARGIN
-    header = [_text(name, header_height, width) for name in column_names]
-    lines = [[_text("", header_height, label_width), *header]]
-    for name, row in rows.items():
-        line = [_text(name, height, label_width)]
-        for block, _ in zip(row, column_names, strict=True):
-            if block is None:
-                line.append(_text("-", height, width))
-            else:
-                line.append(_centred(_enlarged(block, scale), height, width))
-        lines.append(line)
+    height = FONT_SIZE + 2 * MARGIN
+    header = [
+        _text(name, height, width)
+        for name, width in zip(column_names, widths, strict=True)
+    ]
+    lines = [[_text("", height, label_width), *header]]
+    for name, row in cells.items():
+        blocks = [_block(cell, scale) for cell in row]
+        height = max(block.shape[0] for block in blocks) + 2 * MARGIN
+        line = [
+            _centred(block, height, width)
+            for block, width in zip(blocks, widths, strict=True)
+        ]
+        lines.append([_text(name, height, label_width), *line])
     return np.concatenate([np.concatenate(line, axis=1) for line in lines])
 
 
@@ -154,19 +162,41 @@ def _sheet(images: UInt8[np.ndarray, "_ _ _ _"], columns: int) -> Sheet:
         255,
         np.uint8,
     )
-    for i, image in enumerate(images):
-        top = GAP + (i // columns) * (height + GAP)
-        left = GAP + (i % columns) * (width + GAP)
+    places = _places(num, columns, height, width)
+    for image, (top, left) in zip(images, places, strict=True):
         sheet[top : top + height, left : left + width] = image
     return sheet
 
 
-def _block(cell: Cell) -> Sheet | None:
-    """Of a comparison's cell: its images in a square, in colour."""
+def _places(
+    num: int, columns: int, height: int, width: int
+) -> Iterator[tuple[int, int]]:
+    """Top and left of each image of a sheet."""
+    for i in range(num):
+        row, column = divmod(i, columns)
+        yield GAP + row * (height + GAP), GAP + column * (width + GAP)
+
+
+def _block(cell: Cell, scale: int) -> Sheet:
+    """What a comparison's cell shows: its images in a square, in colour, or a dash."""
     if cell is None:
-        return None
-    sheet = _sheet(cell, _columns(len(cell)))
-    return np.broadcast_to(sheet, (*sheet.shape[:2], 3))
+        return _text("-", FONT_SIZE, FONT_SIZE)
+    num, height, width, channels = cell.shape
+    columns = _columns(num)
+    sheet = _enlarged(_sheet(cell, columns), scale).repeat(3 // channels, axis=-1)
+    # In the gaps, which are at least as wide as the line.
+    for top, left in _places(num, columns, height, width):
+        place = sheet[
+            scale * top - 1 : scale * (top + height) + 1,
+            scale * left - 1 : scale * (left + width) + 1,
+        ]
+        place[[0, -1]] = place[:, [0, -1]] = OUTLINE
+    return sheet
+
+
+def _block_width(cell: Cell) -> int:
+    """Before it is enlarged."""
+    return 1 if cell is None else GAP + _columns(len(cell)) * (cell.shape[2] + GAP)
 
 
 def _enlarged(sheet: Sheet, scale: int) -> Sheet:

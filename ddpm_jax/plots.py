@@ -1,14 +1,24 @@
 """Curves as pictures, by matplotlib."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 Curve = Float[np.ndarray, " points"]
 Picture = UInt8[np.ndarray, "height width 3"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimates:
+    """Means over repeats, and their standard errors: NaN where there is but one."""
+
+    mean: Curve
+    stderr: Curve
 
 
 def log_snr(t: Curve, curves: Mapping[str, Curve], learned: str) -> Picture:
@@ -77,14 +87,53 @@ def accuracy_by_log_snr(
     return _pixels(figure)
 
 
-def _figure(x: str, y: str):
+def trade_off(
+    scale: Curve, shares: Mapping[str, Estimates], distance: Estimates
+) -> Picture:
+    """What guidance gains and what it costs, in two panels over the same scales.
+
+    Bars are two standard errors to either side.
+
+    Args:
+      scale: of the guidance, increasing.
+      shares: by name, what lies in 0..1, such as accuracy and recall; in the upper panel.
+      distance: Frechet distance, in the lower panel.
+    """
+    figure = Figure(figsize=(6.4, 6.4), dpi=110, layout="constrained")
+    upper, lower = figure.subplots(2, sharex=True)
+    for name, share in shares.items():
+        _bars(upper, scale, share, name)
+    # Room for what is drawn at 0 and 1.
+    upper.set_ylim(-0.03, 1.03)
+    upper.legend()
+    _dress(upper, "", "share")
+    # A colour that stands for none of the shares.
+    _bars(lower, scale, distance, "Frechet distance", color="black")
+    lower.set_ylim(bottom=0.0)
+    _dress(lower, "guidance scale", "Frechet distance")
+    return _pixels(figure)
+
+
+def _bars(
+    axes: Axes, x: Curve, y: Estimates, label: str, color: str | None = None
+) -> None:
+    axes.errorbar(
+        x, y.mean, 2.0 * y.stderr, marker="o", capsize=3, label=label, color=color
+    )
+
+
+def _figure(x: str, y: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(6.4, 4.2), dpi=110, layout="constrained")
     axes = figure.add_subplot()
+    _dress(axes, x, y)
+    return figure, axes
+
+
+def _dress(axes: Axes, x: str, y: str) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def _pixels(figure: Figure) -> Picture:

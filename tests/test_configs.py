@@ -15,6 +15,7 @@ from tests import tiny
 from tests.data import conftest as data_fixtures
 
 tfds_dir = data_fixtures.tfds_dir
+tfds_leavings = data_fixtures.tfds_leavings
 
 # Parameters of the full network: of cifar10 and the variational ones the published count, of
 # the others a record of what the files say today.
@@ -142,7 +143,7 @@ def test_smoke_shrinks_sizes_and_keeps_the_experiment(name):
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_smoke_runs(name, tmp_path, tfds_dir, monkeypatch):
+def test_smoke_runs(name, tmp_path, tfds_dir, tfds_leavings, monkeypatch):
     # The U-Net itself runs in test_main; here data, schedule and objective do.
     tiny.use_small_network(monkeypatch)
     monkeypatch.setattr(tfds_source, "_hide_accelerators", lambda: None)

@@ -19,8 +19,9 @@ FLOORS = {
     "results": {"config", "diffusion", "training"},
 }
 # Top-level modules, from the ground up: each may import those before it.
-TOP = ["config", "checks", "commands", "compare", "pictures", "plots", "shards"]
+TOP = ["config", "checks", "commands", "compare", "pictures", "picture_files", "plots"]
 TOP += [
+    "shards",
     "workdir",
     "binding",
     "objective",

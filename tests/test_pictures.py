@@ -151,7 +151,12 @@ def test_a_comparison_has_a_row_a_sampler_and_a_column_a_number_of_steps():
             square = np.full((17, 17, 3), 255, np.uint8)
             square[:8, :8], square[:8, 9:], square[9:, :8] = images
             large = square.repeat(scale, axis=0).repeat(scale, axis=1)
-            np.testing.assert_array_equal(sheet[top:bottom, left:right], large)
+            found = sheet[top:bottom, left:right]
+            # Images as they are; in the gap around each, a line and else nothing.
+            line = found != large
+            np.testing.assert_array_equal(found[line], 176)
+            np.testing.assert_array_equal(large[line], 255)
+            assert np.count_nonzero(line[..., 0]) == 3 * (2 * 8 * scale + 1)
     # Rows are level, columns upright, in their order and evenly apart.
     np.testing.assert_array_equal(where[:, :, 0], where[:, :1, 0].repeat(3, axis=1))
     np.testing.assert_array_equal(where[:, :, 2], where[:1, :, 2].repeat(2, axis=0))
@@ -203,3 +208,44 @@ def test_large_images_and_long_names_are_shown_whole():
     top, *_ = place_of(long, 101)
     _, xs = ink(long[:top])
     assert long.shape[1] > sheet.shape[1] and xs.max() < long.shape[1] - 4
+
+
+def test_an_edit_shows_what_was_painted_beside_all_its_results():
+    before, after = marked(100, 1, 8, 8), marked(101, 16, 8, 8)
+    mask = np.full((1, 8, 8, 1), 255, np.uint8)
+    sheet = pictures.comparison(
+        {"inpainting": [before, mask, after], "again": [before, None, before]},
+        ["before", "mask", "after"],
+    )
+    top, bottom, left, right = place_of(sheet, 101)
+    scale = (right - left) // 35
+    assert (bottom - top, right - left) == (35 * scale, 35 * scale)
+    # The results take most of the width, and a row no more height than it needs.
+    assert right - left > 450
+    assert bottom - top > 0.6 * sheet.shape[0]
+    # One image is enlarged as sixteen are, and stands in the middle of their height.
+    first = np.argwhere(sheet[:bottom, :, 0] == 100)
+    assert tuple(np.ptp(first, axis=0) + 1) == (8 * scale, 8 * scale)
+    assert abs(first[:, 0].mean() - (top + bottom - 1) / 2) < 1
+    # Of a white mask the outline is seen, half way up between its neighbours.
+    row = sheet[(top + bottom) // 2, first[:, 1].max() + 2 : left - 2]
+    (sides,) = np.nonzero(row[:, 0] < 255)
+    np.testing.assert_array_equal(row[sides], 176)
+    assert len(sides) == 2 and np.diff(sides) == 8 * scale + 1
+
+
+def test_columns_of_a_class_grid_are_upright_under_their_names():
+    scales = ["scale 0", "scale 1.5", "scale 4"]
+    cells = {
+        f"class {i}": [marked(100 + 3 * i + j, 4, 32, 32) for j in range(3)]
+        for i in range(4)
+    }
+    cells["class 3"][1] = None
+    sheet = pictures.comparison(cells, scales)
+    for j in range(3):
+        shown = range(3 if j == 1 else 4)
+        places = [place_of(sheet, 100 + 3 * i + j) for i in shown]
+        assert len({(left, right) for *_, left, right in places}) == 1
+        top, _, left, right = places[0]
+        _, xs = ink(sheet[: top - 2, left:right])
+        assert abs((xs.min() + xs.max()) / 2 - (right - left) / 2) < 3

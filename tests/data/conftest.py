@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import tempfile
 
 import numpy as np
 import pytest
@@ -42,6 +43,17 @@ def tfds_dir(tmp_path_factory) -> str:
     from tests.data import tiny_tfds  # noqa: F401
 
     return str(tmp_path_factory.mktemp("tfds"))
+
+
+@pytest.fixture
+def tfds_leavings(tmp_path_factory, monkeypatch) -> pathlib.Path:
+    """Where temporary folders go meanwhile.
+
+    TFDS makes one for each data set that it opens unprepared, and never removes it.
+    """
+    folder = tmp_path_factory.mktemp("leavings")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
 def encoded(image: np.ndarray, file_format: str = "png", **options: object) -> bytes:

@@ -17,7 +17,7 @@ from tests.data import tiny_tfds
 
 
 @pytest.fixture(autouse=True)
-def without_tensorflow(monkeypatch):
+def without_tensorflow(monkeypatch, tfds_leavings):
     """These data sets are encoded already, and TensorFlow takes long to import."""
     monkeypatch.setattr(tfds_source, "_hide_accelerators", lambda: None)
 

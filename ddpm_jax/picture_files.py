@@ -1,0 +1,180 @@
+"""Images and masks that a user hands over in files.
+
+A file is of any origin: it is refused in one line that says what would work, before its
+pixels are decoded where its header tells enough, and never guessed at. Nothing is resized,
+turned or converted, so that what is edited is what was given. Colour profiles are ignored.
+"""
+
+import contextlib
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator, Sequence
+from os import PathLike
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image, ImageFile
+
+from ddpm_jax import pictures
+from ddpm_jax.config import ConfigError
+
+MAX_BYTES = 64 * 2**20
+# Pillow's modes by number of channels; "1" is black and white.
+MODES = {1: ("L", "1"), 3: ("RGB",)}
+WANTED = {1: "greyscale", 3: "RGB colour"}
+KINDS = {
+    "1": "black and white",
+    "L": "greyscale",
+    "P": "of a colour palette",
+    "RGB": "RGB colour",
+    "CMYK": "CMYK colour",
+}
+REMEDY = "the path of a PNG or JPEG"
+ORIENTATION = 0x0112  # An EXIF tag: 1 is upright, 2 to 8 are mirrored or turned.
+
+
+def read(
+    path: str | PathLike[str],
+    shape: tuple[int, int, int],
+    num_values: int,
+    field: str,
+) -> UInt8[np.ndarray, "height width channels"]:
+    """One PNG or JPEG image as pixel values 0..num_values-1.
+
+    Args:
+      path: of a regular file, or of a link to one.
+      shape: height, width and channels (1 or 3) that the image must have.
+      num_values: of the data set; 0 stays 0, 255 becomes num_values - 1.
+      field: what messages begin with, such as "config.sample.image = 'x.png'".
+
+    Raises:
+      ConfigError: it is no such image, or cannot be read.
+    """
+    return pictures.from_uint8(_pixels(path, shape, field), num_values)
+
+
+def read_mask(
+    path: str | PathLike[str], shape: Sequence[int], field: str
+) -> Bool[np.ndarray, "height width 1"]:
+    """Where to paint, which the file shows in white, and black where an image is kept.
+
+    Args:
+      path: of a greyscale or 1-bit PNG or JPEG, a regular file or a link to one.
+      shape: its height and width come first; what follows does not matter.
+      field: what messages begin with, such as "config.sample.mask = 'x.png'".
+
+    Raises:
+      ConfigError: it is no such image, has greys, or cannot be read.
+    """
+    height, width = shape[:2]
+    pixels = _pixels(path, (height, width, 1), field)
+    between = np.argwhere((pixels != 0) & (pixels != 255))
+    if len(between):
+        row, column, _ = between[0]
+        raise ConfigError(
+            f"{field} has {len(between)} pixels between black and white, such as"
+            f" {pixels[row, column, 0]} in row {row}, column {column}: paint with 255"
+            " what is to be painted, keep with 0 the rest, and save it as PNG."
+        )
+    return pixels == 255
+
+
+def _pixels(
+    path: str | PathLike[str], shape: tuple[int, int, int], field: str
+) -> UInt8[np.ndarray, "height width channels"]:
+    """0..255, of the shape."""
+    data = _content(path, field)
+    with _opened(data, field) as image:
+        _check_header(image, shape, field)
+        # Of a PNG, the check sums of all its parts, which decoding would pass over.
+        image.verify()
+    with _opened(data, field) as image:
+        image.load()
+        orientation = image.getexif().get(ORIENTATION)
+    if orientation in range(2, 9):
+        raise ConfigError(
+            f"{field} is to be turned or mirrored when it is shown (EXIF orientation"
+            f" {orientation}): save it upright, without that tag."
+        )
+    *_, channels = shape
+    return np.array(image.convert(MODES[channels][0])).reshape(shape)
+
+
+def _content(path: str | PathLike[str], field: str) -> bytes:
+    """A regular file's bytes. No other is opened: a pipe would be waited for."""
+    with _explained(field, "read", f"write {REMEDY}"):
+        status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f"{field} is not a file: write {REMEDY}.")
+    if status.st_size == 0:
+        raise ConfigError(f"{field} is an empty file: write {REMEDY}.")
+    if status.st_size > MAX_BYTES:
+        raise ConfigError(
+            f"{field} has {status.st_size} bytes, more than the {MAX_BYTES} that an"
+            " image may have: save it smaller."
+        )
+    with _explained(field, "read", f"write {REMEDY}"), open(path, "rb") as file:
+        # Bounded, as it may have grown.
+        return file.read(MAX_BYTES)
+
+
+def _check_header(
+    image: ImageFile.ImageFile, shape: tuple[int, int, int], field: str
+) -> None:
+    """Of an image that is not yet decoded."""
+    height, width, channels = shape
+    if getattr(image, "is_animated", False):
+        raise ConfigError(f"{field} holds several images: save one of them.")
+    if image.size != (width, height):
+        raise ConfigError(
+            f"{field} is {image.height}x{image.width} pixels as stored (height x width),"
+            f" not {height}x{width}: crop or resize it."
+        )
+    # Pillow opens RGB of 16 bits as of 8, which only the decoder's arguments tell.
+    if ";16" in str(image.tile):
+        raise ConfigError(f"{field} has more than 8 bits a channel: convert it to 8.")
+    if image.has_transparency_data:
+        raise ConfigError(
+            f"{field} has transparency: flatten it onto a background and save it as"
+            f" {WANTED[channels]} without an alpha channel."
+        )
+    if image.mode not in MODES[channels]:
+        raise ConfigError(
+            f"{field} is {KINDS.get(image.mode, image.mode)}, not {WANTED[channels]}:"
+            f" convert it to {WANTED[channels]}."
+        )
+
+
+@contextlib.contextmanager
+def _opened(data: bytes, field: str) -> Iterator[ImageFile.ImageFile]:
+    """An image, of whose decoder any complaint or warning is a ConfigError."""
+    with warnings.catch_warnings(), _explained(field, "decoded", "save it anew as PNG"):
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+                yield image
+        except Image.UnidentifiedImageError as error:
+            raise ConfigError(
+                f"{field} is neither PNG nor JPEG, or is broken: save it as one of them."
+            ) from error
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise ConfigError(
+                f"{field} has far more pixels than are needed: crop or resize it."
+            ) from error
+
+
+@contextlib.contextmanager
+def _explained(field: str, what: str, remedy: str) -> Iterator[None]:
+    """Any error as one for the user, in one line."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    # Each of Pillow's decoders has exceptions of its own.
+    except Exception as error:
+        text = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        reason = " ".join(text.split())
+        raise ConfigError(f"{field} cannot be {what} ({reason}): {remedy}.") from error
