@@ -15,6 +15,7 @@ FLOORS = {
     "diffusion": set(),
     "nets": set(),
     "data": set(),
+    "metrics": set(),
     "training": {"diffusion", "nets"},
     "results": {"config", "diffusion", "training"},
 }
@@ -35,6 +36,7 @@ TOP += ["sweep_file", "sweep"]
 TOP += ["trained", "convention", "evaluate", "variance", "drawing", "film", "contrast"]
 TOP += ["sample", "illustrate", "train"]
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
+METRICS_LIBRARIES = {"numpy", "jaxtyping"}
 CORE_TRAINING = {"state", "step", "optimizer", "parallel", "randomness"}
 
 
@@ -89,6 +91,17 @@ def is_core(path):
     "path", filter(is_core, FILES), ids=lambda p: str(p.relative_to(PACKAGE))
 )
 def test_core_imports_only_the_core_libraries(path):
-    allowed = CORE_LIBRARIES | set(sys.stdlib_module_names) | {"ddpm_jax"}
+    assert_imports_at_most(CORE_LIBRARIES, path)
+
+
+@pytest.mark.parametrize(
+    "path", (PACKAGE / "metrics").glob("*.py"), ids=lambda p: p.stem
+)
+def test_metrics_import_numpy_only(path):
+    assert_imports_at_most(METRICS_LIBRARIES, path)
+
+
+def assert_imports_at_most(libraries, path):
+    allowed = libraries | set(sys.stdlib_module_names) | {"ddpm_jax"}
     used = {name.split(".")[0] for name in modules_imported(path)}
     assert used <= allowed, used - allowed

@@ -1,0 +1,63 @@
+"""Features of examples, and what every metric asks of them.
+
+Features are rows, [examples, features], of float32 or float64; what is computed of them is
+float64. They are the output of some network, usually Inception: a metric is only comparable
+to one of the same network, layer and preparation of images.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float
+
+# [examples, features], or [examples, classes].
+Features = Float[np.ndarray, "_ _"]
+
+# Examples of a block: two blocks' distances or kernels take 32 MB.
+BLOCK = 2048
+
+
+def check(features: Features, name: str, at_least: int, purpose: str) -> None:
+    """Fails unless there are enough examples, all of finite features.
+
+    Args:
+      features: the examples.
+      name: whose they are, to begin the message.
+      at_least: examples needed.
+      purpose: what needs them.
+
+    Raises:
+      ValueError: there are fewer examples, no feature, or one that is not finite.
+    """
+    num, num_features = features.shape
+    if num < at_least:
+        raise ValueError(f"{name}: {num} examples, but {purpose} needs {at_least}.")
+    if num_features == 0:
+        raise ValueError(f"{name}: examples have no features: give 1 or more.")
+    for start, block in blocks(features):
+        is_finite = np.isfinite(block).all(axis=1)
+        if not is_finite.all():
+            first = start + int(np.argmin(is_finite))
+            raise ValueError(
+                f"{name}: features of example {first} are not finite: leave it out, or"
+                " see why."
+            )
+
+
+def check_pair(real: int, generated: int) -> None:
+    """Fails unless both have as many features.
+
+    Raises:
+      ValueError: they do not.
+    """
+    if real != generated:
+        raise ValueError(
+            f"real examples have {real} features and generated ones {generated}: take"
+            " both from one layer of one network."
+        )
+
+
+def blocks(features: Features) -> Iterator[tuple[int, Features]]:
+    """In order, at most `BLOCK` examples at a time: (number of the first, float64)."""
+    for start in range(0, len(features), BLOCK):
+        yield start, features[start : start + BLOCK].astype(np.float64)

@@ -1,0 +1,108 @@
+"""Mean and covariance of features, gathered batch by batch.
+
+Two parts of a sample, of num_a and num_b examples, with sums of squared deviations S_a, S_b:
+
+    mean = mean_a + num_b/num delta,   S = S_a + S_b + num_a num_b/num delta delta^T
+
+with delta = mean_b - mean_a (Chan, Golub & LeVeque 1983, eq. 2.1): no difference of large
+sums is taken, so an offset common to all examples costs no digits.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ddpm_jax.metrics.features import Features, check
+
+
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """First and second moments of a sample of features.
+
+    Attributes:
+      num: examples.
+      mean: of each feature, float64.
+      covariance: unbiased (divided by num - 1, as np.cov), float64.
+    """
+
+    num: int
+    mean: Float[np.ndarray, " features"]
+    covariance: Float[np.ndarray, "features features"]
+
+
+class _Part(NamedTuple):
+    """Moments that one example has too.
+
+    Attributes:
+      num: examples.
+      mean: of each feature.
+      scatter: sum of squared deviations from the mean, (num - 1) covariance.
+    """
+
+    num: int
+    mean: Float[np.ndarray, " features"]
+    scatter: Float[np.ndarray, "features features"]
+
+
+def of(features: Features) -> Moments:
+    """Moments of examples given at once.
+
+    Raises:
+      ValueError: fewer than 2 examples, or features that are not finite.
+    """
+    return over([features])
+
+
+def over(batches: Iterable[Features]) -> Moments:
+    """Moments of all batches' examples together; a batch may be of one example.
+
+    Raises:
+      ValueError: fewer than 2 examples in all, features that are not finite, or a batch
+        with another number of them.
+    """
+    parts = map(_part, batches)
+    first = next(parts, None)
+    if first is None:
+        raise ValueError("there are 0 batches, but a covariance needs 2 examples.")
+    whole = functools.reduce(_joined, parts, first)
+    if whole.num < 2:
+        raise ValueError(f"there is {whole.num} example, but a covariance needs 2.")
+    return Moments(whole.num, whole.mean, whole.scatter / (whole.num - 1))
+
+
+def merged(a: Moments, b: Moments) -> Moments:
+    """Moments of both samples' examples together.
+
+    Raises:
+      ValueError: the numbers of features differ.
+    """
+    parts = [_Part(m.num, m.mean, (m.num - 1) * m.covariance) for m in (a, b)]
+    whole = _joined(*parts)
+    return Moments(whole.num, whole.mean, whole.scatter / (whole.num - 1))
+
+
+def _part(features: Features) -> _Part:
+    check(features, "a batch", 1, "a mean")
+    values = features.astype(np.float64)
+    mean = values.mean(axis=0)
+    values -= mean
+    return _Part(len(values), mean, values.T @ values)
+
+
+def _joined(a: _Part, b: _Part) -> _Part:
+    if a.mean.shape != b.mean.shape:
+        raise ValueError(
+            f"some examples have {len(a.mean)} features and others {len(b.mean)}: take"
+            " all from one layer of one network."
+        )
+    num = a.num + b.num
+    delta = b.mean - a.mean
+    return _Part(
+        num,
+        a.mean + delta * (b.num / num),
+        a.scatter + b.scatter + np.outer(delta, delta) * (a.num * b.num / num),
+    )
