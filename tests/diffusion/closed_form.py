@@ -321,6 +321,82 @@ MIXTURE = Mixture(
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class LabelledMixture:
+    """A mixture of which each Gaussian belongs to a class, 0, 1, ..."""
+
+    mixture: Mixture
+    classes: np.ndarray  # [J], the class of each Gaussian.
+
+    def of_class(self, label: int) -> Mixture:
+        """The data of one class; of -1 all of them."""
+        own = (self.classes == label) | (label == -1)
+        m = self.mixture
+        return Mixture(m.means[own], m.stds[own], m.weights[own] / m.weights[own].sum())
+
+    def score(self, z: np.ndarray, log_snr: float, label: int) -> np.ndarray:
+        """grad log p(z | label) of latents [num, 2], by numpy."""
+        m = self.of_class(label)
+        alpha_sq = 1.0 / (1.0 + np.exp(-log_snr))
+        variance = alpha_sq * m.stds**2 + 1.0 / (1.0 + np.exp(log_snr))
+        away = z[:, None] - np.sqrt(alpha_sq) * m.means
+        logs = np.log(m.weights / variance) - 0.5 * np.sum(away**2, -1) / variance
+        share = np.exp(logs - scipy.special.logsumexp(logs, axis=1, keepdims=True))
+        return -np.sum((share / variance)[..., None] * away, axis=1)
+
+    def _logits(self, z_t: jax.Array, log_snr: jax.Array) -> jax.Array:
+        """log p(Gaussian, z_t) up to what is common to all, [batch, J]."""
+        l_t = log_snr[:, None]
+        alpha = jnp.sqrt(jax.nn.sigmoid(l_t))
+        variance = alpha**2 * self.mixture.stds[None] ** 2 + jax.nn.sigmoid(-l_t)
+        away = z_t.reshape(-1, 1, 2) - alpha[..., None] * self.mixture.means[None]
+        logits = np.log(self.mixture.weights)[None] - jnp.log(variance)
+        return logits - 0.5 * jnp.sum(away**2, axis=-1) / variance
+
+    def classifier(self, log_snr: Callable) -> Callable:
+        """The exact one: log p(class | z_t) of every class, [batch, classes]."""
+
+        def log_probabilities(z_t: jax.Array, t: jax.Array) -> jax.Array:
+            logits = self._logits(z_t, log_snr(t))
+            of_each = [
+                jax.nn.logsumexp(logits[:, self.classes == label], axis=1)
+                for label in range(self.classes.max() + 1)
+            ]
+            return jax.nn.log_softmax(jnp.stack(of_each, axis=1), axis=1)
+
+        return log_probabilities
+
+    def diffusion(self, log_snr: Callable, labels: jax.Array) -> Diffusion:
+        """The best model of a batch with these labels, -1 for none."""
+
+        def denoise(z_t: jax.Array, t: jax.Array) -> Prediction:
+            l_t = images(log_snr(t))
+            alpha, sigma = jnp.sqrt(jax.nn.sigmoid(l_t)), jnp.sqrt(jax.nn.sigmoid(-l_t))
+            own = (labels[:, None] == -1) | (labels[:, None] == self.classes[None])
+            logits = jnp.where(own, self._logits(z_t, log_snr(t)), -jnp.inf)
+            share = jax.nn.softmax(logits, axis=-1)[:, None, :, None]
+            squares = self.mixture.stds[None, None, :, None] ** 2
+            means = self.mixture.means.T[None, :, :, None]
+            away = z_t.reshape(-1, 2, 1, 1) - alpha * means
+            gain = alpha * squares / (alpha**2 * squares + sigma**2)
+            x = jnp.sum(share * (means + gain * away), axis=2).reshape(z_t.shape)
+            return Prediction(x, (z_t - alpha * x) / sigma, jnp.zeros((), z_t.dtype))
+
+        return Diffusion(
+            log_snr, denoise, lambda numbers: self.diffusion(log_snr, labels[numbers])
+        )
+
+
+LABELLED = LabelledMixture(
+    Mixture(
+        means=np.array([[-0.6, 0.3], [0.5, 0.5], [0.1, -0.7], [0.8, -0.4]]),
+        stds=np.array([0.1, 0.2, 0.05, 0.3]),
+        weights=np.array([0.4, 0.3, 0.1, 0.2]),
+    ),
+    classes=np.array([0, 1, 0, 2]),
+)
+
+
 def correlated_data(
     log_snr: Callable, mean: np.ndarray, covariance: np.ndarray
 ) -> Diffusion:
