@@ -50,6 +50,10 @@ TUPLES: Mapping[str, tuple[type, ...]] = {
     "model.log_snr_bounds": (float, int),
     "sample.explicit.times": (float, int),
     "sample.contrast.num_steps": (int,),
+    "sample.classes": (int,),
+    "sample.classifier_free.interval": (float, int),
+    "sample.classifier.interval": (float, int),
+    "sample.autoguidance.interval": (float, int),
     "schedule.learned_monotone.min_bounds": (float, int),
     "schedule.learned_monotone.max_bounds": (float, int),
 }
@@ -61,6 +65,10 @@ TUPLE_EXAMPLES: Mapping[str, tuple[float, ...]] = {
     "model.classifier.attention_at": (8,),
     "model.log_snr_bounds": (-5.0, 13.3),
     "sample.explicit.times": (999, 499, 0),
+    "sample.classes": (3, 7),
+    "sample.classifier_free.interval": (-2.0, 3.0),
+    "sample.classifier.interval": (-2.0, 3.0),
+    "sample.autoguidance.interval": (-2.0, 3.0),
 }
 
 
@@ -188,7 +196,12 @@ def ranges(config: Config) -> None:
             "schedule.num_steps",
         ),
         2: ("sample.num_steps",),
-        -1: ("eval.step", "sample.step"),
+        -1: (
+            "eval.step",
+            "sample.step",
+            "sample.classifier.step",
+            "sample.autoguidance.step",
+        ),
     }
     for bound, names in at_least.items():
         for field in names:

@@ -3,14 +3,16 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Int, UInt8
 
-from ddpm_jax import samplers
+from ddpm_jax import guides, samplers
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, ConfigError
 from ddpm_jax.diffusion.samplers import ancestral
+from ddpm_jax.guides import Guide
 from ddpm_jax.training import parallel, progress
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 
@@ -49,6 +51,7 @@ class Batches:
       config: of the run.
       mesh: the devices.
       model: what the parameters bind.
+      guide: how the parameters are bound; None: by one that asks no other model.
       log_variance: as `samplers.make` takes it.
       num_frames: of the film of a batch; 0: none.
     """
@@ -58,18 +61,25 @@ class Batches:
         config: Config,
         mesh: Mesh,
         model: Model,
+        guide: Guide | None = None,
         log_variance: ancestral.LogVariance | None = None,
         num_frames: int = 0,
     ) -> None:
         draw = samplers.make(config, model, log_variance, num_frames)
         roots = [stream_key(config.seed, s) for s in (Stream.SAMPLE, Stream.SAMPLE_END)]
+        guide = guide or guides.alone(config, model)
+        classes = np.array(guides.classes(config, guide), np.int32)
+        self._asked = guide.params
         self._mesh, self._size = mesh, config.sample.batch_size
         self._max_steps = config.sample.ode.max_steps
         self._bar: progress.Bar | None = None
 
         def batch_of(params: Any, batch: Any) -> Any:
+            own, asked = params
             keys, end_keys = (example_keys(root, batch["index"]) for root in roots)
-            drawn = draw(model.bind(params), keys, end_keys, self._tell)
+            labels = jnp.asarray(classes)[batch["index"] % classes.size]
+            diffusion = guide.bind(own, asked, labels)
+            drawn = draw(diffusion, keys, end_keys, self._tell)
             frames = None
             if drawn.film is not None:
                 x_hat, z = drawn.film.x_hat, drawn.film.z
@@ -91,7 +101,7 @@ class Batches:
         index = np.arange(begin, begin + num_local, dtype=np.int32)
         self._bar = bar
         batch = parallel.put_batch(self._mesh, {"index": index})
-        converged, found = jax.device_get(self._compiled(params, batch))
+        converged, found = jax.device_get(self._compiled((params, self._asked), batch))
         if missed := np.sum(~converged):
             raise NotArrivedError(
                 f"config.sample.ode.max_steps = {self._max_steps}: {missed} of the"

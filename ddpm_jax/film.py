@@ -8,19 +8,23 @@ from ddpm_jax import drawing, pictures
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.diffusion.samplers import ancestral
+from ddpm_jax.guides import Guide
 from ddpm_jax.trained import Trained
 
 GAP = 8  # Between what is estimated and what is there, screen pixels.
 
 
 def draw(
-    config: Config, t: Trained[Model], log_variance: ancestral.LogVariance | None
+    config: Config,
+    t: Trained[Model],
+    guide: Guide,
+    log_variance: ancestral.LogVariance | None,
 ) -> dict[str, bytes]:
     """By file name's end, the pictures that config.sample.film asks for."""
     c = config.sample.film
     logging.info("compiling the film's sampler ...")
     few = drawing.of_few(config, c.num_images)
-    batches = drawing.Batches(few, t.mesh, t.model, log_variance, c.num_frames)
+    batches = drawing.Batches(few, t.mesh, t.model, guide, log_variance, c.num_frames)
     film = batches.draw(t.params, 0).film
     assert film is not None
     x_hat, z = (

@@ -18,7 +18,9 @@ from jaxtyping import UInt8
 from ddpm_jax import (
     contrast,
     film,
+    guides,
     pictures,
+    sample_checks,
     samplers,
     shards,
     trained,
@@ -29,6 +31,7 @@ from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, ConfigError, default, flat
 from ddpm_jax.diffusion.samplers import grids
 from ddpm_jax.drawing import Batch, Batches
+from ddpm_jax.guides import Guide
 from ddpm_jax.trained import Trained
 from ddpm_jax.training import files, parallel, progress
 from ddpm_jax.training.checkpoints import digest
@@ -105,9 +108,10 @@ def run(config: Config, directory: epath.PathLike) -> None:
     name = f"{t.step}_{samplers.name(config)}"
     folder = files.absolute(c.folder) if c.folder else t.path / FOLDER / name
     _make_parent(config, folder)
+    guide = guides.of(config, t)
     store = shards.Shards(
         folder,
-        _identity(config, t),
+        _identity(config, t, guide),
         num_samples=c.num_samples,
         shape=t.model.shape,
         num_values=t.model.codec.num_values,
@@ -118,19 +122,19 @@ def run(config: Config, directory: epath.PathLike) -> None:
     done = parallel.agreed(store.begin())
     log_variance = None
     if done < c.num_samples or c.film.num_frames:
-        log_variance = variance.of(config, t)
+        log_variance = variance.of(config, t, guide)
     asked = []
     if done < c.num_samples:
         logging.info("compiling the sampler ...")
-        batches = Batches(config, t.mesh, t.model, log_variance)
+        batches = Batches(config, t.mesh, t.model, guide, log_variance)
         for start, batch in each(config, batches, t.params, done):
             store.add(start, batch.pixels)
             asked.append(batch.num_evaluations)
     drawn: dict[str, bytes] = {}
     if c.film.num_frames:
-        drawn |= film.draw(config, t, log_variance)
+        drawn |= film.draw(config, t, guide, log_variance)
     if c.contrast.samplers:
-        drawn |= contrast.draw(config, t)
+        drawn |= contrast.draw(config, t, guide)
     if jax.process_index() != 0:
         return
     shown = store.read(min(c.num_samples, GRID))
@@ -151,7 +155,8 @@ def idle(config: Config) -> list[str]:
     """Options that were changed, of choices that were not made."""
     c = config.sample
     apart = {*samplers.SAMPLERS, *grids.GRIDS, *samplers.THRESHOLDS}
-    apart -= {c.sampler, c.spacing, c.threshold}
+    apart |= {*sample_checks.GUIDANCE}
+    apart -= {c.sampler, c.spacing, c.threshold, c.guidance}
     known, given = flat(default().sample), flat(c)
     return [
         f"config.sample.{field} = {value!r}"
@@ -179,11 +184,11 @@ def _make_parent(config: Config, folder: epath.Path) -> None:
                 )
 
 
-def _identity(config: Config, t: Trained[Model]) -> dict[str, Any]:
+def _identity(config: Config, t: Trained[Model], guide: Guide) -> dict[str, Any]:
     """All that a sample depends on beside its number."""
     c = config.sample
     kept = {k: v for k, v in c.items() if k not in NOT_OF_THE_SAMPLES}
-    groups = {c.sampler, c.spacing, c.threshold}
+    groups = {c.sampler, c.spacing, c.threshold, c.guidance}
     # Options of choices that were not made are of no effect.
     used = flat(
         {k: v for k, v in kept.items() if not isinstance(v, Config) or k in groups}
@@ -202,6 +207,7 @@ def _identity(config: Config, t: Trained[Model]) -> dict[str, Any]:
     return {
         "step": t.step,
         "arrays": hashlib.sha256(arrays.encode()).hexdigest()[:16],
+        **guides.identity(config, guide),
         "config.seed": config.seed,
         **{f"config.sample.{k}": v for k, v in used.items()},
     }

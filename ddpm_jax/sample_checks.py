@@ -1,16 +1,19 @@
 """What config.sample says that cannot work, or not together: told before anything is drawn."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ddpm_jax import pictures, samplers, shards
 from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users
-from ddpm_jax.diffusion import flow, schedules
+from ddpm_jax.diffusion import flow, guidance, schedules
 from ddpm_jax.diffusion.samplers import ends, grids
 from ddpm_jax.diffusion.times import CONTINUOUS
 
 # Of an animation, seconds.
 LONGEST = 3600.0
+UNGUIDED = "none"
+GUIDANCE = (UNGUIDED, "classifier_free", "classifier", "autoguidance")
 
 
 def check(config: Config) -> None:
@@ -50,6 +53,7 @@ def check_way(config: Config) -> None:
         "spacing": grids.GRIDS,
         "threshold": samplers.THRESHOLDS,
         "end": ends.ENDS,
+        "guidance": dict.fromkeys(GUIDANCE),
         "ancestral.variance": samplers.VARIANCES,
         "dpm_solver.method": samplers.DPM_SOLVERS,
         "ode.solver": flow.SOLVERS,
@@ -92,6 +96,7 @@ def check_way(config: Config) -> None:
     for message, is_wrong in wrong.items():
         if is_wrong:
             raise ConfigError(message)
+    check_guidance(config)
     with errors_are_the_users():
         samplers.threshold(config)
         if uses_grid:
@@ -101,6 +106,63 @@ def check_way(config: Config) -> None:
                 samplers.times_of(config, schedules.linear_log_snr(-5.0, 5.0).log_snr)
         else:
             samplers.solve_of(config)
+
+
+def check_guidance(config: Config) -> None:
+    """The same of guidance, before another model is read."""
+    c = config.sample
+    told, name = config.model.class_conditional, c.guidance
+    where = f"config.sample.guidance = {name!r}"
+    wrong = {
+        f"{where} goes between the model with classes and the one without: it needs"
+        " config.model.class_conditional = True.": name == "classifier_free"
+        and not told,
+        f"{where} learns what there is without a class in training: it needs"
+        " config.model.label_dropout above 0, such as 0.1.": name == "classifier_free"
+        and told
+        and not config.model.label_dropout,
+        f"{where} needs config.sample.classifier.workdir, of a run of a config such as"
+        " configs/digits_classifier.py.": name == "classifier"
+        and not c.classifier.workdir,
+        f"{where} needs config.sample.autoguidance.workdir, of a weaker model, or"
+        " config.sample.autoguidance.step, an earlier one of this run.": name
+        == "autoguidance"
+        and not c.autoguidance.workdir
+        and c.autoguidance.step < 0,
+        f"config.sample.classes = {tuple(c.classes)} are told to nobody: that needs"
+        " config.model.class_conditional = True, or config.sample.guidance ="
+        " 'classifier'.": bool(c.classes) and not told and name != "classifier",
+    }
+    for message, is_wrong in wrong.items():
+        if is_wrong:
+            raise ConfigError(message)
+    if name != UNGUIDED:
+        interval = c[name].interval
+        if len(interval) not in (0, 2):
+            raise ConfigError(
+                f"config.sample.{name}.interval = {tuple(interval)}: write two log SNRs, the"
+                " lower first, or () for everywhere."
+            )
+        with errors_about_guidance(config):
+            guidance.classifier_free(*strength(c[name]), c[name].get("rescale", 0.0))
+
+
+@contextlib.contextmanager
+def errors_about_guidance(config: Config) -> Iterator[None]:
+    """Around what names an option of guidance by itself: errors then name its group."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except ValueError as error:
+        name = config.sample.guidance
+        raise ConfigError(f"config.sample.{name}.{error}") from error
+
+
+def strength(options: Config) -> tuple[float, guidance.Interval]:
+    """Scale and interval of a kind of guidance."""
+    interval = tuple(options.interval)
+    return float(options.scale), (interval[0], interval[1]) if interval else None
 
 
 def contrasted(config: Config) -> dict[str, dict[int, Config]]:

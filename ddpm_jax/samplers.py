@@ -220,11 +220,13 @@ def num_evaluations(config: Config) -> int:
 
 
 def name(config: Config) -> str:
-    """A short one of sampler and steps, for files and pictures."""
+    """A short one of sampler, steps and guidance, for files and pictures."""
     c = config.sample
-    if c.sampler == ODE:
-        return f"{ODE}_{c.ode.solver}"
-    return f"{c.sampler}_{_num_times(config)}"
+    way = c.ode.solver if c.sampler == ODE else _num_times(config)
+    own = f"{c.sampler}_{way}"
+    if c.guidance != "none":
+        own += f"_{c.guidance}_{c[c.guidance].scale:g}"
+    return own
 
 
 def _num_times(config: Config) -> int:

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 import jax
 from absl import logging
@@ -23,7 +23,8 @@ Bound = TypeVar("Bound", Model, ClassifierModel, Model | ClassifierModel)
 _MEANING = ("time_input", "log_snr_bounds", "time_scale")
 
 
-class Trained(NamedTuple, Generic[Bound]):
+@dataclasses.dataclass(frozen=True)
+class Trained(Generic[Bound]):
     """A checkpoint's parameters, and what they belong to.
 
     Attributes:

@@ -12,7 +12,7 @@ from etils import epath
 from jax import lax
 from jaxtyping import Array, Float
 
-from ddpm_jax import build, samplers, workdir
+from ddpm_jax import build, guides, samplers, workdir
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
@@ -20,6 +20,7 @@ from ddpm_jax.diffusion import gaussian, schedules
 from ddpm_jax.diffusion.model import LogSnr
 from ddpm_jax.diffusion.samplers import analytic, ancestral, grids
 from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.guides import Guide
 from ddpm_jax.trained import Trained
 from ddpm_jax.training import parallel, progress
 from ddpm_jax.training.checkpoints import digest
@@ -30,7 +31,7 @@ FOLDER = "variance"
 NUM_POINTS = 64
 
 
-def of(config: Config, t: Trained[Model]) -> ancestral.LogVariance | None:
+def of(config: Config, t: Trained[Model], guide: Guide) -> ancestral.LogVariance | None:
     """That of config.sample.ancestral, if it is to be estimated; from its file if there.
 
     variance/<step>.json says what it was estimated from; where that is something else, it is
@@ -48,6 +49,8 @@ def of(config: Config, t: Trained[Model]) -> ancestral.LogVariance | None:
         "arrays": digest(t.params),
         "seed": config.seed,
         "threshold": [c.threshold, dict(c.get(c.threshold, {}))],
+        "guidance": [c.guidance, dict(c.get(c.guidance, {}))],
+        **guides.identity(config, guide),
         "data": dict(source.identity),
     }
     file = t.path / FOLDER / f"{t.step}.json"
@@ -56,7 +59,7 @@ def of(config: Config, t: Trained[Model]) -> ancestral.LogVariance | None:
     if not parallel.agreed(int(table is not None)) or table is None:
         workdir.make_folder(file.parent)
         logging.info("estimating the variance from %d examples ...", len(source))
-        table = _estimate(config, t, source)
+        table = _estimate(config, t, guide, source)
         if jax.process_index() == 0:
             found = {name: part.tolist() for name, part in table._asdict().items()}
             text = json.dumps({"settings": settings} | found, indent=2)
@@ -65,7 +68,7 @@ def of(config: Config, t: Trained[Model]) -> ancestral.LogVariance | None:
 
 
 def _estimate(
-    config: Config, t: Trained[Model], source: pipeline.Source
+    config: Config, t: Trained[Model], guide: Guide, source: pipeline.Source
 ) -> analytic.Table:
     """Mean error at each time, over the examples and one draw of noise each."""
     model, root = t.model, stream_key(config.seed, Stream.VARIANCE)
@@ -76,7 +79,8 @@ def _estimate(
         fixed = _times(model, model.schedule.log_snr)
 
     def errors(params: Any, batch: Any) -> Any:
-        diffusion = change(model.bind(params))
+        own, asked = params
+        diffusion = change(guide.bind(own, asked, batch["label"]))
         keys = example_keys(root, batch["index"])
         x = model.codec.encode(batch["image"])
         times = _times(model, diffusion.log_snr) if fixed is None else fixed
@@ -102,7 +106,9 @@ def _estimate(
     with bar, contextlib.closing(pipeline.iterate(batches)) as rest:
         for local in rest:
             batch, kept = parallel.put_masked(t.mesh, local)
-            found.append(np.asarray(compiled(t.params, batch), np.float64)[kept])
+            found.append(
+                np.asarray(compiled((t.params, guide.params), batch), np.float64)[kept]
+            )
             bar.update()
     log_snr, error = np.concatenate(found).mean(axis=0)
     return analytic.Table(log_snr, error)

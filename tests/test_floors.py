@@ -33,7 +33,8 @@ TOP += [
     "child",
 ]
 TOP += ["sweep_file", "sweep"]
-TOP += ["trained", "convention", "evaluate", "variance", "drawing", "film", "contrast"]
+TOP += ["trained", "guides", "convention", "accuracy", "evaluate", "variance", "drawing"]
+TOP += ["film", "contrast"]
 TOP += ["sample", "illustrate", "train"]
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 METRICS_LIBRARIES = {"numpy", "jaxtyping"}

@@ -1,0 +1,214 @@
+"""How a model is guided when it draws: from config.sample.guidance to a `Diffusion`."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from ddpm_jax import build, sample_checks, trained
+from ddpm_jax.binding import Given, Model
+from ddpm_jax.config import Config, ConfigError, flat
+from ddpm_jax.diffusion import guidance
+from ddpm_jax.diffusion.model import Diffusion
+from ddpm_jax.trained import Trained
+from ddpm_jax.training.checkpoints import digest
+from ddpm_jax.training.state import Params
+
+Labels = Int[Array, " batch"]
+# Of config.data and config.decoder: what makes x of an image.
+_DATA = ("name", "image_size", "center_crop", "channels", "stride")
+
+
+class Guide(NamedTuple):
+    """A way to bind a model's parameters.
+
+    Attributes:
+      num_classes: that samples may be of; 0: none is told of any.
+      params: of other models that it asks; () if none.
+      bind: (the model's parameters, `params`, labels of the batch) -> the guided model.
+    """
+
+    num_classes: int
+    params: Params
+    bind: Callable[[Params, Params, Labels], Diffusion]
+
+
+def alone(config: Config, model: Model) -> Guide:
+    """A guide that needs no other model.
+
+    Raises:
+      ConfigError: config.sample.guidance needs one.
+    """
+    name = config.sample.guidance
+    if name not in ALONE:
+        raise ConfigError(
+            f"config.sample.guidance = {name!r} asks another model, for --mode=sample:"
+            " while training write 'none', or config.training.sample_every = 0."
+        )
+    with sample_checks.errors_about_guidance(config):
+        return ALONE[name](config, model)
+
+
+def of(config: Config, t: Trained[Model]) -> Guide:
+    """The guide that config.sample.guidance names; what it asks is read from its workdir.
+
+    Raises:
+      ConfigError: that is not there, or of other data, classes or times.
+    """
+    with sample_checks.errors_about_guidance(config):
+        if config.sample.guidance in ALONE:
+            return alone(config, t.model)
+        return ASKING[config.sample.guidance](config, t)
+
+
+def classes(config: Config, guide: Guide) -> tuple[int, ...]:
+    """Of the samples, in turn.
+
+    Raises:
+      ConfigError: one of config.sample.classes does not exist.
+    """
+    listed, num_classes = tuple(config.sample.classes), guide.num_classes
+    for label in listed:
+        if not -1 <= label < num_classes:
+            raise ConfigError(
+                f"config.sample.classes = {listed}: there is no class {label}; the data has"
+                f" 0 to {num_classes - 1}, and -1 stands for none."
+            )
+    return listed or tuple(range(num_classes)) or (-1,)
+
+
+def identity(config: Config, guide: Guide) -> dict[str, Any]:
+    """What tells other models' arrays from others, for a record of what samples depend on."""
+    if not jax.tree.leaves(guide.params):
+        return {}
+    arrays = json.dumps(digest(guide.params), sort_keys=True)
+    of_arrays = hashlib.sha256(arrays.encode()).hexdigest()[:16]
+    return {f"arrays of {config.sample.guidance}": of_arrays}
+
+
+def _told(model: Model, labels: Labels) -> Given:
+    return Given(labels=labels if model.num_classes else None)
+
+
+def _none(config: Config, model: Model) -> Guide:
+    def bind(params: Params, _: Params, labels: Labels) -> Diffusion:
+        return model.bind(params, given=_told(model, labels))
+
+    return Guide(model.num_classes, (), bind)
+
+
+def _classifier_free(config: Config, model: Model) -> Guide:
+    options = config.sample.classifier_free
+    guided = guidance.classifier_free(*sample_checks.strength(options), options.rescale)
+
+    def bind(params: Params, _: Params, labels: Labels) -> Diffusion:
+        pairs = jnp.stack([labels, jnp.full_like(labels, -1)], axis=1).ravel()
+        return guided(model.bind(params, given=Given(labels=pairs)))
+
+    return Guide(model.num_classes, (), bind)
+
+
+def _classifier(config: Config, t: Trained[Model]) -> Guide:
+    options, model = config.sample.classifier, t.model
+    field = f"config.sample.classifier.workdir = {options.workdir!r}"
+    theirs = trained.config_of(field, options.workdir, config)
+    _check_same_data(field, config, theirs)
+    if not build.is_classifier(theirs):
+        raise ConfigError(
+            f"{field} is of config.model.name = {theirs.model.name!r}: write the workdir of"
+            " a classifier."
+        )
+    _check_times(field, config, theirs)
+    with trained.errors_about(field):
+        other = trained.load_classifier(
+            theirs, options.workdir, step=options.step, weights=options.weights
+        )
+    num_classes = t.source.num_classes
+    if other.model.num_classes != num_classes:
+        raise ConfigError(
+            f"{field} tells {other.model.num_classes} classes apart, and"
+            f" config.data.name = {config.data.name!r} has {num_classes}."
+        )
+
+    def bind(params: Params, asked: Params, labels: Labels) -> Diffusion:
+        diffusion = model.bind(params, given=_told(model, labels))
+        classify = other.model.bind(asked, log_snr=diffusion.log_snr)
+
+        def log_probs(z_t: Array, t: Array) -> Array:
+            return jax.nn.log_softmax(classify(z_t, t).logits)
+
+        change = guidance.by_classifier(
+            log_probs, labels, *sample_checks.strength(options)
+        )
+        return change(diffusion)
+
+    return Guide(num_classes, other.params, bind)
+
+
+def _autoguidance(config: Config, t: Trained[Model]) -> Guide:
+    options, model = config.sample.autoguidance, t.model
+    field = f"config.sample.autoguidance.workdir = {options.workdir!r}"
+    directory = options.workdir or t.path
+    theirs = trained.config_of(field, directory, config)
+    _check_same_data(field, config, theirs)
+    _check_times(field, config, theirs)
+    with trained.errors_about(field):
+        weak = trained.load(
+            theirs, directory, step=options.step, weights=options.weights
+        )
+
+    def bind(params: Params, asked: Params, labels: Labels) -> Diffusion:
+        good = model.bind(params, given=_told(model, labels))
+        told = _told(weak.model, labels)
+        worse = weak.model.bind(asked, given=told, log_snr=good.log_snr)
+        change = guidance.autoguidance(
+            worse, *sample_checks.strength(options), options.rescale
+        )
+        return change(good)
+
+    return Guide(model.num_classes, weak.params, bind)
+
+
+def _check_same_data(field: str, ours: Config, theirs: Config) -> None:
+    names = [f"data.{name}" for name in _DATA] + ["decoder.name"]
+    now, then = flat(ours), flat(theirs)
+    for name in names:
+        if now[name] != then.get(name):
+            raise ConfigError(
+                f"{field} is of other data: config.{name} is {then.get(name)!r} there and"
+                f" {now[name]!r} here."
+            )
+
+
+def _check_times(field: str, ours: Config, theirs: Config) -> None:
+    """A network that is told log SNR can be asked about any schedule's times."""
+    if theirs.model.time_input == "log_snr":
+        return
+
+    def schedule(config: Config) -> Mapping[str, Any]:
+        name = config.schedule.name
+        of_it = {"name": name, "num_steps": config.schedule.num_steps}
+        return of_it | {name: dict(config.schedule[name])}
+
+    now, then = json.dumps(schedule(ours)), json.dumps(schedule(theirs))
+    if now != then or ours.schedule.name == build.LEARNED:
+        raise ConfigError(
+            f"{field} is told t, of config.schedule = {then}, which here is {now}: a network"
+            " told log SNR (config.model.time_input) could be asked, or one of the same"
+            " fixed schedule."
+        )
+
+
+# By config.sample.guidance.
+ALONE: Mapping[str, Callable[[Config, Model], Guide]] = {
+    sample_checks.UNGUIDED: _none,
+    "classifier_free": _classifier_free,
+}
+ASKING: Mapping[str, Callable[[Config, Trained[Model]], Guide]] = {
+    "classifier": _classifier,
+    "autoguidance": _autoguidance,
+}
