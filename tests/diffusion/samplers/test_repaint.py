@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +57,7 @@ def test_plan_is_the_schedule_of_the_paper(num_times, jump_length, num_resamples
     sampler = repaint.make(ancestral.make(), num_resamples, jump_length)
     plan = sampler.plan(jnp.negative, jnp.linspace(1.0, 0.0, num_times))
     latent = np.rint(np.asarray(plan.t) * (num_times - 1)).astype(int)
-    pairs = zip(walk[:-1], walk[1:], strict=True)
+    pairs = itertools.pairwise(walk)
     assert latent.tolist() == [t for t, s in pairs if s < t]
     # At log SNR -t a row goes down by one, and then up to where the next begins.
     steps = num_times - 1
@@ -180,5 +181,7 @@ def test_impossible_options(options, message):
 
 def test_too_few_times_for_a_jump():
     plan = repaint.make(ddim.make(), 2, jump_length=10).plan
-    with pytest.raises(ValueError, match="^jump_length = 10: write less than the 10 t"):
+    with pytest.raises(
+        ValueError, match=r"^jump_length = 10: write less than the 10 t"
+    ):
         plan(jnp.negative, jnp.asarray(TIMES))
