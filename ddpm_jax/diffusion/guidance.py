@@ -173,6 +173,7 @@ def _combination(
         if rescale == 0.0:
             return guided
         x = _rescaled(guided.x, wanted.x, rescale)
+        # Two deviations that are equal may be summed in different orders.
         return changes.with_x(guided, jnp.where(weight == 1.0, guided.x, x), log_snr)
 
     return combined

@@ -38,11 +38,13 @@ class Sampler:
         one at the last time. Its field `t` says when the network is asked.
       init: z at the first time -> the state, whose `z` is where the network is asked.
       step: (state, the prediction there, row of the plan, noise) -> the next state.
+      num_draws: images of noise that a step takes; from 2 on they are stacked in front.
     """
 
     plan: Callable[[LogSnr, Times], Any]
     init: Callable[[Images], Any]
-    step: Callable[[Any, Prediction, Any, Images], Any]
+    step: Callable[[Any, Prediction, Any, Array], Any]
+    num_draws: int = 1
 
 
 class Film(NamedTuple):
@@ -150,7 +152,7 @@ def follow(
         prediction = ask(state.z, t)
         if num_frames:
             film = _exposed(film, jnp.asarray(shown) == number, t, state.z, prediction)
-        noise = normal(fold_in(keys, number + 1), z.shape[1:], z.dtype)
+        noise = _drawn(fold_in(keys, number + 1), sampler.num_draws, z)
         following = sampler.step(state, prediction, row, noise)
         return (following, (state.z, prediction), film), None
 
@@ -166,6 +168,18 @@ def follow(
         body, (sampler.init(z), (jnp.zeros_like(z), nothing), film), rows
     )
     return Arrival(z, prediction, film)
+
+
+def _drawn(keys: Key[Array, " batch"], num_draws: int, like: Images) -> Array:
+    """Noise of a question: the first image the same however many there are."""
+    first = normal(keys, like.shape[1:], like.dtype)
+    if num_draws == 1:
+        return first
+    further = [
+        normal(fold_in(keys, i), like.shape[1:], like.dtype)
+        for i in range(1, num_draws)
+    ]
+    return jnp.stack([first, *further])
 
 
 def _exposed(
