@@ -96,6 +96,10 @@ def test_copies_are_at_distance_zero(offset, rng):
         all_four(real, distinct, 3), (1.0, 1.0, 4 / 3, 1.0), rtol=1e-15
     )
     assert neighbours.precision_recall(real, distinct[5:] + 1.0).precision == 0.0
+    # Alone, each is multiplied in another order than beside others.
+    for i in range(10):
+        density, coverage = neighbours.density_coverage(real, distinct[i : i + 1], 3)
+        np.testing.assert_allclose((density, coverage), (4 / 3, 1 / 10), rtol=1e-15)
 
 
 def test_an_offset_of_all_examples_changes_nothing(rng):
