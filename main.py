@@ -1,6 +1,7 @@
 """Train, evaluate or sample a diffusion model.
 
-python main.py --config=configs/digits.py --workdir=runs/digits [--mode=train|eval|sample]
+python main.py --config=configs/digits.py --workdir=runs/digits
+    [--mode=train|eval|sample|reference]
 """
 
 import logging as python_logging
@@ -16,7 +17,7 @@ from ddpm_jax import checks
 from ddpm_jax import config as config_lib
 from ddpm_jax.config import ConfigError
 
-MODES = ("train", "eval", "sample")
+MODES = ("train", "eval", "sample", "reference")
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "A config file, or file:variant.", lock_config=True
@@ -72,6 +73,10 @@ def main(_: Sequence[str]) -> int:
             from ddpm_jax import sample
 
             sample.run(config, _WORKDIR.value)
+        elif _MODE.value == "reference":
+            from ddpm_jax import reference
+
+            reference.run(config, _WORKDIR.value)
         else:
             # TensorFlow, which this needs for its event files, takes seconds to import.
             from ddpm_jax import train

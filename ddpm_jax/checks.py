@@ -163,6 +163,8 @@ def ranges(config: Config) -> None:
             "eval.ode.chunk",
             "eval.ode.max_steps",
             "eval.batch_size",
+            "eval.quality.num_samples",
+            "eval.quality.num_repeats",
             "sample.num_samples",
             "sample.batch_size",
             "sample.shard_size",

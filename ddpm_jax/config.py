@@ -195,6 +195,16 @@ def default() -> Config:
             atol=1e-5,
             max_steps=1000,  # Accepted and rejected.
         ),
+        # Of samples as config.sample describes them, by eval.weights.
+        quality=dict(
+            extractor="inception",  # Of features: or classifier.
+            inception="",  # The file pt_inception-2015-12-05-6726825d.pth.
+            preparation="tensorflow",  # Of images for it: or pytorch_fid.
+            classifier="",  # Workdir of a classifier of the same data.
+            reference="",  # File of --mode=reference; "": in the workdir.
+            num_samples=50_000,
+            num_repeats=1,  # Of all that, with other samples: tells the error.
+        ),
     )
     c.sample = dict(
         # Ancestral, ddim, dpm_solver, unipc, euler, heun, predictor_corrector or ode.

@@ -1,5 +1,6 @@
 """What a figure means: all that must agree before two may stand side by side."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ddpm_jax import estimators
@@ -50,6 +51,30 @@ def of_classifier(config: Config, source: Source, step: int) -> dict[str, Any]:
         "figure": "accuracy on z_t, one draw of noise an image and level",
         "schedule": config.schedule.name,
         "num_latents": config.schedule.num_steps or "infinitely many",
+        "weights": _weights_name(config),
+        "step": step,
+    }
+
+
+def of_samples(
+    config: Config, reference: Mapping[str, Any], step: int
+) -> dict[str, Any]:
+    """The convention of figures of samples, at a step: all that they depend on."""
+    c = config.sample
+    groups = {c.sampler, c.spacing, c.threshold, c.guidance}
+    return {
+        "reference": dict(reference),
+        "sampler": c.sampler,
+        "num_steps": c.num_steps,
+        "spacing": c.spacing,
+        "threshold": c.threshold,
+        "end": c.end,
+        "guidance": c.guidance,
+        "classes": list(c.classes) or "in turn",
+        "options": {
+            name: value.to_dict() for name, value in c.items() if name in groups
+        },
+        "seed": config.seed,
         "weights": _weights_name(config),
         "step": step,
     }

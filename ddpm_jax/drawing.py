@@ -22,11 +22,13 @@ class Batch(NamedTuple):
 
     Attributes:
       pixels: as values 0..V-1.
+      labels: the class each was drawn for; -1: none.
       num_evaluations: of the network.
       film: x_hat and z on the way, as pixel values, if frames were asked for.
     """
 
     pixels: UInt8[np.ndarray, "batch height width channels"]
+    labels: Int[np.ndarray, " batch"]
     num_evaluations: Int[np.ndarray, " batch"]
     film: tuple[np.ndarray, np.ndarray] | None
 
@@ -85,7 +87,7 @@ class Batches:
                 x_hat, z = drawn.film.x_hat, drawn.film.z
                 # The frames' axis goes through the codec as part of the batch.
                 frames = tuple(jax.vmap(model.codec.decode)(a) for a in (x_hat, z))
-            found = drawn.pixels, drawn.num_evaluations, frames
+            found = drawn.pixels, labels, drawn.num_evaluations, frames
             return drawn.converged, found
 
         self._compiled = parallel.compile_for_batch(mesh, batch_of)

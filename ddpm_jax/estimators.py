@@ -20,6 +20,7 @@ from ddpm_jax.diffusion.estimate import Estimate
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.pixels import Pixels
 from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.nets import inception
 from ddpm_jax.training.randomness import Stream, stream_key
 
 Keys = Key[Array, " batch"]
@@ -38,8 +39,20 @@ DIVERGENCES: dict[str, Callable[[Config], Divergence]] = {
 }
 
 
-# What a config may list beside: of samples, and of a classifier.
-QUALITY = ("fid", "kid", "inception_score", "precision_recall", "density_coverage")
+# What a config may list beside: of samples, with how many of them each needs at least; and of
+# a classifier.
+QUALITY = {
+    "fid": 2,
+    "kid": 2,
+    "inception_score": 1,
+    "precision_recall": 4,
+    "density_coverage": 6,
+}
+# What config.eval.quality has in the field of each extractor's name.
+EXTRACTORS = {
+    "inception": "the file pt_inception-2015-12-05-6726825d.pth",
+    "classifier": "the workdir of a run of a config such as configs/digits_classifier.py",
+}
 ACCURACY = "accuracy"
 
 
@@ -51,6 +64,11 @@ def listed(config: Config) -> list[str]:
 def names(config: Config) -> list[str]:
     """Those of them that estimate a likelihood."""
     return [name for name in listed(config) if name in ESTIMATORS]
+
+
+def quality_names(config: Config) -> list[str]:
+    """Those of them that judge samples."""
+    return [name for name in listed(config) if name in QUALITY]
 
 
 @errors_are_the_users()
@@ -82,6 +100,14 @@ def check(config: Config) -> None:
     for message, is_wrong in wrong.items():
         if is_wrong:
             raise ConfigError(message)
+    for name in quality_names(config):
+        if config.eval.quality.num_samples < QUALITY[name]:
+            raise ConfigError(
+                f"config.eval.quality.num_samples = {config.eval.quality.num_samples} is too"
+                f" few for {name!r}: write {QUALITY[name]} or more."
+            )
+    if quality_names(config):
+        check_extractor(config)
     try:
         _solve(config)
         DIVERGENCES[config.eval.ode.divergence](config.eval.ode)
@@ -89,6 +115,18 @@ def check(config: Config) -> None:
         raise ConfigError(f"config.eval.ode.{error}") from error
     if "stratified" in own:
         elbo.num_strata(config.eval.num_draws)
+
+
+def check_extractor(config: Config) -> None:
+    """Fails where an extractor of features has no weights."""
+    c = config.eval.quality
+    choose(EXTRACTORS, c.extractor, "eval.quality.extractor")
+    if not c[c.extractor]:
+        raise ConfigError(
+            f"config.eval.quality.extractor = {c.extractor!r} needs config.eval.quality."
+            f"{c.extractor}, {EXTRACTORS[c.extractor]}."
+        )
+    choose(inception.PREPARATIONS, c.preparation, "eval.quality.preparation")
 
 
 def make(config: Config, model: Model, name: str) -> Estimator:

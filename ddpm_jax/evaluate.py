@@ -24,6 +24,7 @@ from ddpm_jax import (
     estimators,
     pictures,
     plots,
+    quality,
     trained,
     workdir,
 )
@@ -196,8 +197,13 @@ def run(config: Config, directory: epath.PathLike) -> None:
     if build.is_classifier(config):
         t = trained.load_classifier(config, directory, step=step, weights=weights)
         _accuracy(config, t)
-    else:
-        _likelihood(config, trained.load(config, directory, step=step, weights=weights))
+        return
+    found = trained.load(config, directory, step=step, weights=weights)
+    workdir.make_folder(found.path / FOLDER)
+    if estimators.names(config):
+        _likelihood(config, found)
+    if estimators.quality_names(config):
+        _tell(found.path, found.step, quality.run(config, found))
 
 
 def _accuracy(config: Config, t: Trained[ClassifierModel]) -> None:
@@ -217,7 +223,6 @@ def _tell(path: epath.Path, step: int, found: Found) -> None:
 
 def _likelihood(config: Config, t: Trained[Model]) -> None:
     """Writes eval/<step>.json, its rows and pictures."""
-    workdir.make_folder(t.path / FOLDER)
     weights = digest(t.params)
     rows, reports, stores = {}, {}, []
     for name in estimators.names(config):

@@ -11,7 +11,7 @@ from jaxtyping import Array, Int
 
 from ddpm_jax import build, sample_checks, trained
 from ddpm_jax.binding import Given, Model
-from ddpm_jax.config import Config, ConfigError, flat
+from ddpm_jax.config import Config, ConfigError
 from ddpm_jax.diffusion import guidance
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.trained import Trained
@@ -19,8 +19,6 @@ from ddpm_jax.training.checkpoints import digest
 from ddpm_jax.training.state import Params
 
 Labels = Int[Array, " batch"]
-# Of config.data and config.decoder: what makes x of an image.
-_DATA = ("name", "image_size", "center_crop", "channels", "stride")
 
 
 class Guide(NamedTuple):
@@ -115,24 +113,11 @@ def _classifier_free(config: Config, model: Model) -> Guide:
 def _classifier(config: Config, t: Trained[Model]) -> Guide:
     options, model = config.sample.classifier, t.model
     field = f"config.sample.classifier.workdir = {options.workdir!r}"
-    theirs = trained.config_of(field, options.workdir, config)
-    _check_same_data(field, config, theirs)
-    if not build.is_classifier(theirs):
-        raise ConfigError(
-            f"{field} is of config.model.name = {theirs.model.name!r}: write the workdir of"
-            " a classifier."
-        )
-    _check_times(field, config, theirs)
-    with trained.errors_about(field):
-        other = trained.load_classifier(
-            theirs, options.workdir, step=options.step, weights=options.weights
-        )
-    num_classes = t.source.num_classes
-    if other.model.num_classes != num_classes:
-        raise ConfigError(
-            f"{field} tells {other.model.num_classes} classes apart, and"
-            f" config.data.name = {config.data.name!r} has {num_classes}."
-        )
+    _check_times(field, config, trained.config_of(field, options.workdir, config))
+    other = trained.classifier_of(
+        field, options.workdir, config, step=options.step, weights=options.weights
+    )
+    num_classes = other.model.num_classes
 
     def bind(params: Params, asked: Params, labels: Labels) -> Diffusion:
         diffusion = model.bind(params, given=_told(model, labels))
@@ -154,7 +139,7 @@ def _autoguidance(config: Config, t: Trained[Model]) -> Guide:
     field = f"config.sample.autoguidance.workdir = {options.workdir!r}"
     directory = options.workdir or t.path
     theirs = trained.config_of(field, directory, config)
-    _check_same_data(field, config, theirs)
+    trained.check_same_data(field, config, theirs)
     _check_times(field, config, theirs)
     with trained.errors_about(field):
         weak = trained.load(
@@ -171,17 +156,6 @@ def _autoguidance(config: Config, t: Trained[Model]) -> Guide:
         return change(good)
 
     return Guide(model.num_classes, weak.params, bind)
-
-
-def _check_same_data(field: str, ours: Config, theirs: Config) -> None:
-    names = [f"data.{name}" for name in _DATA] + ["decoder.name"]
-    now, then = flat(ours), flat(theirs)
-    for name in names:
-        if now[name] != then.get(name):
-            raise ConfigError(
-                f"{field} is of other data: config.{name} is {then.get(name)!r} there and"
-                f" {now[name]!r} here."
-            )
 
 
 def _check_times(field: str, ours: Config, theirs: Config) -> None:

@@ -19,6 +19,8 @@ from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.state import Params, TrainState
 
 Bound = TypeVar("Bound", Model, ClassifierModel, Model | ClassifierModel)
+# Of config.data: what makes x of an image, with config.decoder.name.
+_OF_X = ("name", "image_size", "center_crop", "channels", "stride")
 # What changes what a network's numbers mean, and not their shapes.
 _MEANING = ("time_input", "log_snr_bounds", "time_scale")
 
@@ -163,6 +165,49 @@ def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
             f" ({error})."
         ) from error
     return theirs
+
+
+def check_same_data(field: str, ours: Config, theirs: Config) -> None:
+    """Raises ConfigError unless two runs' x are made of the same images in the same way."""
+    names = [f"data.{name}" for name in _OF_X] + ["decoder.name"]
+    now, then = flat(ours), flat(theirs)
+    for name in names:
+        if now[name] != then.get(name):
+            raise ConfigError(
+                f"{field} is of other data: config.{name} is {then.get(name)!r} there and"
+                f" {now[name]!r} here."
+            )
+
+
+def classifier_of(
+    field: str,
+    directory: epath.PathLike,
+    ours: Config,
+    *,
+    step: int,
+    weights: str,
+) -> Trained[ClassifierModel]:
+    """Another run's classifier, of the same data as this run's.
+
+    Args:
+      field: what names that run, for messages.
+      directory: its workdir.
+      ours: this run's config.
+      step: of the checkpoint; -1: the newest whole one.
+      weights: one of `build.weight_names`.
+
+    Raises:
+      ConfigError: it is not there, is no classifier, or is of other data or classes.
+    """
+    theirs = config_of(field, directory, ours)
+    check_same_data(field, ours, theirs)
+    if not build.is_classifier(theirs):
+        raise ConfigError(
+            f"{field} is of config.model.name = {theirs.model.name!r}: write the workdir of"
+            " a classifier."
+        )
+    with errors_about(field):
+        return load_classifier(theirs, directory, step=step, weights=weights)
 
 
 @contextlib.contextmanager

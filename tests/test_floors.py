@@ -33,7 +33,15 @@ TOP += [
     "child",
 ]
 TOP += ["sweep_file", "sweep"]
-TOP += ["trained", "guides", "convention", "accuracy", "evaluate", "variance", "drawing"]
+TOP += [
+    "trained",
+    "guides",
+    "convention",
+    "accuracy",
+    "evaluate",
+    "variance",
+    "drawing",
+]
 TOP += ["film", "contrast"]
 TOP += ["sample", "illustrate", "train"]
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}

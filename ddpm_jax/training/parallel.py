@@ -79,6 +79,12 @@ def put_batch(mesh: Mesh, batch: HostBatch) -> dict[str, Array]:
     }
 
 
+def put_whole(mesh: Mesh, values: np.ndarray) -> Array:
+    """A global batch that every host has whole, onto the devices."""
+    sharding = batch_sharding(mesh)
+    return jax.make_array_from_callback(values.shape, sharding, values.__getitem__)
+
+
 def whole(mesh: Mesh, values: Any) -> np.ndarray:
     """An array that is cut over the devices, on every host."""
     return np.asarray(jax.device_put(values, replicated(mesh)))

@@ -1,0 +1,133 @@
+"""What samples are judged by: features of images, from config.eval.quality.extractor."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Float
+
+from ddpm_jax import trained
+from ddpm_jax.config import Config, ConfigError, errors_are_the_users
+from ddpm_jax.data import torch_file
+from ddpm_jax.data.sources import Source
+from ddpm_jax.diffusion import gaussian
+from ddpm_jax.diffusion.samplers.ends import PixelImages
+from ddpm_jax.nets import inception
+from ddpm_jax.training import parallel
+from ddpm_jax.training.checkpoints import digest
+
+
+class Seen(NamedTuple):
+    """Of each image.
+
+    Attributes:
+      features: what distances are taken between.
+      log_probs: of the extractor's classes.
+    """
+
+    features: Float[np.ndarray, "batch features"]
+    log_probs: Float[np.ndarray, "batch classes"]
+
+
+class Extractor(NamedTuple):
+    """A network that judges.
+
+    Attributes:
+      identity: all that tells its features from others, for a report.
+      look: pixel values 0..V-1 of a batch, cut over the devices -> `Seen`, on the host. It
+        is compiled once.
+    """
+
+    identity: Mapping[str, Any]
+    look: Callable[[Any], Seen]
+
+
+@errors_are_the_users()
+def make(config: Config, mesh: Mesh, source: Source) -> Extractor:
+    """The extractor that config.eval.quality names, for images like those of `source`.
+
+    Raises:
+      ConfigError: its weights cannot be read, or are of other data.
+    """
+    return EXTRACTORS[config.eval.quality.extractor](config, mesh, source)
+
+
+def _inception(config: Config, mesh: Mesh, source: Source) -> Extractor:
+    file = config.eval.quality.inception
+    field = f"config.eval.quality.inception = {file!r}"
+    try:
+        arrays = torch_file.read_state_dict(file)
+    except OSError as error:
+        raise ConfigError(f"{field} cannot be read ({error.strerror}).") from error
+    except torch_file.TorchFileError as error:
+        raise ConfigError(f"{field}: {error}") from error
+    params = inception.from_state_dict(arrays, field)
+    preparation = config.eval.quality.preparation
+    network = inception.InceptionV3(preparation)
+    last = source.num_values - 1
+
+    def look(params: Any, pixels: PixelImages) -> tuple[Array, Array]:
+        shown = jnp.round(pixels * (255.0 / last)).astype(jnp.uint8)
+        found = network.apply({"params": params}, shown)
+        assert isinstance(found, inception.Features)
+        return found.pool, jax.nn.log_softmax(found.logits_without_bias)
+
+    content = hashlib.sha256()
+    for name in sorted(arrays):
+        content.update(name.encode())
+        content.update(np.ascontiguousarray(arrays[name]).tobytes())
+    identity = {
+        "name": "inception",
+        "layer": "pool, 2048 features",
+        "arrays": content.hexdigest()[:16],
+        "preparation": preparation,
+    }
+    return _compiled(mesh, identity, params, look)
+
+
+def _classifier(config: Config, mesh: Mesh, source: Source) -> Extractor:
+    directory = config.eval.quality.classifier
+    field = f"config.eval.quality.classifier = {directory!r}"
+    t = trained.classifier_of(field, directory, config, step=-1, weights="ema")
+    model = t.model
+
+    def look(params: Any, pixels: PixelImages) -> tuple[Array, Array]:
+        first = jnp.zeros(pixels.shape[0])
+        alpha, _ = gaussian.alpha_sigma(
+            gaussian.per_example(model.log_snr(params)(first))
+        )
+        # Without noise, at the time of the least that it has seen.
+        found = model.bind(params)(alpha * model.codec.encode(pixels), first)
+        return found.features, jax.nn.log_softmax(found.logits)
+
+    arrays = json.dumps(digest(t.params), sort_keys=True)
+    identity = {
+        "name": "classifier",
+        "layer": "before the last, at the least noise",
+        "arrays": hashlib.sha256(arrays.encode()).hexdigest()[:16],
+        "step": t.step,
+    }
+    return _compiled(mesh, identity, t.params, look)
+
+
+def _compiled(
+    mesh: Mesh,
+    identity: Mapping[str, Any],
+    params: Any,
+    look: Callable[..., tuple[Array, Array]],
+) -> Extractor:
+    compiled = parallel.compile_for_batch(mesh, look)
+    return Extractor(
+        identity, lambda pixels: Seen(*jax.device_get(compiled(params, pixels)))
+    )
+
+
+EXTRACTORS: Mapping[str, Callable[[Config, Mesh, Source], Extractor]] = {
+    "inception": _inception,
+    "classifier": _classifier,
+}

@@ -1,0 +1,215 @@
+"""How good samples are: the estimators of config.eval.estimators that need samples.
+
+Samples are those that config.sample describes, by number: repetition r has the numbers
+r N to (r + 1) N - 1, so that repetitions are independent, and every one of them is measured
+against the same reference of all training images.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from absl import logging
+from jaxtyping import Float, Int
+
+from ddpm_jax import (
+    convention,
+    drawing,
+    estimators,
+    features,
+    guides,
+    reference,
+    variance,
+)
+from ddpm_jax.binding import Model
+from ddpm_jax.config import Config, ConfigError
+from ddpm_jax.features import Extractor, Seen
+from ddpm_jax.metrics import (
+    frechet,
+    inception_score,
+    kernel,
+    moments,
+    neighbours,
+)
+from ddpm_jax.reference import Reference
+from ddpm_jax.results.found import Found
+from ddpm_jax.results.saved import FOLDER
+from ddpm_jax.trained import Trained
+from ddpm_jax.training import files, parallel, progress
+
+NAME = "quality"
+# Above so many examples, the kernel distance is a mean over subsets of 1000.
+MOST_PAIRED = 10_000
+NUM_SPLITS = 10  # Of the inception score, by convention.
+
+
+class Samples(NamedTuple):
+    """Of one repetition.
+
+    Attributes:
+      seen: what the extractor made of each.
+      labels: the class that each was drawn for; -1: none.
+      num_evaluations: of the network, a sample, on average.
+    """
+
+    seen: Seen
+    labels: Int[np.ndarray, " samples"]
+    num_evaluations: float
+
+
+Figures = dict[str, float]
+Metric = Callable[[Reference, Seen], Figures]
+
+
+def _fid(real: Reference, seen: Seen) -> Figures:
+    return {"fid": frechet.distance(real.moments, moments.of(seen.features))}
+
+
+def _kid(real: Reference, seen: Seen) -> Figures:
+    if max(len(real.features), len(seen.features)) <= MOST_PAIRED:
+        return {"kid": kernel.distance(real.features, seen.features)}
+    found = kernel.over_subsets(real.features, seen.features, np.random.default_rng(0))
+    return {"kid": found.mean}
+
+
+def _inception_score(real: Reference, seen: Seen) -> Figures:
+    num_splits = min(NUM_SPLITS, len(seen.log_probs))
+    log_probs = np.asarray(seen.log_probs, np.float64)
+    # What float32 left over of a sum that is 1.
+    log_probs -= np.logaddexp.reduce(log_probs, axis=1, keepdims=True)
+    return {"inception_score": inception_score.score(log_probs, num_splits).mean}
+
+
+def _precision_recall(real: Reference, seen: Seen) -> Figures:
+    found = neighbours.precision_recall(real.features, _some(seen))
+    return found._asdict()
+
+
+def _density_coverage(real: Reference, seen: Seen) -> Figures:
+    found = neighbours.density_coverage(real.features, _some(seen))
+    return found._asdict()
+
+
+def _some(seen: Seen) -> Float[np.ndarray, "some features"]:
+    """As many as the reference keeps, at most."""
+    return np.asarray(seen.features[: reference.MOST_KEPT])
+
+
+METRICS: Mapping[str, Metric] = {
+    "fid": _fid,
+    "kid": _kid,
+    "inception_score": _inception_score,
+    "precision_recall": _precision_recall,
+    "density_coverage": _density_coverage,
+}
+
+
+def run(config: Config, t: Trained[Model]) -> Found:
+    """Draws, measures, and writes eval/<step>_quality.json."""
+    extractor = features.make(config, t.mesh, t.source)
+    real = reference.of(config, t.path, t.mesh, extractor)
+    sampled = Sampled(config, t, extractor)
+    num = config.eval.quality.num_samples
+    if "fid" in estimators.quality_names(config) and num <= real.moments.mean.size:
+        logging.warning(
+            "config.eval.quality.num_samples = %d: no more than there are features, %d, so"
+            " that a covariance has no full rank and fid is too large",
+            *(num, real.moments.mean.size),
+        )
+    found = measured(config, real, sampled)
+    report = {
+        "estimators": estimators.quality_names(config),
+        **found,
+        "num_samples": num,
+        "num_repeats": config.eval.quality.num_repeats,
+        "convention": convention.of_samples(config, real.identity, t.step),
+    }
+    file = t.path / FOLDER / f"{t.step}_{NAME}.json"
+    if jax.process_index() == 0:
+        files.replace_text(file, json.dumps(report, indent=2) + "\n")
+    figures = found["figures"]
+    summary = ", ".join(
+        f"{name} {own['mean']:.4g}"
+        + ("" if own["stderr"] is None else f" (s.e. {own['stderr']:.2g})")
+        for name, own in figures.items()
+    )
+    summary += f" of {num} samples by {real.identity['extractor']['name']} features"
+    scalars = {f"eval/{name}": own["mean"] for name, own in figures.items()}
+    return Found(scalars, {}, summary, str(file), failure="")
+
+
+def measured(config: Config, real: Reference, sampled: "Sampled") -> dict[str, Any]:
+    """Each figure's mean over repetitions and its standard error, where there are some."""
+    rows: list[Figures] = []
+    evaluations = []
+    for number in range(config.eval.quality.num_repeats):
+        own = sampled.draw(number)
+        evaluations.append(own.num_evaluations)
+        row: Figures = {}
+        for name in estimators.quality_names(config):
+            try:
+                row |= METRICS[name](real, own.seen)
+            except ValueError as error:
+                raise ConfigError(
+                    f"config.eval.estimators, {name!r}: {error}"
+                ) from error
+        rows.append(row)
+    return {
+        "figures": {name: summarised([row[name] for row in rows]) for name in rows[0]},
+        "num_network_evaluations": float(np.mean(evaluations)),
+    }
+
+
+def summarised(values: list[float]) -> dict[str, Any]:
+    """Mean, standard error over independent repetitions, and each."""
+    stderr = None
+    if len(values) > 1:
+        stderr = float(np.std(values, ddof=1) / math.sqrt(len(values)))
+    return {"mean": float(np.mean(values)), "stderr": stderr, "each": values}
+
+
+class Sampled:
+    """Samples of config.sample by repetition, seen by an extractor; compiles once.
+
+    Args:
+      config: of the run.
+      t: whose samples.
+      extractor: that sees them.
+    """
+
+    def __init__(self, config: Config, t: Trained[Model], extractor: Extractor) -> None:
+        guide = guides.of(config, t)
+        log_variance = variance.of(config, t, guide)
+        self._batches = drawing.Batches(config, t.mesh, t.model, guide, log_variance)
+        self._t, self._extractor = t, extractor
+        self._num, self._size = (
+            config.eval.quality.num_samples,
+            config.sample.batch_size,
+        )
+
+    def draw(self, number: int) -> Samples:
+        """Repetition `number`."""
+        first, seen, labels, evaluations = number * self._num, [], [], []
+        bar = progress.Bar(f"sampling ({number + 1})", self._num)
+        with bar:
+            for start in range(0, self._num, self._size):
+                kept = min(self._size, self._num - start)
+                batch = self._batches.draw(self._t.params, first + start, bar)
+                pixels = parallel.put_whole(self._t.mesh, batch.pixels)
+                seen.append([part[:kept] for part in self._extractor.look(pixels)])
+                labels.append(batch.labels[:kept])
+                evaluations.append(np.mean(batch.num_evaluations))
+                bar.update(kept)
+        whole = Seen(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
+        return Samples(whole, np.concatenate(labels), float(np.mean(evaluations)))
+
+
+def accuracy(samples: Samples) -> float:
+    """How often the extractor's class is the one that a sample was drawn for."""
+    told = samples.labels >= 0
+    return float(
+        np.mean(np.argmax(samples.seen.log_probs, 1)[told] == samples.labels[told])
+    )

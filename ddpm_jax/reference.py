@@ -1,0 +1,163 @@
+"""What samples are compared with: features of every training image, kept in a file.
+
+`--mode=reference` makes it; an evaluation of samples that finds none makes it too. The file
+says of which data and by which extractor it is, and is used for nothing else.
+"""
+
+import contextlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from absl import logging
+from etils import epath
+from jaxtyping import Float
+
+from ddpm_jax import build, estimators, features, workdir
+from ddpm_jax.config import Config, ConfigError, flat
+from ddpm_jax.data import pipeline
+from ddpm_jax.data.sources import Source
+from ddpm_jax.features import Extractor
+from ddpm_jax.metrics import moments
+from ddpm_jax.metrics.moments import Moments
+from ddpm_jax.training import parallel, progress
+
+FOLDER = "reference"
+# Examples whose features are kept, evenly spaced over all, for what compares examples.
+MOST_KEPT = 10_000
+
+
+class Reference(NamedTuple):
+    """Of every training image.
+
+    Attributes:
+      identity: data and extractor, for a report.
+      moments: of all of them.
+      features: of some, at most `MOST_KEPT`, evenly spaced.
+    """
+
+    identity: dict[str, Any]
+    moments: Moments
+    features: Float[np.ndarray, "examples features"]
+
+
+def run(config: Config, directory: epath.PathLike) -> None:
+    """`--mode=reference`: makes the file, whether or not there is one."""
+    estimators.check_extractor(config)
+    mesh, source = build.mesh(config), build.source(config, config.data.train_split)
+    extractor = features.make(config, mesh, source)
+    file = path_of(config, epath.Path(directory))
+    workdir.make_folder(file.parent)
+    reference = _made(config, mesh, source, extractor)
+    _write(file, reference)
+    if jax.process_index() == 0:
+        print(
+            f"{reference.moments.num} images, {reference.moments.mean.size} features"
+            f" each: {file}"
+        )
+
+
+def of(
+    config: Config, directory: epath.Path, mesh: jax.sharding.Mesh, extractor: Extractor
+) -> Reference:
+    """The reference of this config's data, from its file if it is there.
+
+    Raises:
+      ConfigError: config.eval.quality.reference names a file of something else, or none.
+    """
+    source = build.source(config, config.data.train_split)
+    wanted = _identity(source, extractor)
+    file, named = path_of(config, directory), config.eval.quality.reference
+    found = _read(file)
+    changed = _differences(wanted, found.identity) if found else ["there is none"]
+    # All processes make it or none does.
+    if not parallel.agreed(int(bool(changed))):
+        assert found is not None
+        return found
+    if named:
+        raise ConfigError(
+            f"config.eval.quality.reference = {named!r} cannot be used"
+            f" ({'; '.join(changed)}): make it with --mode=reference, or leave it out."
+        )
+    workdir.make_folder(file.parent)
+    reference = _made(config, mesh, source, extractor)
+    _write(file, reference)
+    return reference
+
+
+def path_of(config: Config, directory: epath.Path) -> epath.Path:
+    """Of the file: config.eval.quality.reference, or one in the workdir."""
+    c = config.eval.quality
+    return epath.Path(c.reference or directory / FOLDER / f"{c.extractor}.npz")
+
+
+def _identity(source: Source, extractor: Extractor) -> dict[str, Any]:
+    whole = {"data": dict(source.identity), "extractor": dict(extractor.identity)}
+    found: dict[str, Any] = json.loads(json.dumps(whole))
+    return found
+
+
+def _made(
+    config: Config, mesh: jax.sharding.Mesh, source: Source, extractor: Extractor
+) -> Reference:
+    logging.info("features of %d training images ...", len(source))
+    kept: list[np.ndarray] = []
+    places = {i * len(source) // MOST_KEPT for i in range(MOST_KEPT)}
+
+    def batches() -> Iterator[np.ndarray]:
+        every = pipeline.eval_batches(
+            source,
+            batch_size=config.eval.batch_size,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        bar = progress.Bar("features", len(every))
+        with bar, contextlib.closing(pipeline.iterate(every)) as rest:
+            for local in rest:
+                batch, is_real = parallel.put_masked(mesh, local)
+                own = extractor.look(batch["image"]).features[is_real]
+                index = parallel.whole(mesh, batch["index"])[is_real]
+                kept.append(own[[int(i) in places for i in index]])
+                bar.update()
+                yield own
+
+    of_all = moments.over(batches())
+    return Reference(_identity(source, extractor), of_all, np.concatenate(kept))
+
+
+def _write(file: epath.Path, reference: Reference) -> None:
+    if jax.process_index() != 0:
+        return
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        identity=np.array(json.dumps(reference.identity)),
+        num=reference.moments.num,
+        mean=reference.moments.mean,
+        covariance=reference.moments.covariance,
+        features=reference.features,
+    )
+    workdir.write(file, buffer.getvalue())
+
+
+def _read(file: epath.Path) -> Reference | None:
+    """What is there, if it is whole."""
+    try:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as a:
+            found = Moments(int(a["num"]), a["mean"], a["covariance"])
+            return Reference(json.loads(str(a["identity"])), found, a["features"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _differences(wanted: dict[str, Any], there: dict[str, Any]) -> list[str]:
+    ours, theirs = flat(wanted), flat(there)
+    return [
+        f"{name} is {theirs.get(name)!r} there and {ours.get(name)!r} here"
+        for name in sorted(ours.keys() | theirs.keys())
+        if ours.get(name) != theirs.get(name)
+    ]
