@@ -151,11 +151,14 @@ def _cut(content: bytes, start: int, num_bytes: int) -> memoryview:
 
 def _state_dict(loaded: Any) -> dict[str, Tensor]:
     if type(loaded) is not dict:
-        raise RefusedError(f"it holds a {type(loaded).__name__}, not a state dict")
+        raise RefusedError(
+            f"it holds a value of type {type(loaded).__name__}, not a state dict"
+        )
     for name, value in loaded.items():
         if type(value) is not Tensor:
             raise RefusedError(
-                f"its entry {shortened(name)} is a {type(value).__name__}, not a tensor"
+                f"its entry {shortened(name)} is of type {type(value).__name__},"
+                " not a tensor"
             )
     return loaded
 

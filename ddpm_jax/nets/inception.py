@@ -21,16 +21,25 @@ from flax import traverse_util
 from jaxtyping import Array, Float, UInt8
 
 from ddpm_jax.nets import resizing
+from ddpm_jax.nets.inception_blocks import (
+    PRECISION,
+    BlockA,
+    BlockB,
+    BlockC,
+    BlockD,
+    BlockE,
+    Conv,
+    Maps,
+    average_pool,
+    max_pool,
+    max_pool_reduced,
+)
 from ddpm_jax.nets.layers import Images
 
 SIZE = 299
 NUM_CLASSES = 1008
-EPSILON = 1e-3
-# Figures are compared in their third digit, which TPUs and GPUs would round away.
-PRECISION = jax.lax.Precision.HIGHEST
 
 Pixels = UInt8[Array, "batch height width channels"]
-Maps = Float[Array, "batch rows columns features"]
 Params = dict[str, Any]
 
 
@@ -56,166 +65,6 @@ class Features(NamedTuple):
     logits_without_bias: Float[Array, "batch 1008"]
 
 
-class Conv(nn.Module):
-    """Convolution, batch norm by stored statistics, ReLU.
-
-    Attributes:
-      features: channels out.
-      size: of the kernel, height and width.
-      stride: of both axes.
-      padding: "SAME" or "VALID".
-    """
-
-    features: int
-    size: tuple[int, int] = (1, 1)
-    stride: int = 1
-    padding: str = "SAME"
-
-    @nn.compact
-    def __call__(self, x: Images) -> Maps:
-        zeros, ones, own = (
-            nn.initializers.zeros,
-            nn.initializers.ones,
-            (self.features,),
-        )
-        shape = (*self.size, x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
-        scale, bias = self.param("scale", ones, own), self.param("bias", zeros, own)
-        mean = self.param("mean", zeros, own)
-        variance = self.param("variance", ones, own)
-
-        y = jax.lax.conv_general_dilated(
-            x,
-            kernel,
-            window_strides=(self.stride, self.stride),
-            padding=self.padding,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            precision=PRECISION,
-        )
-        gain = scale * jax.lax.rsqrt(variance + EPSILON)
-        offset = bias - mean * gain
-        return nn.relu(y * gain[None, None, None, :] + offset[None, None, None, :])
-
-
-def average_pool(x: Images) -> Images:
-    """Means of 3x3 pixels, at borders of those that there are."""
-    return nn.avg_pool(x, (3, 3), padding="SAME", count_include_pad=False)
-
-
-def max_pool(x: Images) -> Images:
-    """Maxima of 3x3 pixels."""
-    return nn.max_pool(x, (3, 3), padding="SAME")
-
-
-def max_pool_reduced(x: Images) -> Maps:
-    """Maxima of 3x3 pixels, 2 apart, without padding."""
-    return nn.max_pool(x, (3, 3), strides=(2, 2))
-
-
-def joined(*branches: Float[Array, "batch rows columns _"]) -> Maps:
-    """The channels of all."""
-    return jnp.concatenate(branches, axis=-1)
-
-
-class BlockA(nn.Module):
-    """1x1, 5x5, two 3x3 and pooled (the paper's figure 5, with 5x5 kept).
-
-    Attributes:
-      pool_features: channels of the pooled branch.
-    """
-
-    pool_features: int
-
-    @nn.compact
-    def __call__(self, x: Images) -> Maps:
-        single = Conv(64, name="branch1x1")(x)
-        wide = Conv(48, name="branch5x5_1")(x)
-        wide = Conv(64, (5, 5), name="branch5x5_2")(wide)
-        double = Conv(64, name="branch3x3dbl_1")(x)
-        double = Conv(96, (3, 3), name="branch3x3dbl_2")(double)
-        double = Conv(96, (3, 3), name="branch3x3dbl_3")(double)
-        pooled = Conv(self.pool_features, name="branch_pool")(average_pool(x))
-        return joined(single, wide, double, pooled)
-
-
-class BlockB(nn.Module):
-    """From 35x35 to 17x17 pixels: 3x3, two 3x3 and pooled."""
-
-    @nn.compact
-    def __call__(self, x: Images) -> Maps:
-        single = Conv(384, (3, 3), 2, "VALID", name="branch3x3")(x)
-        double = Conv(64, name="branch3x3dbl_1")(x)
-        double = Conv(96, (3, 3), name="branch3x3dbl_2")(double)
-        double = Conv(96, (3, 3), 2, "VALID", name="branch3x3dbl_3")(double)
-        return joined(single, double, max_pool_reduced(x))
-
-
-class BlockC(nn.Module):
-    """1x1, 7x7 and two 7x7, each as a row and a column, and pooled (figure 6).
-
-    Attributes:
-      inner_features: channels between the long convolutions.
-    """
-
-    inner_features: int
-
-    @nn.compact
-    def __call__(self, x: Images) -> Maps:
-        inner, row, column = self.inner_features, (1, 7), (7, 1)
-        once = Conv(inner, name="branch7x7_1")(x)
-        once = Conv(inner, row, name="branch7x7_2")(once)
-        once = Conv(192, column, name="branch7x7_3")(once)
-        twice = Conv(inner, name="branch7x7dbl_1")(x)
-        twice = Conv(inner, column, name="branch7x7dbl_2")(twice)
-        twice = Conv(inner, row, name="branch7x7dbl_3")(twice)
-        twice = Conv(inner, column, name="branch7x7dbl_4")(twice)
-        twice = Conv(192, row, name="branch7x7dbl_5")(twice)
-        single = Conv(192, name="branch1x1")(x)
-        pooled = Conv(192, name="branch_pool")(average_pool(x))
-        return joined(single, once, twice, pooled)
-
-
-class BlockD(nn.Module):
-    """From 17x17 to 8x8 pixels: 3x3, 7x7 followed by 3x3, and pooled."""
-
-    @nn.compact
-    def __call__(self, x: Images) -> Maps:
-        short = Conv(192, name="branch3x3_1")(x)
-        short = Conv(320, (3, 3), 2, "VALID", name="branch3x3_2")(short)
-        long = Conv(192, name="branch7x7x3_1")(x)
-        long = Conv(192, (1, 7), name="branch7x7x3_2")(long)
-        long = Conv(192, (7, 1), name="branch7x7x3_3")(long)
-        long = Conv(192, (3, 3), 2, "VALID", name="branch7x7x3_4")(long)
-        return joined(short, long, max_pool_reduced(x))
-
-
-class BlockE(nn.Module):
-    """1x1, 3x3 and two 3x3 that end in a row beside a column, and pooled (figure 7).
-
-    Attributes:
-      pool: 3x3, average in the last but one block, maximum in the last.
-    """
-
-    pool: Callable[[Images], Images]
-
-    @nn.compact
-    def __call__(self, x: Images) -> Maps:
-        row, column = (1, 3), (3, 1)
-        single = Conv(320, name="branch1x1")(x)
-        once = Conv(384, name="branch3x3_1")(x)
-        twice = Conv(448, name="branch3x3dbl_1")(x)
-        twice = Conv(384, (3, 3), name="branch3x3dbl_2")(twice)
-        pooled = Conv(192, name="branch_pool")(self.pool(x))
-        return joined(
-            single,
-            Conv(384, row, name="branch3x3_2a")(once),
-            Conv(384, column, name="branch3x3_2b")(once),
-            Conv(384, row, name="branch3x3dbl_3a")(twice),
-            Conv(384, column, name="branch3x3dbl_3b")(twice),
-            pooled,
-        )
-
-
 class Logits(nn.Module):
     """A matrix product over the features: with its bias, and before it is added."""
 
@@ -234,7 +83,10 @@ class InceptionV3(nn.Module):
     """Images of 8 bits to features, in float32; nothing in it is trained.
 
     Attributes:
-      preparation: how pixels become the network's input, a name in `PREPARATIONS`.
+      preparation: how pixels become the network's input. "tensorflow" is what the graph
+        does itself: what the FID was defined with and what ADM's evaluator and
+        torch-fidelity measure. "pytorch_fid" is for comparison with figures of that program.
+        The two resize differently, so figures of one are not to be set beside the other's.
     """
 
     preparation: str = "tensorflow"
@@ -285,8 +137,7 @@ def _prepared_by_pytorch_fid(x: Images) -> Maps:
     return 2.0 * resizing.half_pixel(x / 255.0, SIZE, SIZE) - 1.0
 
 
-# From 0..255 to the network's input. The graph's own resizing and scaling, to [-1, 0.992],
-# gave the published figures; pytorch-fid's, to [-1, 1], those that are quoted from it.
+# From 0..255 to 299x299 pixels in [-1, 0.992] and in [-1, 1].
 PREPARATIONS: dict[str, Callable[[Images], Maps]] = {
     "tensorflow": _prepared_by_tensorflow,
     "pytorch_fid": _prepared_by_pytorch_fid,
@@ -334,7 +185,8 @@ def from_state_dict(
       source: what messages call the file.
 
     Returns:
-      The tree that goes into `InceptionV3().apply({"params": ...}, pixels)`, float32.
+      The tree that goes into `InceptionV3().apply({"params": ...}, pixels)`, float32, on
+      the default device.
 
     Raises:
       ValueError: an array is missing, unexpected, of another shape or not of finite
@@ -382,7 +234,7 @@ def _and_more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
-def _param(value: np.ndarray, shape: tuple[int, ...], where: str) -> np.ndarray:
+def _param(value: np.ndarray, shape: tuple[int, ...], where: str) -> Array:
     """The array with the axes of a kernel in our order: output channels last."""
     # [out, in, height, width] and [out, in] are the file's.
     order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(len(shape), (0,))
@@ -393,4 +245,4 @@ def _param(value: np.ndarray, shape: tuple[int, ...], where: str) -> np.ndarray:
         )
     if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
         raise ValueError(f"{where} is not of finite real numbers.")
-    return np.ascontiguousarray(value.transpose(np.argsort(order)), np.float32)
+    return jnp.asarray(value.transpose(np.argsort(order)), jnp.float32)

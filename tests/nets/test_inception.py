@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks import inception_arrays
-from ddpm_jax.nets import inception
+from ddpm_jax.nets import inception, inception_blocks
 from tests.nets import tools
 from tests.nets.tools import normal
 
@@ -62,7 +62,7 @@ def test_features_are_those_of_pytorch_fid(golden, shapes):
     ],
 )
 def test_conv_is_convolution_then_batch_norm_then_relu(size, stride, padding, pad):
-    conv = inception.Conv(4, size, stride, padding)
+    conv = inception_blocks.Conv(4, size, stride, padding)
     x = normal(0, 2, 7, 8, 3)
     params = {name: normal(i, 4) for i, name in enumerate(("scale", "bias", "mean"))}
     params |= {"kernel": normal(5, *size, 3, 4), "variance": jnp.array([0.0, 1, 2, 3])}
@@ -93,7 +93,8 @@ def windows(x):
 
 
 @pytest.mark.parametrize(
-    "pool, of", [(inception.average_pool, np.mean), (inception.max_pool, np.max)]
+    "pool, of",
+    [(inception_blocks.average_pool, np.mean), (inception_blocks.max_pool, np.max)],
 )
 def test_pools_see_no_padding(pool, of):
     x = normal(0, 2, 4, 5, 3) - 5.0
@@ -104,7 +105,8 @@ def test_pools_see_no_padding(pool, of):
 
 
 @pytest.mark.parametrize(
-    "layer, shape", [(inception.Conv(4), (1, 5, 5, 3)), (inception.Logits(), (1, 7))]
+    "layer, shape",
+    [(inception_blocks.Conv(4), (1, 5, 5, 3)), (inception.Logits(), (1, 7))],
 )
 def test_full_float32_is_asked_for(layer, shape):
     """Some devices round what goes into products to fewer bits by default."""
