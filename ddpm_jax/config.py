@@ -238,7 +238,7 @@ def default() -> Config:
         heun=dict(churn=dict(amount=0.0, least=0.0, most=0.0, noise=1.0)),
         predictor_corrector=dict(snr=0.16, num_corrections=1),
         ode=dict(solver="tsit5", rtol=1e-5, atol=1e-5, max_steps=1000),
-        # Of the samples in turn: classes, -1 for none; (): every class there is.
+        # Of the samples in turn, -1 for none; (): drawn, each class as likely.
         classes=(),
         # scale: 0 the unconditional (or weaker) model, 1 the conditional (or own), beyond 1
         # more of it. interval: log SNRs, lowest and highest, outside which it is 1; (): none.

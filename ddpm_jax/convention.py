@@ -70,7 +70,7 @@ def of_samples(
         "threshold": c.threshold,
         "end": c.end,
         "guidance": c.guidance,
-        "classes": list(c.classes) or "in turn",
+        "classes": list(c.classes) or "drawn, each as likely",
         "options": {
             name: value.to_dict() for name, value in c.items() if name in groups
         },

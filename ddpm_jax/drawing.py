@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Int, UInt8
@@ -70,7 +69,7 @@ class Batches:
         draw = samplers.make(config, model, log_variance, num_frames)
         roots = [stream_key(config.seed, s) for s in (Stream.SAMPLE, Stream.SAMPLE_END)]
         guide = guide or guides.alone(config, model)
-        classes = np.array(guides.classes(config, guide), np.int32)
+        labels_of = guides.labels(config, guide)
         self._asked = guide.params
         self._mesh, self._size = mesh, config.sample.batch_size
         self._max_steps = config.sample.ode.max_steps
@@ -79,7 +78,7 @@ class Batches:
         def batch_of(params: Any, batch: Any) -> Any:
             own, asked = params
             keys, end_keys = (example_keys(root, batch["index"]) for root in roots)
-            labels = jnp.asarray(classes)[batch["index"] % classes.size]
+            labels = labels_of(batch["index"])
             diffusion = guide.bind(own, asked, labels)
             drawn = draw(diffusion, keys, end_keys, self._tell)
             frames = None

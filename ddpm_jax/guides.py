@@ -16,6 +16,7 @@ from ddpm_jax.diffusion import guidance
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.trained import Trained
 from ddpm_jax.training.checkpoints import digest
+from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 from ddpm_jax.training.state import Params
 
 Labels = Int[Array, " batch"]
@@ -63,8 +64,11 @@ def of(config: Config, t: Trained[Model]) -> Guide:
         return ASKING[config.sample.guidance](config, t)
 
 
-def classes(config: Config, guide: Guide) -> tuple[int, ...]:
-    """Of the samples, in turn.
+def labels(config: Config, guide: Guide) -> Callable[[Int[Array, " batch"]], Labels]:
+    """Numbers of samples -> the class of each, -1 for none.
+
+    Drawn ones are independent, as the unbiased estimates of samples' quality ask: with
+    classes in turn, no two samples would be of one class by chance.
 
     Raises:
       ConfigError: one of config.sample.classes does not exist.
@@ -76,7 +80,16 @@ def classes(config: Config, guide: Guide) -> tuple[int, ...]:
                 f"config.sample.classes = {listed}: there is no class {label}; the data has"
                 f" 0 to {num_classes - 1}, and -1 stands for none."
             )
-    return listed or tuple(range(num_classes)) or (-1,)
+    root = stream_key(config.seed, Stream.SAMPLE_CLASS)
+
+    def drawn(numbers: Int[Array, " batch"]) -> Labels:
+        keys = example_keys(root, numbers)
+        return jax.vmap(lambda key: jax.random.randint(key, (), 0, num_classes))(keys)
+
+    def in_turn(numbers: Int[Array, " batch"]) -> Labels:
+        return jnp.asarray(listed or (-1,))[numbers % (len(listed) or 1)]
+
+    return in_turn if listed or not num_classes else drawn
 
 
 def identity(config: Config, guide: Guide) -> dict[str, Any]:

@@ -38,9 +38,12 @@ TOP += [
     "guides",
     "convention",
     "accuracy",
-    "evaluate",
     "variance",
     "drawing",
+    "features",
+    "reference",
+    "quality",
+    "evaluate",
 ]
 TOP += ["film", "contrast"]
 TOP += ["sample", "illustrate", "train"]

@@ -27,6 +27,7 @@ class Stream(enum.IntEnum):
     EVAL_FLOW = 9
     SAMPLE_END = 10
     VARIANCE = 11
+    SAMPLE_CLASS = 12
 
 
 def stream_key(seed: int, stream: Stream) -> Key[Array, ""]:

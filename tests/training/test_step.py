@@ -207,6 +207,7 @@ def test_streams_have_their_numbers_for_good():
         "EVAL_FLOW": 9,
         "SAMPLE_END": 10,
         "VARIANCE": 11,
+        "SAMPLE_CLASS": 12,
     }
 
 
