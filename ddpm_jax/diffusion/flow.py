@@ -144,21 +144,29 @@ def forward(
 
 
 class Sample(NamedTuple):
-    """Of each example: where the flow from z_1 arrives; the rest as in `Flow`."""
+    """Of each example: where the flow arrives at t = 0; the rest as in `Flow`."""
 
     z_0: Images
     num_steps: Int[Array, " batch"]
     converged: Bool[Array, " batch"]
 
 
-def backward(diffusion: Diffusion, z_1: Images, solve: Solve) -> Sample:
+def backward(
+    diffusion: Diffusion, z_1: Images, solve: Solve, start: float = 1.0
+) -> Sample:
     """Follows the flow from z_1 to z_0, each example by steps of its own.
 
     Args:
       diffusion: the model.
       z_1: [batch, height, width, channels]; its dtype is that of the solve.
       solve: how the ODE is solved.
+      start: the time of z_1, if another than 1.
+
+    Raises:
+      ValueError: start is not in (0, 1].
     """
+    if not 0.0 < start <= 1.0:
+        raise ValueError(f"start = {start}: write a number in (0, 1].")
 
     def of_one(number: Array, z: Array) -> Sample:
         own = diffusion.take(number[None])
@@ -166,7 +174,7 @@ def backward(diffusion: Diffusion, z_1: Images, solve: Solve) -> Sample:
         def field(t: Any, z: Array, _: Any) -> Array:
             return velocity(own, z[None], t[None])[0]
 
-        z_0, num_steps, arrived = _solved(field, z, 1.0, 0.0, solve)
+        z_0, num_steps, arrived = _solved(field, z, start, 0.0, solve)
         return Sample(z_0, num_steps, arrived & jnp.all(jnp.isfinite(z_0)))
 
     return jax.vmap(of_one)(jnp.arange(z_1.shape[0]), z_1)
