@@ -169,6 +169,9 @@ def ranges(config: Config) -> None:
             "sample.batch_size",
             "sample.shard_size",
             "sample.ancestral.num_examples",
+            "sample.inpainting.num_resamples",
+            "sample.inpainting.jump_length",
+            "sample.interpolation.num_iterations",
             "sample.film.num_images",
             "sample.contrast.num_images",
             "parallel.fsdp",
@@ -197,7 +200,7 @@ def ranges(config: Config) -> None:
             "model.vdm_unet.num_conditions",
             "schedule.num_steps",
         ),
-        2: ("sample.num_steps",),
+        2: ("sample.num_steps", "sample.super_resolution.factor"),
         -1: (
             "eval.step",
             "sample.step",

@@ -249,6 +249,16 @@ def default() -> Config:
         autoguidance=dict(
             workdir="", step=-1, weights="ema", scale=2.0, interval=(), rescale=0.0
         ),
+        # What is drawn: generate anew; or of image files inpainting, colorization,
+        # super_resolution, image_to_image, interpolation.
+        task="generate",
+        # mask: white is painted, black kept. RePaint's resampling from 2 resamples on.
+        inpainting=dict(image="", mask="", num_resamples=1, jump_length=10),
+        colorization=dict(image=""),  # Grey: the mean of the channels to come.
+        super_resolution=dict(image="", factor=2),  # Smaller by that factor.
+        image_to_image=dict(image="", strength=0.6),  # Of the way to noise.
+        # Samples are spread evenly from first to last; iterations of DDIM's inversion.
+        interpolation=dict(first="", last="", num_iterations=3),
         karras=dict(rho=7.0),
         explicit=dict(
             times=()

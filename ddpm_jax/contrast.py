@@ -7,10 +7,13 @@ from ddpm_jax import drawing, pictures, sample_checks, samplers, variance
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.guides import Guide
+from ddpm_jax.tasks import Task
 from ddpm_jax.trained import Trained
 
 
-def draw(config: Config, t: Trained[Model], guide: Guide) -> dict[str, bytes]:
+def draw(
+    config: Config, t: Trained[Model], guide: Guide, task: Task
+) -> dict[str, bytes]:
     """contrast.png: rows of samplers, columns of steps."""
     c = config.sample.contrast
     cells: dict[str, list[np.ndarray | None]] = {}
@@ -25,7 +28,7 @@ def draw(config: Config, t: Trained[Model], guide: Guide) -> dict[str, bytes]:
             logging.info("compiling %s of %d steps ...", name, num_steps)
             few = drawing.of_few(own, c.num_images)
             batches = drawing.Batches(
-                few, t.mesh, t.model, guide, variance.of(few, t, guide)
+                few, t.mesh, t.model, guide, task, variance.of(few, t, guide)
             )
             pixels = batches.draw(t.params, 0).pixels[: c.num_images]
             cells[row].append(pictures.to_uint8(pixels, t.model.codec.num_values))

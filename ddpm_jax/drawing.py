@@ -7,11 +7,12 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Int, UInt8
 
-from ddpm_jax import guides, samplers
+from ddpm_jax import guides, samplers, tasks
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, ConfigError
 from ddpm_jax.diffusion.samplers import ancestral
 from ddpm_jax.guides import Guide
+from ddpm_jax.tasks import Task
 from ddpm_jax.training import parallel, progress
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 
@@ -53,6 +54,7 @@ class Batches:
       mesh: the devices.
       model: what the parameters bind.
       guide: how the parameters are bound; None: by one that asks no other model.
+      task: what samples are made from; None: from noise alone.
       log_variance: as `samplers.make` takes it.
       num_frames: of the film of a batch; 0: none.
     """
@@ -63,10 +65,12 @@ class Batches:
         mesh: Mesh,
         model: Model,
         guide: Guide | None = None,
+        task: Task | None = None,
         log_variance: ancestral.LogVariance | None = None,
         num_frames: int = 0,
     ) -> None:
-        draw = samplers.make(config, model, log_variance, num_frames)
+        task = task or tasks.without_files(config)
+        draw = samplers.make(config, model, task, log_variance, num_frames)
         roots = [stream_key(config.seed, s) for s in (Stream.SAMPLE, Stream.SAMPLE_END)]
         guide = guide or guides.alone(config, model)
         labels_of = guides.labels(config, guide)
@@ -80,7 +84,7 @@ class Batches:
             keys, end_keys = (example_keys(root, batch["index"]) for root in roots)
             labels = labels_of(batch["index"])
             diffusion = guide.bind(own, asked, labels)
-            drawn = draw(diffusion, keys, end_keys, self._tell)
+            drawn = draw(diffusion, keys, end_keys, self._tell, batch["index"])
             frames = None
             if drawn.film is not None:
                 x_hat, z = drawn.film.x_hat, drawn.film.z

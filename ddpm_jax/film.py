@@ -9,6 +9,7 @@ from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.diffusion.samplers import ancestral
 from ddpm_jax.guides import Guide
+from ddpm_jax.tasks import Task
 from ddpm_jax.trained import Trained
 
 GAP = 8  # Between what is estimated and what is there, screen pixels.
@@ -18,13 +19,16 @@ def draw(
     config: Config,
     t: Trained[Model],
     guide: Guide,
+    task: Task,
     log_variance: ancestral.LogVariance | None,
 ) -> dict[str, bytes]:
     """By file name's end, the pictures that config.sample.film asks for."""
     c = config.sample.film
     logging.info("compiling the film's sampler ...")
     few = drawing.of_few(config, c.num_images)
-    batches = drawing.Batches(few, t.mesh, t.model, guide, log_variance, c.num_frames)
+    batches = drawing.Batches(
+        few, t.mesh, t.model, guide, task, log_variance, c.num_frames
+    )
     film = batches.draw(t.params, 0).film
     assert film is not None
     x_hat, z = (

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ddpm_jax import pictures, samplers, shards
+from ddpm_jax import pictures, samplers, shards, tasks
 from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users
 from ddpm_jax.diffusion import flow, guidance, schedules
 from ddpm_jax.diffusion.samplers import ends, grids
@@ -54,6 +54,7 @@ def check_way(config: Config) -> None:
         "threshold": samplers.THRESHOLDS,
         "end": ends.ENDS,
         "guidance": dict.fromkeys(GUIDANCE),
+        "task": tasks.TASKS,
         "ancestral.variance": samplers.VARIANCES,
         "dpm_solver.method": samplers.DPM_SOLVERS,
         "ode.solver": flow.SOLVERS,
@@ -97,10 +98,11 @@ def check_way(config: Config) -> None:
         if is_wrong:
             raise ConfigError(message)
     check_guidance(config)
+    tasks.check(config)
     with errors_are_the_users():
         samplers.threshold(config)
         if uses_grid:
-            samplers.sampler_of(config)
+            samplers.num_evaluations(config)
             # Any schedule will do to say whether there is such a grid.
             if not (learned and c.spacing in grids.BY_VALUE):
                 samplers.times_of(config, schedules.linear_log_snr(-5.0, 5.0).log_snr)

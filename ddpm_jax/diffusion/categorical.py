@@ -55,6 +55,14 @@ class Categorical:
         count = self.num_values
         return (2 * pixels.astype(jnp.int32) + 1 - count).astype(dtype) / count
 
+    def from_values(self, values: Images) -> Images:
+        """-1/2 and V - 1/2, the outer edges of the bins, are -1 and 1."""
+        return (2.0 * values + 1.0) / self.num_values - 1.0
+
+    def values(self, x: Images) -> Images:
+        """-1 and 1 are -1/2 and V - 1/2, the outer edges of the bins."""
+        return 0.5 * (x + 1.0) * self.num_values - 0.5
+
     def decode(self, x: Images) -> UInt8[Array, "batch height width channels"]:
         """The nearest pixel value; beyond the values' range the first or the last."""
         return _nearest(x, self.num_values).astype(jnp.uint8)

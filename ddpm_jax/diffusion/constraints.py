@@ -85,7 +85,7 @@ def inpainting(
     return BlockMeans((1, 1, 1), x, jnp.broadcast_to(~painted, x.shape))
 
 
-def colourisation(
+def colorization(
     grey: Float[Array, "batch height width 1"], num_channels: int = 3
 ) -> BlockMeans:
     """The mean over the channels of each pixel is known."""

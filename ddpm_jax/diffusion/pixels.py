@@ -43,6 +43,12 @@ class Codec(Protocol):
     def encode(self, pixels: Pixels, dtype: DTypeLike = jnp.float32) -> Images:
         """The real numbers that diffusion sees."""
 
+    def from_values(self, values: Images) -> Images:
+        """`encode` of real numbers."""
+
+    def values(self, x: Images) -> Images:
+        """What `from_values` makes x of."""
+
     def decode(self, x: Images) -> UInt8[Array, "batch height width channels"]:
         """The nearest pixel values."""
 
@@ -94,10 +100,18 @@ class DiscretizedGaussian:
         last = self.num_values - 1
         return (2 * pixels.astype(jnp.int32) - last).astype(dtype) / last
 
+    def from_values(self, values: Images) -> Images:
+        """The first and the last pixel value are -1 and 1."""
+        return 2.0 * values / (self.num_values - 1) - 1.0
+
+    def values(self, x: Images) -> Images:
+        """-1 and 1 are the first and the last pixel value."""
+        return 0.5 * (x + 1.0) * (self.num_values - 1)
+
     def decode(self, x: Images) -> UInt8[Array, "batch height width channels"]:
         """The nearest pixel value; beyond [-1, 1] the first or the last."""
         last = self.num_values - 1
-        return jnp.clip(jnp.round(0.5 * (x + 1.0) * last), 0, last).astype(jnp.uint8)
+        return jnp.clip(jnp.round(self.values(x)), 0, last).astype(jnp.uint8)
 
     def log_prob(
         self, pixels: Pixels, mean: Images, log_std: LogStd

@@ -110,7 +110,7 @@ def test_the_three_tasks_know_what_they_say():
     means = np.asarray(enlarged).reshape(3, 2, 2, 1, 2, 3).mean(axis=(2, 4))
     np.testing.assert_allclose(means, small, rtol=1e-12, atol=1e-14)
 
-    coloured = np.asarray(constraints.colourisation(grey).impose(x))
+    coloured = np.asarray(constraints.colorization(grey).impose(x))
     np.testing.assert_allclose(coloured.mean(axis=-1), grey[..., 0], atol=1e-14)
     shades = np.asarray(x) - np.asarray(x).mean(axis=-1, keepdims=True)
     np.testing.assert_allclose(coloured - grey, shades, atol=1e-14)
