@@ -183,7 +183,9 @@ class Sampled:
     def __init__(self, config: Config, t: Trained[Model], extractor: Extractor) -> None:
         guide = guides.of(config, t)
         log_variance = variance.of(config, t, guide)
-        self._batches = drawing.Batches(config, t.mesh, t.model, guide, log_variance)
+        self._batches = drawing.Batches(
+            config, t.mesh, t.model, guide, log_variance=log_variance
+        )
         self._t, self._extractor = t, extractor
         self._num, self._size = (
             config.eval.quality.num_samples,

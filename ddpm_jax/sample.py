@@ -23,6 +23,7 @@ from ddpm_jax import (
     sample_checks,
     samplers,
     shards,
+    tasks,
     trained,
     variance,
     workdir,
@@ -32,6 +33,7 @@ from ddpm_jax.config import Config, ConfigError, default, flat
 from ddpm_jax.diffusion.samplers import grids
 from ddpm_jax.drawing import Batch, Batches
 from ddpm_jax.guides import Guide
+from ddpm_jax.tasks import Task
 from ddpm_jax.trained import Trained
 from ddpm_jax.training import files, parallel, progress
 from ddpm_jax.training.checkpoints import digest
@@ -109,12 +111,14 @@ def run(config: Config, directory: epath.PathLike) -> None:
     folder = files.absolute(c.folder) if c.folder else t.path / FOLDER / name
     _make_parent(config, folder)
     guide = guides.of(config, t)
+    num_values = t.model.codec.num_values
+    task = tasks.of(config, t.model.shape, num_values)
     store = shards.Shards(
         folder,
-        _identity(config, t, guide),
+        _identity(config, t, guide, task),
         num_samples=c.num_samples,
         shape=t.model.shape,
-        num_values=t.model.codec.num_values,
+        num_values=num_values,
         shard_size=c.shard_size,
         form=c.format,
         is_writer=jax.process_index() == 0,
@@ -126,19 +130,24 @@ def run(config: Config, directory: epath.PathLike) -> None:
     asked = []
     if done < c.num_samples:
         logging.info("compiling the sampler ...")
-        batches = Batches(config, t.mesh, t.model, guide, log_variance)
+        batches = Batches(config, t.mesh, t.model, guide, task, log_variance)
         for start, batch in each(config, batches, t.params, done):
             store.add(start, batch.pixels)
             asked.append(batch.num_evaluations)
     drawn: dict[str, bytes] = {}
     if c.film.num_frames:
-        drawn |= film.draw(config, t, guide, log_variance)
+        drawn |= film.draw(config, t, guide, task, log_variance)
     if c.contrast.samplers:
-        drawn |= contrast.draw(config, t, guide)
+        drawn |= contrast.draw(config, t, guide, task)
     if jax.process_index() != 0:
         return
-    shown = store.read(min(c.num_samples, GRID))
-    grid = pictures.grid(pictures.to_uint8(shown, t.model.codec.num_values))
+    shown = pictures.to_uint8(store.read(min(c.num_samples, GRID)), num_values)
+    grid = pictures.grid(shown)
+    if task.shown:
+        before = [image[None] for image in task.shown.values()]
+        columns = [*task.shown, "after"]
+        edit = pictures.comparison({c.task: [*before, shown]}, columns)
+        drawn["edit.png"] = pictures.png(edit)
     picture = folder.with_name(f"{folder.name}.png")
     workdir.write(picture, pictures.png(grid))
     print(f"step {t.step}: {c.num_samples} samples in {folder}")
@@ -155,8 +164,8 @@ def idle(config: Config) -> list[str]:
     """Options that were changed, of choices that were not made."""
     c = config.sample
     apart = {*samplers.SAMPLERS, *grids.GRIDS, *samplers.THRESHOLDS}
-    apart |= {*sample_checks.GUIDANCE}
-    apart -= {c.sampler, c.spacing, c.threshold, c.guidance}
+    apart |= {*sample_checks.GUIDANCE, *tasks.TASKS}
+    apart -= {c.sampler, c.spacing, c.threshold, c.guidance, c.task}
     known, given = flat(default().sample), flat(c)
     return [
         f"config.sample.{field} = {value!r}"
@@ -176,7 +185,7 @@ def _make_parent(config: Config, folder: epath.Path) -> None:
         ) from error
     if named and not (folder / shards.RECORD).exists():
         for file in folder.parent.glob(f"{folder.name}*"):
-            own = ("", "_film", "_contrast")
+            own = ("", "_film", "_contrast", "_edit", "_scales")
             if file.name != folder.name and file.stem in {folder.name + o for o in own}:
                 raise ConfigError(
                     f"config.sample.folder = {named!r}: {file} is there already, where a"
@@ -184,16 +193,19 @@ def _make_parent(config: Config, folder: epath.Path) -> None:
                 )
 
 
-def _identity(config: Config, t: Trained[Model], guide: Guide) -> dict[str, Any]:
+def _identity(
+    config: Config, t: Trained[Model], guide: Guide, task: Task
+) -> dict[str, Any]:
     """All that a sample depends on beside its number."""
     c = config.sample
     kept = {k: v for k, v in c.items() if k not in NOT_OF_THE_SAMPLES}
-    groups = {c.sampler, c.spacing, c.threshold, c.guidance}
+    groups = {c.sampler, c.spacing, c.threshold, c.guidance, c.task}
     # Options of choices that were not made are of no effect.
     used = flat(
         {k: v for k, v in kept.items() if not isinstance(v, Config) or k in groups}
     )
-    idle_here = set()
+    # Of files, what they hold.
+    idle_here = {f.removeprefix("config.sample.") for f in tasks.files(config)}
     if c.sampler == samplers.ODE:
         # It has no grid, and more steps change no sample that arrives.
         idle_here |= {"ode.max_steps", "num_steps", "spacing"}
@@ -208,6 +220,7 @@ def _identity(config: Config, t: Trained[Model], guide: Guide) -> dict[str, Any]
         "step": t.step,
         "arrays": hashlib.sha256(arrays.encode()).hexdigest()[:16],
         **guides.identity(config, guide),
+        **task.identity,
         "config.seed": config.seed,
         **{f"config.sample.{k}": v for k, v in used.items()},
     }

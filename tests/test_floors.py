@@ -27,6 +27,7 @@ TOP += [
     "binding",
     "objective",
     "estimators",
+    "tasks",
     "samplers",
     "sample_checks",
     "build",

@@ -10,7 +10,17 @@ from etils import epath
 from jax.sharding import AxisType
 from PIL import Image
 
-from ddpm_jax import build, contrast, drawing, film, guides, sample, train, trained
+from ddpm_jax import (
+    build,
+    contrast,
+    drawing,
+    film,
+    guides,
+    sample,
+    tasks,
+    train,
+    trained,
+)
 from ddpm_jax.config import ConfigError
 from ddpm_jax.training import files, parallel
 from tests import tiny
@@ -216,7 +226,7 @@ def test_a_film_and_a_contrast_stand_beside_the_samples(run, tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(film.pictures, "strip", strip_of)
-        film.draw(c, t, guides.of(c, t), None)
+        film.draw(c, t, guides.of(c, t), tasks.NOTHING, None)
     images = np.load(tmp_path / "drawn" / "00000.npz")["images"][:2]
     np.testing.assert_array_equal(frames[0][-1], np.rint(images * (255 / 16)))
 
@@ -236,7 +246,7 @@ def test_a_contrast_shows_what_each_sampler_draws(run):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(contrast.pictures, "comparison", comparison)
-        contrast.draw(c, t, guides.of(c, t))
+        contrast.draw(c, t, guides.of(c, t), tasks.NOTHING)
     for name in ("ancestral", "ddim"):
         batches = drawing.Batches(tiny.config(sample__sampler=name), t.mesh, t.model)
         images = batches.draw(t.params, 0).pixels[:5]
