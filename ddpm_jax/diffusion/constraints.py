@@ -4,7 +4,7 @@ A block of one pixel and one channel is a pixel that is known (inpainting), one 
 channels of a pixel its grey (colourisation, as Song et al. 2021, arXiv:2011.13456, appendix
 I.3), one over n x n pixels a pixel of a smaller image (super-resolution). In all of them the
 nearest x that agrees is x + A^+ (y - A x), what is known in the range of A^+ and the model's
-own in the null space of A (Wang et al. 2022, arXiv:2212.00490, eq. 6); and as blocks are
+own in the null space of A (DDNM, Wang et al. 2022, arXiv:2212.00490); and as blocks are
 disjoint, A^+ only spreads a number over its block.
 """
 

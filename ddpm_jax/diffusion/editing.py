@@ -21,7 +21,7 @@ def begin(
 ) -> Images:
     """z_t of x, from where a sampler makes an image like it.
 
-    (SDEdit, Meng et al. 2022, arXiv:2108.01073, algorithm 2.) The later t, the less is kept:
+    (SDEdit, Meng et al. 2022, arXiv:2108.01073.) The later t, the less is kept:
     the noise is that of `chain.sample`, so at t = 1 begins what is sampled without x, but
     for the alpha x that noise at its last log SNR leaves.
 
@@ -44,9 +44,9 @@ def spherical(
 
         sin((1 - f) angle) / sin(angle) z_a + sin(f angle) / sin(angle) z_b
 
-    (White 2016, arXiv:1609.04468; Song et al. 2021, arXiv:2010.02502, eq. 67.) Halfway on the
-    straight line two draws of noise would be 0.7 times as long, as no noise is. Where the
-    arc has no length or no single direction, it is the straight line.
+    (White 2016, arXiv:1609.04468; Song et al. 2021, arXiv:2010.02502, appendix D.5.) Halfway
+    on the straight line between two draws of noise is a latent 0.7 times as long as noise
+    is. Where the arc has no length or no single direction, it is the straight line.
     """
     angle = _angle(z_a, z_b)
     sine = jnp.sin(angle)

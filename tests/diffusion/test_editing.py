@@ -98,16 +98,17 @@ def test_the_arc_is_a_rotation_in_the_plane_of_both():
 
 
 def test_the_arcs_ends_are_the_latents_to_the_last_bit():
-    arc, fractions = jax.jit(editing.spherical), jnp.linspace(0.0, 1.0, 5)
+    fractions, compiled = jnp.linspace(0.0, 1.0, 5), jax.jit(editing.spherical)
     for dtype in (jnp.float32, jnp.float64):
         # From nearly parallel to nearly opposite.
         for share in np.linspace(-0.99, 0.99, 20):
             a, b = random_images(3, 2, 4, 4, 3)
             z_a = jnp.asarray(a, dtype)
             z_b = jnp.asarray(2.0 * (share * a + (1.0 - abs(share)) * b), dtype)
-            got = arc(z_a, z_b, fractions.astype(dtype))
-            np.testing.assert_array_equal(got[0], z_a)
-            np.testing.assert_array_equal(got[-1], z_b)
+            for arc in (editing.spherical, compiled):
+                got = arc(z_a, z_b, fractions.astype(dtype))
+                np.testing.assert_array_equal(got[0], z_a)
+                np.testing.assert_array_equal(got[-1], z_b)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])

@@ -52,7 +52,7 @@ def guided(way: str, scale: float, labels=LABELS) -> Diffusion:
     if way == "classifier_free":
         return guidance.classifier_free(scale)(model(paired(labels)))
     if way == "autoguidance":
-        return guidance.autoguidance(model(labels), scale)(model(labels[::-1]))
+        return guidance.autoguidance(model(labels), scale)(model(np.roll(labels, 1)))
     return exact_classifier(labels, scale)(without_classes(len(labels)))
 
 
@@ -85,7 +85,7 @@ def scores(z, log_snr, labels) -> np.ndarray:
 def wanted_score(way: str, scale: float, z: np.ndarray, log_snr: float) -> np.ndarray:
     of_class = scores(z, log_snr, LABELS)
     if way == "autoguidance":
-        return (1 - scale) * of_class + scale * scores(z, log_snr, LABELS[::-1])
+        return (1 - scale) * of_class + scale * scores(z, log_snr, np.roll(LABELS, 1))
     return (1 - scale) * DATA.score(z, log_snr, -1) + scale * of_class
 
 
