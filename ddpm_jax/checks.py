@@ -402,6 +402,8 @@ def differences(ours: Config, theirs: Mapping[str, Any]) -> list[str]:
       One text a field: "field (now NEW, then OLD)".
     """
     flat_ours = flat(ours)
+    # What an earlier version did not have, it did as the default does.
+    theirs = flat(default()) | dict(theirs)
     changed = []
     for field in sorted(flat_ours.keys() | theirs.keys()):
         now, then = flat_ours.get(field, "absent"), theirs.get(field, "absent")

@@ -143,24 +143,30 @@ def run(config: Config, t: Trained[Model]) -> Found:
 
 def measured(config: Config, real: Reference, sampled: "Sampled") -> dict[str, Any]:
     """Each figure's mean over repetitions and its standard error, where there are some."""
-    rows: list[Figures] = []
-    evaluations = []
+    rows, evaluations = [], []
     for number in range(config.eval.quality.num_repeats):
         own = sampled.draw(number)
         evaluations.append(own.num_evaluations)
-        row: Figures = {}
-        for name in estimators.quality_names(config):
-            try:
-                row |= METRICS[name](real, own.seen)
-            except ValueError as error:
-                raise ConfigError(
-                    f"config.eval.estimators, {name!r}: {error}"
-                ) from error
-        rows.append(row)
+        rows.append(figures(config, real, own.seen))
     return {
         "figures": {name: summarised([row[name] for row in rows]) for name in rows[0]},
         "num_network_evaluations": float(np.mean(evaluations)),
     }
+
+
+def figures(config: Config, real: Reference, seen: Seen) -> Figures:
+    """All that config.eval.estimators asks of some samples.
+
+    Raises:
+      ConfigError: a metric cannot work with them.
+    """
+    row: Figures = {}
+    for name in estimators.quality_names(config):
+        try:
+            row |= METRICS[name](real, seen)
+        except ValueError as error:
+            raise ConfigError(f"config.eval.estimators, {name!r}: {error}") from error
+    return row
 
 
 def summarised(values: list[float]) -> dict[str, Any]:

@@ -13,7 +13,14 @@ from jax.sharding import Mesh
 
 from ddpm_jax import build, workdir
 from ddpm_jax.binding import ClassifierModel, Model
-from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users, flat
+from ddpm_jax.config import (
+    Config,
+    ConfigError,
+    choose,
+    default,
+    errors_are_the_users,
+    flat,
+)
 from ddpm_jax.data.sources import Source
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.state import Params, TrainState
@@ -156,7 +163,11 @@ def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
     if not file.exists():
         raise ConfigError(f"{field} holds no {workdir.CONFIG}: write a run's workdir.")
     try:
-        theirs = Config(json.loads(file.read_text()))
+        # What an earlier version did not have, it did as the default does.
+        theirs = default()
+        given = flat(json.loads(file.read_text()))
+        with theirs.unlocked(), theirs.ignore_type():
+            theirs.update_from_flattened_dict(given)
         theirs.parallel = ours.parallel
         build.weight_names(theirs)
     except (OSError, ValueError, AttributeError, TypeError) as error:

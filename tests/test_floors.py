@@ -44,6 +44,7 @@ TOP += [
     "features",
     "reference",
     "quality",
+    "scales",
     "evaluate",
 ]
 TOP += ["film", "contrast"]

@@ -1,0 +1,259 @@
+"""What guidance gains and costs, by its scale: a table, and pictures of it.
+
+    python -m ddpm_jax.scales runs/digits_cond --judge=runs/judge
+
+For each scale, samples are drawn by the checkpoint's model and looked at by a classifier that
+did not guide them: how often it sees the class that was asked for (accuracy), how much of the
+data's variety is left (recall), how much of what is drawn is like the data (precision), and the
+Frechet distance of its features, each with its standard error over repetitions. In the run's
+folder scales/: the table as JSON and its curves, samples by class and scale, and how one sample
+of each scale came about, all from the same noise.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from absl import logging
+from etils import epath
+
+from ddpm_jax import (
+    build,
+    commands,
+    convention,
+    drawing,
+    features,
+    guides,
+    pictures,
+    plots,
+    quality,
+    reference,
+    sample_checks,
+    trained,
+    workdir,
+)
+from ddpm_jax.binding import Model
+from ddpm_jax.config import Config, ConfigError, choose, default
+from ddpm_jax.results.table import aligned
+from ddpm_jax.trained import Trained
+
+FOLDER = "scales"
+# Of each class in a picture, and moments of the way of a sample.
+NUM_SHOWN, NUM_FRAMES = 4, 8
+COLUMNS = ("accuracy", "precision", "recall", "fid")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    return commands.run(_main, argv)
+
+
+def _main(argv: list[str]) -> int:
+    parser = commands.Parser("scales", __doc__ or "")
+    parser.add_argument("directory", metavar="DIR", help="the run's workdir")
+    parser.add_argument("--judge", required=True, help="a classifier's workdir")
+    parser.add_argument("--scales", default="0,0.5,1,1.5,2,3,4", help="by commas")
+    parser.add_argument("--guidance", default="classifier_free")
+    parser.add_argument(
+        "--guide", default="", help="the guide's workdir, if it has one"
+    )
+    parser.add_argument("--guide-step", type=int, default=-1)
+    parser.add_argument("--sampler", default="unipc")
+    parser.add_argument("--num-steps", type=int, default=20)
+    parser.add_argument("--num-samples", type=int, default=1000)
+    parser.add_argument("--num-repeats", type=int, default=3)
+    parser.add_argument("--batch-size", type=int, default=250)
+    flags = parser.parse_args(argv)
+    config = _config(flags)
+    scales = _scales(flags.scales)
+    t = trained.load(config, flags.directory, step=-1, weights="ema")
+    folder = t.path / FOLDER
+    workdir.make_folder(folder)
+    extractor = features.make(config, t.mesh, t.source)
+    real = reference.of(config, t.path, t.mesh, extractor)
+    rows, shown = [], []
+    for scale in scales:
+        logging.info("scale %g ...", scale)
+        own = at_scale(config, scale)
+        rows.append(measured(own, t, extractor, real))
+        shown.append(_drawn(own, t))
+    _write(folder / f"{t.step}_{flags.guidance}", config, t, real, scales, rows, shown)
+    return 0
+
+
+def at_scale(config: Config, scale: float) -> Config:
+    """The config with this scale of its guidance."""
+    own = config.copy_and_resolve_references()
+    with own.unlocked():
+        own.sample[own.sample.guidance].scale = scale
+    return own
+
+
+def measured(
+    config: Config,
+    t: Trained[Model],
+    extractor: features.Extractor,
+    real: reference.Reference,
+) -> dict[str, Any]:
+    """Of each of `COLUMNS` what `quality.summarised` says."""
+    sampled = quality.Sampled(config, t, extractor)
+    rows = []
+    for number in range(config.eval.quality.num_repeats):
+        own = sampled.draw(number)
+        row = quality.figures(config, real, own.seen)
+        rows.append(row | {"accuracy": quality.accuracy(own)})
+    return {name: quality.summarised([row[name] for row in rows]) for name in COLUMNS}
+
+
+def _config(flags: argparse.Namespace) -> Config:
+    """The run's, with what the flags say of its samples."""
+    field = f"the workdir {flags.directory}"
+    config = trained.config_of(field, flags.directory, default())
+    choose(dict.fromkeys(sample_checks.GUIDANCE[1:]), flags.guidance, "--guidance")
+    if flags.guide and "workdir" not in config.sample[flags.guidance]:
+        raise ConfigError(
+            f"--guide is not for --guidance={flags.guidance}: leave it out."
+        )
+    with config.unlocked():
+        config.sample.update(
+            sampler=flags.sampler,
+            num_steps=flags.num_steps,
+            batch_size=flags.batch_size,
+            guidance=flags.guidance,
+            task="generate",
+            classes=(),
+        )
+        if "workdir" in config.sample[flags.guidance]:
+            config.sample[flags.guidance].update(
+                workdir=flags.guide, step=flags.guide_step
+            )
+        config.eval.update(estimators="fid,precision_recall", step=-1, weights="ema")
+        config.eval.quality.update(
+            extractor="classifier",
+            classifier=flags.judge,
+            num_samples=flags.num_samples,
+            num_repeats=flags.num_repeats,
+            reference="",
+        )
+    build.check(config)
+    return config
+
+
+def _scales(text: str) -> list[float]:
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(
+            f"--scales={text} are not numbers: write some by commas, such as 0,1,2."
+        ) from error
+    return sorted(set(found))
+
+
+def _drawn(config: Config, t: Trained[Model]) -> drawing.Batch:
+    """A few of every class, with the way of each: sample j is of class j mod classes."""
+    guide = guides.of(config, t)
+    num_classes = guide.num_classes
+    few = drawing.of_few(config, NUM_SHOWN * num_classes)
+    with few.unlocked():
+        few.sample.classes = tuple(range(num_classes))
+    batches = drawing.Batches(few, t.mesh, t.model, guide, num_frames=NUM_FRAMES)
+    return batches.draw(t.params, 0)
+
+
+def _write(
+    stem: epath.Path,
+    config: Config,
+    t: Trained[Model],
+    real: reference.Reference,
+    scales: list[float],
+    rows: list[dict[str, Any]],
+    shown: list[drawing.Batch],
+) -> None:
+    """The table on the terminal and as JSON, and the pictures."""
+    report = {
+        "guidance": config.sample.guidance,
+        "rows": [
+            {"scale": scale} | row for scale, row in zip(scales, rows, strict=True)
+        ],
+        "num_samples": config.eval.quality.num_samples,
+        "num_repeats": config.eval.quality.num_repeats,
+        "convention": convention.of_samples(config, real.identity, t.step),
+    }
+    files = {
+        ".json": (json.dumps(report, indent=2) + "\n").encode(),
+        ".png": pictures.png(_curves(scales, rows)),
+        "_classes.png": pictures.png(_classes(t, scales, shown)),
+        "_film.png": pictures.png(_film(t, scales, shown)),
+    }
+    for end, data in files.items():
+        workdir.write(stem.with_name(f"{stem.name}{end}"), data)
+    print(aligned(_lines(scales, rows)))
+    print(f"these, and pictures: {stem}.json, .png, _classes.png, _film.png")
+
+
+def _lines(scales: list[float], rows: list[dict[str, Any]]) -> list[list[str]]:
+    lines = [["scale", *(part for name in COLUMNS for part in (name, "s.e."))]]
+    for scale, row in zip(scales, rows, strict=True):
+        line = [f"{scale:g}"]
+        for name in COLUMNS:
+            stderr = row[name]["stderr"]
+            line += [
+                f"{row[name]['mean']:.4f}",
+                "-" if stderr is None else f"{stderr:.4f}",
+            ]
+        lines.append(line)
+    return lines
+
+
+def _curves(scales: list[float], rows: list[dict[str, Any]]) -> plots.Picture:
+    def of(name: str) -> plots.Estimates:
+        # A standard error that is not known draws no bar.
+        errors = [row[name]["stderr"] for row in rows]
+        return plots.Estimates(
+            np.array([row[name]["mean"] for row in rows]),
+            np.array([np.nan if error is None else error for error in errors]),
+        )
+
+    shares = {name: of(name) for name in ("accuracy", "precision", "recall")}
+    return plots.trade_off(np.array(scales), shares, of("fid"))
+
+
+def _classes(
+    t: Trained[Model], scales: list[float], shown: list[drawing.Batch]
+) -> np.ndarray:
+    """Rows of classes, columns of scales."""
+    num_values = t.model.codec.num_values
+    num_classes = int(shown[0].labels.max()) + 1
+    cells = {
+        f"class {label}": [
+            pictures.to_uint8(batch.pixels[batch.labels == label], num_values)[
+                :NUM_SHOWN
+            ]
+            for batch in shown
+        ]
+        for label in range(num_classes)
+    }
+    return pictures.comparison(cells, [f"scale {scale:g}" for scale in scales])
+
+
+def _film(
+    t: Trained[Model], scales: list[float], shown: list[drawing.Batch]
+) -> np.ndarray:
+    """Rows of scales, columns of moments: x_hat of the first samples on their way."""
+    num_values = t.model.codec.num_values
+    cells = {}
+    for scale, batch in zip(scales, shown, strict=True):
+        assert batch.film is not None
+        x_hat, _ = batch.film
+        frames = pictures.to_uint8(np.asarray(x_hat[:, :NUM_SHOWN]), num_values)
+        cells[f"scale {scale:g}"] = list(frames)
+    last = NUM_FRAMES - 1
+    names = ["noise", *(f"{i}/{last}" for i in range(1, last)), "sample"]
+    return pictures.comparison(cells, names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
