@@ -198,6 +198,11 @@ class Sampled:
             config.sample.batch_size,
         )
 
+    def warm_up(self) -> None:
+        """Draws and looks at one batch: what compiles is compiled."""
+        batch = self._batches.draw(self._t.params, 0)
+        self._extractor.look(parallel.put_whole(self._t.mesh, batch.pixels))
+
     def draw(self, number: int) -> Samples:
         """Repetition `number`."""
         first, seen, labels, evaluations = number * self._num, [], [], []

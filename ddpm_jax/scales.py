@@ -251,7 +251,7 @@ def _film(
         frames = pictures.to_uint8(np.asarray(x_hat[:, :NUM_SHOWN]), num_values)
         cells[f"scale {scale:g}"] = list(frames)
     last = NUM_FRAMES - 1
-    names = ["noise", *(f"{i}/{last}" for i in range(1, last)), "sample"]
+    names = ["first", *(f"{i}/{last}" for i in range(1, last)), "sample"]
     return pictures.comparison(cells, names)
 
 
