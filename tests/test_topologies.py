@@ -1,23 +1,43 @@
 """One device, eight in every arrangement, two processes: the same losses and parameters."""
 
-import os
 import pathlib
 import socket
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
+from jax.sharding import AxisType
+
+from ddpm_jax.training import parallel
+from tests import tiny, topology
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-TOPOLOGIES = {
-    "jit, 8 x 1": ["--devices=8", "--mode=jit", "--fsdp=1"],
-    "jit, 2 x 4": ["--devices=8", "--mode=jit", "--fsdp=4"],
-    "pmap over 8": ["--devices=8", "--mode=pmap"],
-    "two processes, jit": ["--devices=2", "--mode=jit", "--fsdp=2"],
-    "two processes, pmap": ["--devices=2", "--mode=pmap"],
+EIGHT_DEVICES = {
+    "jit, 8 x 1": ("jit", 1),
+    "jit, 2 x 4": ("jit", 4),
+    "pmap over 8": ("pmap", 1),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_network():
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.use_small_network(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def alone():
+    mesh = jax.make_mesh(
+        (1, 1),
+        parallel.BATCH_AXES,
+        axis_types=(AxisType.Auto,) * 2,
+        devices=jax.devices()[:1],
+    )
+    return topology.train("jit", mesh)
 
 
 def free_port():
@@ -26,43 +46,32 @@ def free_port():
         return s.getsockname()[1]
 
 
-def start(out, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.topology", str(out), *arguments],
-        cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def trained(folder, name, arguments):
-    out = folder / f"{name}.npz"
-    if name.startswith("two processes"):
-        port = f"--port={free_port()}"
-        processes = [
-            start(out, *arguments, port, "--processes=2", f"--process={i}")
-            for i in range(2)
-        ]
-    else:
-        processes = [start(out, *arguments)]
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    """The folder of what two processes wrote, of two devices each: one run for each mode."""
+    folder = tmp_path_factory.mktemp("two_processes")
+    command = [sys.executable, "-m", "tests.topology", str(folder)]
+    command += ["--devices=2", "--fsdp=2", "--mode", "jit", "pmap"]
+    command += ["--processes=2", f"--port={free_port()}"]
+    processes = [
+        subprocess.Popen(
+            [*command, f"--process={i}"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for i in range(2)
+    ]
     for process in processes:
         printed, _ = process.communicate(timeout=400)
         assert process.returncode == 0, printed
-    return dict(np.load(out))
+    return folder
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("alone"), "alone", ["--devices=1"])
-
-
-@pytest.mark.parametrize("name", TOPOLOGIES)
-def test_twenty_steps_are_the_same(name, alone, tmp_path):
-    found = trained(tmp_path, name, TOPOLOGIES[name])
+def assert_the_same(found, alone):
     assert found.keys() == alone.keys()
-    np.testing.assert_allclose(found.pop("losses"), alone["losses"], rtol=1e-5)
+    np.testing.assert_allclose(found["losses"], alone["losses"], rtol=1e-5)
     assert len(alone["losses"]) == 20
     for array, value in found.items():
         # Relative to the array's own scale: of one that starts at zero, such as a bias,
@@ -71,3 +80,14 @@ def test_twenty_steps_are_the_same(name, alone, tmp_path):
         np.testing.assert_allclose(
             value, alone[array], atol=1e-5 * scale, rtol=1e-5, err_msg=array
         )
+
+
+@pytest.mark.parametrize("name", EIGHT_DEVICES)
+def test_eight_devices_learn_the_same(name, alone):
+    mode, fsdp = EIGHT_DEVICES[name]
+    assert_the_same(topology.train(mode, parallel.make_mesh(fsdp)), alone)
+
+
+@pytest.mark.parametrize("mode", ["jit", "pmap"])
+def test_two_processes_learn_the_same(mode, alone, two_processes):
+    assert_the_same(dict(np.load(two_processes / f"{mode}.npz")), alone)

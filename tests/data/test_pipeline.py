@@ -302,7 +302,7 @@ def test_a_batch_divides_over_the_processes(counting, make, field):
 class Lopsided:
     """Squares without symmetry: no flip and no turn leaves one as it is, or as another."""
 
-    name, num_values, shape = "lopsided", 256, (3, 3, 1)
+    name, num_values, num_classes, shape = "lopsided", 256, 0, (3, 3, 1)
 
     def __init__(self, length):
         self._length = length
@@ -453,7 +453,7 @@ def test_augmented_iteration_goes_on_where_it_stopped():
 class Bright:
     """Two images of a data set of 17 values, the second with a pixel too bright."""
 
-    name, num_values, shape = "bright", 17, (2, 2, 1)
+    name, num_values, num_classes, shape = "bright", 17, 0, (2, 2, 1)
     identity: ClassVar[dict[str, str]] = {"split": "none"}
 
     def __len__(self):

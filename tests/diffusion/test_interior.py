@@ -60,7 +60,7 @@ def schedule_of(name):
         first_bounds=(2.0, 8.0),
         last_bounds=(-6.0, 0.0),
     )
-    params = module.init(jax.random.key(0), jnp.zeros(()))["params"]
+    params = jax.jit(module.init)(jax.random.key(0), np.zeros(()))["params"]
     rng = np.random.default_rng(1)
     moved = jax.tree.map(
         lambda a: jnp.asarray(np.asarray(a, float) + rng.normal(size=a.shape)),
@@ -139,6 +139,7 @@ def mean_at_its_time(losses, weight):
     return jnp.repeat(by_time, 4 * NUM_EPS)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 2))
 def variance(module, schedule, is_stratified):
     """Of one loss: at a random time, or at a given one, averaged over times."""
     *_, weight = grid()
@@ -149,10 +150,16 @@ def variance(module, schedule, is_stratified):
     return jnp.sum(weight * jnp.square(losses - centre))
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def mean(module, schedule, net=0.8):
+    *_, weight = grid()
+    return jnp.sum(weight * losses_of(module, schedule, net))
+
+
 def difference(f, tree, direction, step=1e-5):
     """Derivative of f along `direction`, by central differences."""
     ends = [
-        f(jax.tree.map(lambda a, d, s=s: a + s * d, tree, direction))
+        f(jax.tree.map(lambda a, d, s=s: np.asarray(a) + s * d, tree, direction))
         for s in (step, -step)
     ]
     return (ends[0] - ends[1]) / (2.0 * step)
@@ -161,14 +168,14 @@ def difference(f, tree, direction, step=1e-5):
 def directions(tree, number):
     rng = np.random.default_rng(2)
     return [
-        jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)), tree)
+        jax.tree.map(lambda a: np.asarray(rng.normal(size=a.shape)), tree)
         for _ in range(number)
     ]
 
 
 def inner(a, b):
     return sum(
-        jnp.sum(x * y)
+        np.sum(np.asarray(x) * y)
         for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     )
 
@@ -195,16 +202,15 @@ def test_the_interior_follows_the_variance(name, is_stratified):
 def test_ends_and_network_follow_the_bound(name):
     module, schedule = schedule_of(name)
     (gradient, of_net) = routed_gradient(module, schedule, 0.8, True)
-    *_, weight = grid()
-
-    def mean(ends, net=0.8):
-        return jnp.sum(weight * losses_of(module, schedule | {"ends": ends}, net))
-
     for direction in directions(schedule["ends"], 2):
-        brute = difference(mean, schedule["ends"], direction)
+        brute = difference(
+            lambda ends: mean(module, schedule | {"ends": ends}),
+            schedule["ends"],
+            direction,
+        )
         got = inner(gradient["ends"], direction)
         np.testing.assert_allclose(got, brute, rtol=1e-6)
-    brute = difference(lambda net: mean(schedule["ends"], net), 0.8, 1.0)
+    brute = difference(lambda net: mean(module, schedule, net), 0.8, 1.0)
     np.testing.assert_allclose(of_net, brute, rtol=1e-6)
 
 
@@ -213,6 +219,7 @@ def test_the_whole_bound_teaches_the_ends():
     module, schedule = schedule_of("polynomial")
     _, k, eps, weight = grid()
 
+    @jax.jit
     def rest(schedule):
         model = model_at(0.8, log_snr_of(module, schedule))
         bits = outside_time(model, CODEC, image(k), image(eps), CONTINUOUS)
@@ -220,11 +227,11 @@ def test_the_whole_bound_teaches_the_ends():
 
     def bound(ends):
         at = schedule | {"ends": ends}
-        return jnp.sum(weight * losses_of(module, at)) + rest(at)
+        return mean(module, at) + rest(at)
 
     (gradient, _) = routed_gradient(module, schedule, 0.8, True)
-    of_rest = jax.grad(rest)(schedule)
-    whole = jax.tree.map(jnp.add, gradient["ends"], of_rest["ends"])
+    of_rest = jax.jit(jax.grad(rest))(schedule)
+    whole = jax.tree.map(np.add, gradient["ends"], of_rest["ends"])
     for name, of_first, of_last in (("first", 1.0, 0.0), ("last", 0.0, 1.0)):
         direction = {"first": of_first, "last": of_last}
         brute = difference(bound, schedule["ends"], direction)
@@ -237,14 +244,13 @@ def test_the_whole_bound_teaches_the_ends():
 def test_the_mean_does_not_move_the_interior():
     """The reason for all this: in continuous time the bound says nothing of it."""
     module, schedule = schedule_of("network")
-    *_, weight = grid()
-
-    def mean(inside):
-        return jnp.sum(weight * losses_of(module, schedule | {"interior": inside}))
-
     for direction in directions(schedule["interior"], 2):
-        slope = difference(mean, schedule["interior"], direction)
-        assert abs(slope) < 1e-4 * float(mean(schedule["interior"]))
+        slope = difference(
+            lambda inside: mean(module, schedule | {"interior": inside}),
+            schedule["interior"],
+            direction,
+        )
+        assert abs(slope) < 1e-4 * float(mean(module, schedule))
 
 
 def test_times_by_importance_teach_it_the_same():
@@ -255,12 +261,13 @@ def test_times_by_importance_teach_it_the_same():
     """
     module, schedule = schedule_of("polynomial")
     t, k, eps, weight = grid()
-    at = terms.coordinates(log_snr_of(module, schedule), t)
+    at = jax.jit(lambda t: terms.coordinates(log_snr_of(module, schedule), t))(t)
     losses = losses_of(module, schedule)
     expected = mean_at_its_time(losses, weight)
     routed = interior.route(timed_at)
     density = 0.5 + t  # Of times drawn by importance, 1 / w.
 
+    @jax.jit
     def gradient(cotangent):
         _, pull_back = jax.vjp(
             lambda seen: routed({"net": 0.8}, at, seen, expected, (t, k, eps)), at
@@ -269,8 +276,13 @@ def test_times_by_importance_teach_it_the_same():
 
     uniform = gradient(weight)
     by_importance = gradient(weight * density * (1.0 / density))
-    _, pull_back = jax.vjp(lambda at: timed_at({"net": 0.8}, at, (t, k, eps)), at)
-    (plain,) = pull_back(weight)
+
+    @jax.jit
+    def plain_gradient(cotangent):
+        _, pull_back = jax.vjp(lambda at: timed_at({"net": 0.8}, at, (t, k, eps)), at)
+        return pull_back(cotangent)[0]
+
+    plain = plain_gradient(weight)
     for ours, same, theirs in zip(uniform, by_importance, plain, strict=True):
         np.testing.assert_allclose(ours, 2.0 * (losses - expected) * theirs, rtol=1e-9)
         np.testing.assert_allclose(same, ours, rtol=1e-9)

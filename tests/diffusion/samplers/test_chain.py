@@ -1,5 +1,7 @@
 """The loop all samplers share."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +20,7 @@ from ddpm_jax.diffusion.samplers import (
     unipc,
 )
 from tests.diffusion import closed_form
+from tests.diffusion.samplers import exact
 
 CHAIN = closed_form.Chain.of(10)
 TIMES = np.arange(9, -1, -1) / 9
@@ -99,13 +102,19 @@ def test_one_time_is_one_question():
     z_1 = chain.first_latent(keys(3), closed_form.SHAPE, jnp.float32)
     want = model.denoise(z_1, jnp.ones(3)).x
     for sampler in SAMPLERS.values():
-        got = chain.sample(model, sampler, jnp.ones(1), keys(3), closed_form.SHAPE)
+
+        @jax.jit
+        def sample(times, keys, sampler=sampler):
+            return chain.sample(model, sampler, times, keys, closed_form.SHAPE)
+
+        got = sample(jnp.ones(1), keys(3))
         np.testing.assert_array_equal(got.z, z_1)
         np.testing.assert_allclose(got.prediction.x, want, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_a_sample_depends_on_its_own_key_alone(name):
+@functools.cache
+def compiled(name):
+    """Keys -> latents of the whole chain: one program for 16 samples on one device."""
     model = closed_form.gaussian_data(CHAIN)
 
     @jax.jit
@@ -113,26 +122,28 @@ def test_a_sample_depends_on_its_own_key_alone(name):
         times = jnp.asarray(TIMES, jnp.float32)
         return chain.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE).z
 
-    whole = sample(keys(5))
+    return sample
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sample_depends_on_its_own_key_alone(name):
+    """Whatever its place, and whoever is beside it."""
+    whole = compiled(name)(keys(16))
     assert np.all(np.isfinite(whole))
-    np.testing.assert_allclose(sample(keys(5)[3:]), whole[3:], rtol=1e-5, atol=1e-6)
-    assert len(np.unique(whole[:, 0, 0, 0])) == 5
+    others = jax.random.split(jax.random.key(1), 3)
+    moved = compiled(name)(jnp.concatenate([keys(16)[3:], others]))
+    np.testing.assert_allclose(moved[:13], whole[3:], rtol=1e-5, atol=1e-6)
+    assert len(np.unique(whole[:, 0, 0, 0])) == 16
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_eight_devices_draw_what_one_does(name):
-    model = closed_form.gaussian_data(CHAIN)
-
-    @jax.jit
-    def sample(keys):
-        times = jnp.asarray(TIMES, jnp.float32)
-        return chain.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE).z
-
-    devices = jax.devices()
-    mesh = Mesh(np.array(devices), ("data",))
-    one = keys(len(devices) * 2)
+    mesh = Mesh(np.array(jax.devices()), ("data",))
+    one = keys(16)
     spread = jax.device_put(one, NamedSharding(mesh, PartitionSpec("data")))
-    np.testing.assert_allclose(sample(spread), sample(one), rtol=1e-5, atol=1e-6)
+    found = compiled(name)(spread)
+    assert len(found.sharding.device_set) == 8
+    np.testing.assert_allclose(found, compiled(name)(one), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -156,18 +167,22 @@ def test_the_network_stands_once_in_the_program_whatever_the_number_of_steps(nam
 def test_a_film_shows_even_moments_from_the_first_to_the_last():
     times = jnp.asarray([1.0, 0.75, 0.5, 0.25, 0.0])
     model, shape = closed_form.gaussian_data(CHAIN), closed_form.SHAPE
+    sampler, denoise = ddim.make(), jax.jit(model.denoise)
     z = chain.first_latent(keys(2), shape, jnp.float32)
     moments = []
     for t in times:
-        x_hat = model.denoise(z, jnp.full(2, t)).x
+        x_hat = denoise(z, jnp.full(2, t)).x
         moments.append((t, z, x_hat))
         if t > 0.0:
             ways = jnp.asarray([t, t - 0.25])
-            z = chain.follow(model, ddim.make(), ways, z, keys(2)).z
+            z = exact.follow(model, sampler, ways, z, keys(2)).z
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def sample(keys, num_frames):
+        return chain.sample(model, sampler, times, keys, shape, num_frames=num_frames)
+
     for num_frames, shown in ((5, [0, 1, 2, 3, 4]), (3, [0, 2, 4]), (2, [0, 4])):
-        got = chain.sample(
-            model, ddim.make(), times, keys(2), shape, num_frames=num_frames
-        )
+        got = sample(keys(2), num_frames)
         film = got.film
         for i, place in enumerate(shown):
             t, z, x_hat = moments[place]
@@ -175,7 +190,12 @@ def test_a_film_shows_even_moments_from_the_first_to_the_last():
             np.testing.assert_allclose(film.z[i], z, rtol=1e-5, atol=1e-6)
             np.testing.assert_allclose(film.x_hat[i], x_hat, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(film.z[-1], got.z)
-    assert chain.sample(model, ddim.make(), times, keys(2), shape).film is None
+    assert (
+        jax.eval_shape(
+            lambda k: chain.sample(model, sampler, times, k, shape), keys(2)
+        ).film
+        is None
+    )
 
 
 def test_more_frames_than_questions_repeat_some():
@@ -218,17 +238,14 @@ def test_progress_is_told_some_fifty_times_and_at_the_end():
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_images_have_the_dtype_of_the_times(name):
+    model = closed_form.gaussian_data(CHAIN)
+
+    def dtype_for(times):
+        def sample(keys):
+            return chain.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE)
+
+        return jax.eval_shape(sample, keys(1)).z.dtype
+
     with jax.enable_x64(True):
-        model = closed_form.gaussian_data(CHAIN)
-        got = chain.sample(
-            model, SAMPLERS[name], jnp.asarray(TIMES), keys(1), closed_form.SHAPE
-        )
-        assert got.z.dtype == jnp.float64
-    got = chain.sample(
-        model,
-        SAMPLERS[name],
-        jnp.asarray(TIMES, jnp.float32),
-        keys(1),
-        closed_form.SHAPE,
-    )
-    assert got.z.dtype == jnp.float32
+        assert dtype_for(jnp.asarray(TIMES)) == jnp.float64
+    assert dtype_for(jnp.asarray(TIMES, jnp.float32)) == jnp.float32
