@@ -1,10 +1,12 @@
 """A config so small that whole runs fit into tests."""
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from ddpm_jax import build
 from ddpm_jax import config as config_lib
+from ddpm_jax.nets import classifier, embeddings
 
 
 def config(**changes):
@@ -40,13 +42,39 @@ def config(**changes):
 
 
 def use_small_network(monkeypatch):
-    """Makes every U-Net that a config names a `Network`."""
+    """Makes every U-Net that a config names a `Network`, and classifiers a `Sorter`."""
 
-    def make(out_channels, dropout, **_):
-        return Network(out_channels, dropout)
+    def make(out_channels, dropout, num_classes=0, label_dropout=0.0, **_):
+        return Network(out_channels, dropout, num_classes, label_dropout)
+
+    def make_classifier(num_outputs, **_):
+        return Sorter(num_outputs)
 
     for name in build.NETWORKS:
         monkeypatch.setitem(build.NETWORKS, name, make)
+    monkeypatch.setattr(build.classifier, "Classifier", make_classifier)
+
+
+def sorting(**changes):
+    """The same of a classifier."""
+    settings = {
+        "model__name": "classifier",
+        "eval__estimators": "accuracy",
+        "optimizer__learning_rate": 0.1,
+        "training__num_steps": 2,
+    }
+    return config(**(settings | changes))
+
+
+def away_from_start(params, seed=0):
+    """Parameters of the same shapes, in which every input of a network has a say."""
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(seed), len(leaves))
+    moved = [
+        leaf + 0.3 * jax.random.normal(key, leaf.shape)
+        for leaf, key in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(tree, moved)
 
 
 def variational(**changes):
@@ -69,12 +97,36 @@ class Network(nn.Module):
 
     out_channels: int
     dropout: float = 0.0
+    num_classes: int = 0
+    label_dropout: float = 0.0
 
     @nn.compact
-    def __call__(self, x, time, conditions=None, *, train):
+    def __call__(self, x, time, conditions=None, labels=None, *, train):
         emb = nn.Dense(4, name="time")(time[:, None] / 10.0)
         if conditions is not None:
             emb = emb + conditions
+        if self.num_classes:
+            if labels is None:
+                labels = jnp.full(time.shape, -1)
+            emb = emb + embeddings.ClassEmbedding(
+                self.num_classes, 4, self.label_dropout, jnp.float32, name="class"
+            )(labels, train)
         h = nn.Conv(4, (3, 3), name="conv_in")(x) + emb[:, None, None, :]
         h = nn.Dropout(self.dropout, deterministic=not train)(jnp.tanh(h))
         return nn.Conv(self.out_channels, (3, 3), name="conv_out")(h)
+
+
+class Sorter(nn.Module):
+    """A classifier that sees pixels by eight weighted sums of them."""
+
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, x, time, *, train):
+        seen = x.reshape(x.shape[0], -1)
+        h = nn.Dense(8, name="pixels")(seen) + nn.Dense(8, name="time")(
+            time[:, None] / 100.0
+        )
+        features = jnp.tanh(h)
+        last = nn.Dense(self.num_outputs, name="logits")
+        return classifier.Classified(logits=last(features), features=features)

@@ -81,3 +81,13 @@ def test_photo_patches_are_as_many_as_fit():
 def test_what_cannot_be_is_refused(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         sources.make(*arguments, **options)
+
+
+def test_classes_are_digits_and_photographs():
+    for split in ("train", "test"):
+        digits = sources.make("digits", split)
+        labels = {digits[i]["label"] for i in range(len(digits))}
+        assert labels == set(range(digits.num_classes)) == set(range(10))
+        photos = sources.make("photos", split, stride=64)
+        labels = {photos[i]["label"] for i in range(len(photos))}
+        assert labels == set(range(photos.num_classes)) == {0, 1}

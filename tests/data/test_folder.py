@@ -131,3 +131,23 @@ def test_what_a_folder_lacks_is_said(tmp_path, files, split, message):
 def test_no_folder(tmp_path):
     with pytest.raises(ValueError, match=r"config\.data\.name = .*there is no folder"):
         sources.make(f"folder:{tmp_path}/nowhere", "train")
+
+
+def test_there_are_as_many_classes_as_sub_folders(tmp_path):
+    write(tmp_path / "train" / "cat" / "1.png")
+    write(tmp_path / "train" / "cat" / "2.png")
+    write(tmp_path / "train" / "zebra" / "2.png")
+    write(tmp_path / "test" / "newt" / "3.png")
+    # Both splits number the classes of both.
+    train, test = (sources.make(f"folder:{tmp_path}", s) for s in ("train", "test"))
+    assert train.num_classes == test.num_classes == 3
+    assert [train[i]["label"] for i in range(3)] == [0, 0, 2]
+    assert test[0]["label"] == 1
+
+
+def test_images_that_lie_together_have_no_classes(tmp_path):
+    for i in range(30):
+        write(tmp_path / f"{i}.png")
+    for split in ("train", "test"):
+        source = sources.make(f"folder:{tmp_path}", split)
+        assert source.num_classes == 0 and source[0]["label"] == 0

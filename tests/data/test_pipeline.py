@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from ddpm_jax.data import pipeline
+from ddpm_jax.data import pipeline, sources
 
 
 def numbers(batch):
@@ -468,3 +468,9 @@ def test_a_pixel_beyond_the_values_there_are_is_named(batches):
     seed = {"seed": 0} if batches is pipeline.train_batches else {}
     with pytest.raises(ValueError, match=r"example 1 .*'bright' .* 20, beyond 0\.\.16"):
         batches(Bright(), batch_size=2, **seed)[0]
+
+
+def test_a_part_has_the_classes_of_the_whole():
+    whole = sources.make("digits", "test")
+    for part in (pipeline.first(whole, 7), pipeline.spaced(whole, 7)):
+        assert len(part) == 7 and part.num_classes == 10

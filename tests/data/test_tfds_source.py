@@ -211,3 +211,9 @@ def test_reading_imports_no_tensorflow(tfds_dir):
         check=True,
     )
     assert out.stdout.strip() == "False"
+
+
+def test_the_number_of_classes_is_what_the_data_set_says(tfds_dir):
+    assert make("cifar", tfds_dir).num_classes == 10
+    assert make("cifar", tfds_dir, "test").num_classes == 10
+    assert make("grey", tfds_dir).num_classes == 0

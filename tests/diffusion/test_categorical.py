@@ -116,3 +116,17 @@ def test_encoding_is_the_papers_and_decodes_to_itself():
 def test_a_number_of_values_that_cannot_be_is_an_error(num_values):
     with pytest.raises(ValueError, match=f"num_values={num_values}"):
         Categorical(num_values)
+
+
+@pytest.mark.parametrize("num_values", [2, 17, 256])
+def test_values_and_from_values_are_each_others_inverse(num_values):
+    codec = Categorical(num_values)
+    k = jnp.arange(num_values)[:, None, None, None]
+    of_integers = codec.from_values(k.astype(jnp.float32))
+    np.testing.assert_allclose(of_integers, codec.encode(k), atol=3e-7)
+    between = jnp.linspace(-1.5, num_values + 0.5, 97)[:, None, None, None]
+    x = codec.from_values(between)
+    # Half a value from -1 stands the first.
+    want = (np.asarray(between, np.float64) + 0.5) * codec.bin_width - 1.0
+    np.testing.assert_allclose(x, want, atol=1e-6)
+    np.testing.assert_allclose(codec.values(x), between, atol=5e-7 * num_values)

@@ -223,3 +223,25 @@ def test_dimensions_are_summed_and_the_deviation_may_have_any_shape():
 def test_a_bad_number_of_values_is_named(num_values):
     with pytest.raises(ValueError, match=f"num_values={num_values}: .*2 to 256"):
         DiscretizedGaussian(num_values)
+
+
+@every_num_values
+@both_dtypes
+def test_values_and_from_values_are_each_others_inverse(num_values, x64):
+    with jax.enable_x64(x64):
+        dtype = jnp.float64 if x64 else jnp.float32
+        codec = DiscretizedGaussian(num_values)
+        k = all_values(num_values)
+        rounding = np.finfo(dtype).eps
+        of_integers = codec.from_values(k.astype(dtype))
+        np.testing.assert_allclose(
+            of_integers, codec.encode(k, dtype), atol=2 * rounding
+        )
+        between = jnp.linspace(-1.5, num_values + 0.5, 97, dtype=dtype)
+        between = between[:, None, None, None]
+        x = codec.from_values(between)
+        want = np.asarray(between, np.float64) * codec.bin_width - 1.0
+        np.testing.assert_allclose(x, want, atol=8 * rounding)
+        back = codec.values(x)
+        np.testing.assert_allclose(back, between, atol=4 * num_values * rounding)
+        assert x.dtype == back.dtype == dtype

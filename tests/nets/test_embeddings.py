@@ -88,3 +88,67 @@ def test_conditions_come_in_beside_the_sinusoids():
     zeros = tools.apply(net, variables, times, jnp.zeros((3, 2)))
     np.testing.assert_array_equal(none, zeros)
     assert jnp.abs(none - got).max() > 0.01
+
+
+def of_classes(dropout=0.0, num_classes=3):
+    return embeddings.Embedding(8, num_classes=num_classes, label_dropout=dropout)
+
+
+def test_the_class_is_added_to_the_second_layer():
+    net, times = of_classes(), jnp.array([0.0, 3.0, 500.0, 3.0])
+    variables = tools.random_variables(net, times, scale=0.3)
+    params = variables["params"]
+    assert params["class"]["table"]["embedding"].shape == (4, 32)
+
+    angles = np.array([0.0, 3.0, 500.0, 3.0])[:, None] * 10_000.0 ** (-np.arange(4) / 3)
+    emb = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+    emb = reference.silu(reference.dense(params["dense_0"], emb))
+    emb = reference.dense(params["dense_1"], emb)
+    table = np.asarray(params["class"]["table"]["embedding"], np.float64)
+    labels = jnp.array([2, 0, -1, 1])
+    want = reference.silu(emb + table[[2, 0, 3, 1]])
+    got = tools.apply(net, variables, times, labels=labels)
+    np.testing.assert_allclose(got, want, atol=1e-4)
+
+
+def test_no_class_is_any_label_below_0_and_no_labels():
+    net, times = of_classes(), jnp.zeros(3)
+    variables = tools.random_variables(net, times)
+    none = tools.apply(net, variables, times)
+    got = tools.apply(net, variables, times, labels=jnp.array([-1, -7, 2]))
+    np.testing.assert_array_equal(got[:2], none[:2])
+    assert jnp.abs(got[2] - none[2]).max() > 0.01
+
+
+def test_labels_are_left_out_in_training_alone_and_as_often_as_is_said():
+    rate, num = 0.3, 2000
+    net, times = of_classes(rate), jnp.zeros(num)
+    variables = tools.random_variables(net, times)
+    labels = jnp.ones(num, jnp.int32)
+    told, none = tools.apply(net, variables, jnp.zeros(2), labels=jnp.array([1, -1]))
+
+    def in_training(key):
+        rngs = {"dropout": key}
+        return net.apply(variables, times, None, labels, True, rngs=rngs)
+
+    run = jax.jit(in_training)
+    got = np.asarray(run(jax.random.key(0)))
+    is_none = np.isclose(got, none[None], atol=1e-5).all(axis=1)
+    is_told = np.isclose(got, told[None], atol=1e-5).all(axis=1)
+    assert np.all(is_none ^ is_told)
+    # Five standard errors.
+    assert abs(is_none.mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / num)
+    np.testing.assert_array_equal(got, run(jax.random.key(0)))
+    assert not np.array_equal(got, run(jax.random.key(1)))
+    # Without keys: evaluation asks for none.
+    evaluated = tools.apply(net, variables, times, labels=labels)
+    np.testing.assert_allclose(evaluated, np.tile(told, (num, 1)), atol=1e-5)
+
+
+def test_an_unconditional_embedding_has_no_classes_and_does_not_look_at_labels():
+    net, times = of_classes(num_classes=0), jnp.array([0.0, 9.0])
+    variables = tools.random_variables(net, times)
+    assert set(variables["params"]) == {"dense_0", "dense_1"}
+    plain = tools.apply(net, variables, times)
+    told = tools.apply(net, variables, times, labels=jnp.array([1, 0]))
+    np.testing.assert_array_equal(plain, told)
