@@ -29,7 +29,7 @@ from ddpm_jax import (
     workdir,
 )
 from ddpm_jax.binding import ClassifierModel, Given, Model
-from ddpm_jax.config import Config
+from ddpm_jax.config import Config, ConfigError
 from ddpm_jax.data import pipeline
 from ddpm_jax.data.sources import Source
 from ddpm_jax.diffusion import allocation, elbo
@@ -183,6 +183,12 @@ def while_training(
     """What is measured between two steps: a classifier's accuracy, or a likelihood."""
     if isinstance(model, ClassifierModel):
         return accuracy.Accuracy(config, mesh, model, source)
+    if not estimators.names(config):
+        raise ConfigError(
+            f"config.eval.estimators = {config.eval.estimators!r} judge samples, for"
+            " --mode=eval: while training list a likelihood too, such as 'stratified', or"
+            " write config.training.eval_every = 0."
+        )
     return make_evaluator(config, mesh, model, source)
 
 

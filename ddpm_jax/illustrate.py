@@ -10,7 +10,7 @@ from etils import epath
 from jax.sharding import Mesh
 
 from ddpm_jax import pictures, plots
-from ddpm_jax.binding import Backbone
+from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.diffusion import schedules, snr_history
 from ddpm_jax.training import files, parallel
@@ -22,7 +22,7 @@ NUM_POINTS = 201
 
 
 def draw(
-    config: Config, mesh: Mesh, model: Backbone, params: Params, time_history: Any
+    config: Config, mesh: Mesh, model: Model, params: Params, time_history: Any
 ) -> dict[str, plots.Picture]:
     """By name, the pictures that this run has: of a learned schedule, of continuous time.
 
@@ -53,7 +53,7 @@ def write(path: epath.Path, step: int, drawn: Mapping[str, plots.Picture]) -> No
 
 
 def _schedule(
-    config: Config, mesh: Mesh, model: Backbone, params: Params
+    config: Config, mesh: Mesh, model: Model, params: Params
 ) -> plots.Picture:
     """The learned log SNR against its start, and the fixed ones with the same ends."""
     t = np.linspace(0.0, 1.0, NUM_POINTS, dtype=np.float32)

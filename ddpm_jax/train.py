@@ -64,8 +64,9 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     model = build.backbone(config, source)
     training = build.training(config, mesh, model)
     eval_source = build.source(config, config.data.eval_split)
-    evaluator = evaluate.while_training(config, mesh, model, eval_source)
-    draws = None
+    evaluator, draws = None, None
+    if every.eval_every:
+        evaluator = evaluate.while_training(config, mesh, model, eval_source)
     if isinstance(model, Model) and every.sample_every:
         draws = drawing.Batches(config, mesh, model)
 
@@ -180,7 +181,7 @@ def _reporter(
     training: parallel.Training,
     model: Model | ClassifierModel,
     writers: Writers,
-    evaluator: evaluate.Evaluator | accuracy.Accuracy,
+    evaluator: evaluate.Evaluator | accuracy.Accuracy | None,
     draws: drawing.Batches | None,
 ) -> Callable[..., None]:
     """What measures and draws between two steps, where it is due."""
@@ -194,19 +195,21 @@ def _reporter(
         evaluates = is_due(step, config.training.eval_every)
         samples = is_due(step, config.training.sample_every)
         if only_missing:
-            evaluates &= not writers.has_row(step, evaluator.headline)
+            if evaluator is not None:
+                evaluates &= not writers.has_row(step, evaluator.headline)
             samples &= not sample.picture_path(path, step).exists()
-        if evaluates:
+        if evaluates and evaluator is not None:
             weights = build.weights(
                 config, training.to_global(state), config.eval.weights
             )
             found = evaluator.measured(path, weights, step)
             if found.failure:
                 logging.error("step %d: %s", step, found.failure)
-            drawn = illustrate.draw(
-                config, mesh, model, weights, _host(training, state.time_history)
-            )
-            illustrate.write(path, step, drawn)
+            drawn = {}
+            if isinstance(model, Model):
+                history = _host(training, state.time_history)
+                drawn = illustrate.draw(config, mesh, model, weights, history)
+                illustrate.write(path, step, drawn)
             for name, picture in {**found.drawn, **drawn}.items():
                 writers.image(step, name, picture)
             writers.metrics(step, found.scalars)
