@@ -119,7 +119,7 @@ def test_simple_loss_of_a_fresh_network_is_about_one():
     # It predicts eps_hat = 0: the mean of eps^2, with 6400 terms of variance 2.
     c, model = model_of(loss__weighting="simple")
     losses = jax.jit(objective.loss(c, model))(
-        model.init(jax.random.key(0)), batch_of(100), draws_of(100)
+        jax.jit(model.init)(jax.random.key(0)), batch_of(100), draws_of(100)
     ).total
     assert abs(float(jnp.mean(losses)) - 1.0) < 5 * np.sqrt(2 / 6400)
 

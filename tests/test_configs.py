@@ -72,12 +72,8 @@ class FakeSource:
     """The shape of a data set's images, without the data set."""
 
     def __init__(self, shape, num_values):
-        self.name, self.shape, self.num_values, self.identity = (
-            "fake",
-            shape,
-            num_values,
-            {},
-        )
+        self.name, self.shape, self.identity = "fake", shape, {}
+        self.num_values, self.num_classes = num_values, 0
 
     def __len__(self):
         return 1

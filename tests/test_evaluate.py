@@ -91,7 +91,9 @@ def test_the_report_is_the_estimators_mean_over_each_image_once(estimator):
         stream_key(c.seed, estimators.STREAMS[estimator]), np.arange(20)
     )
     run = estimators.make(c, model, estimator)
-    estimate = run(model.bind(params), images, keys, jnp.arange(20), None)
+    estimate = jax.jit(
+        lambda params, *given: run(model.bind(params), *given, jnp.arange(20), None)
+    )(params, images, keys)
     unit = 64 * math.log(2.0)
     total = np.asarray(estimate.terms.total, np.float64)
     np.testing.assert_allclose(report["bits_per_dim"], total.mean() / unit, rtol=1e-6)

@@ -64,6 +64,7 @@ def draw(p: np.ndarray, num: int, seed: int) -> jax.Array:
 def trained():
     model = Model(
         network=MLP(),
+        num_classes=0,
         schedule=schedules.linear_log_snr(-8.0, 9.0),
         kind=predictions.KINDS["v"],
         variance_fraction=0.0,
