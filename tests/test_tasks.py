@@ -257,7 +257,7 @@ def test_repaint_goes_through_stretches_again_and_counts_it(tmp_path, sampler):
         "sample__inpainting__num_resamples": 3,
         "sample__inpainting__jump_length": 2,
     }
-    image, once = inpainting(tmp_path, painted, **options)
+    _, once = inpainting(tmp_path, painted, **options)
     _, again = inpainting(tmp_path, painted, **options, **twice)
     np.testing.assert_array_equal(again.pixels[:, ~painted], once.pixels[:, ~painted])
     assert not np.array_equal(again.pixels, once.pixels)
