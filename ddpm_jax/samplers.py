@@ -243,7 +243,9 @@ def _by_ode(config: Config, model: Model, task: Task) -> Way:
 def _between(config: Config, model: Model, task: Task) -> Way:
     """Sample j of N is j / (N - 1) of the way from one image to the other."""
     num_iterations = config.sample.interpolation.num_iterations
-    asked = 2 * num_iterations * (_num_times(config) - 1) + num_evaluations(config)
+    # Of each image once before its first step up and once where it ends, too.
+    climb = num_iterations * (_num_times(config) - 1) + 2
+    asked = 2 * climb + num_evaluations(config)
     assert task.first is not None and task.last is not None
     ends_of_way = jnp.stack([jnp.asarray(task.first), jnp.asarray(task.last)])
 
@@ -305,7 +307,8 @@ def sampler_of(
         built = ON_TIMES[c.sampler](c[c.sampler], config.schedule.num_steps)
     if log_variance is not None:
         built = ancestral.make(log_variance)
-    if c.task != "inpainting":
+    # Any sampler keeps what is known; to go back up, RePaint has wishes of its own.
+    if c.task != "inpainting" or c.inpainting.num_resamples == 1:
         return built
     with _named("config.sample.inpainting."):
         return repaint.make(built, c.inpainting.num_resamples, c.inpainting.jump_length)

@@ -21,11 +21,14 @@ tfds_leavings = data_fixtures.tfds_leavings
 # the others a record of what the files say today.
 PARAMETERS = {
     "cifar10": 35_746_307,
+    "cifar10_cond": 35_751_939,
     "cifar10_iddpm": 52_546_438,
     "imagenet64": 121_063_942,
     "celeba64": 78_700_803,
     "digits": 1_623_458,
     "digits_hour": 1_623_458,
+    "digits_cond": 1_624_866,
+    "digits_classifier": 447_722,
     "photos": 1_113_955,
     "cifar10_vdm": 30_578_181,
     "imagenet32_vdm": 122_137_605,
@@ -42,6 +45,7 @@ VARIANT_PARAMETERS = {
 # What stands in for the images of a data set that would have to be downloaded.
 STAND_INS = {
     "cifar10": {"data.name": "tfds:tiny_images/cifar"},
+    "cifar10_cond": {"data.name": "tfds:tiny_images/cifar"},
     "cifar10_iddpm": {"data.name": "tfds:tiny_images/cifar"},
     "imagenet64": {
         "data.name": "tfds:tiny_images/varied",
@@ -51,6 +55,8 @@ STAND_INS = {
     "celeba64": {"data.name": "tfds:tiny_images/varied", "data.center_crop": 18},
     "digits": {},
     "digits_hour": {},
+    "digits_cond": {},
+    "digits_classifier": {},
     "photos": {},
     "cifar10_vdm": {"data.name": "tfds:tiny_images/cifar"},
     "imagenet32_vdm": {
@@ -71,6 +77,8 @@ STAND_INS = {
 class FakeSource:
     """The shape of a data set's images, without the data set."""
 
+    num_classes = 10
+
     def __init__(self, shape, num_values):
         self.name, self.shape, self.identity = "fake", shape, {}
         self.num_values, self.num_classes = num_values, 0
@@ -85,6 +93,8 @@ class FakeSource:
 SHAPES = {
     "digits": ((8, 8, 1), 17),
     "digits_hour": ((8, 8, 1), 17),
+    "digits_cond": ((8, 8, 1), 17),
+    "digits_classifier": ((8, 8, 1), 17),
     "photos": ((16, 16, 3), 256),
     "imagenet64": ((64, 64, 3), 256),
     "celeba64": ((64, 64, 3), 256),
@@ -113,7 +123,7 @@ def test_the_full_config_can_be_built(name, variant, expected):
     config = config_of(name, variant)
     build.check(config)
     source = FakeSource(*SHAPES.get(name, ((32, 32, 3), 256)))
-    model = build.model(config, source)
+    model = build.backbone(config, source)
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     assert sum(math.prod(a.shape) for a in jax.tree.leaves(shapes)) == expected
 
@@ -130,9 +140,13 @@ def test_smoke_shrinks_sizes_and_keeps_the_experiment(name):
         "loss.time_sampling",
         "optimizer.name",
         "model.name",
+        "model.class_conditional",
+        "model.label_dropout",
         "model.unet.attention_at",
         "model.unet.scale_shift",
+        "eval.estimators",
         "sample.sampler",
+        "sample.guidance",
     ):
         assert smoke[field] == full[field], field
     assert smoke["training.num_steps"] == 4
@@ -148,9 +162,15 @@ def test_smoke_runs(name, tmp_path, tfds_dir, tfds_leavings, monkeypatch):
     config.update_from_flattened_dict(STAND_INS[name])
     build.check(config)
     assert train.run(config, tmp_path) == 0
-    report = json.loads((tmp_path / "eval" / "4.json").read_text())
-    assert math.isfinite(report["bits_per_dim"])
-    assert (tmp_path / "samples" / "4.png").exists()
+    if build.is_classifier(config):
+        report = json.loads((tmp_path / "eval" / "4_accuracy.json").read_text())
+        assert 0.0 <= report["accuracy"] <= 1.0
+        assert math.isfinite(report["cross_entropy_bits"])
+        assert not (tmp_path / "samples").exists()
+    else:
+        report = json.loads((tmp_path / "eval" / "4.json").read_text())
+        assert math.isfinite(report["bits_per_dim"])
+        assert (tmp_path / "samples" / "4.png").exists()
     rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert all(json.loads(row).get("loss", 0.0) is not None for row in rows)
 
