@@ -25,7 +25,7 @@ lint: $(INSTALLED)
 $(INSTALLED): requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv==0.13.8
-	$(VENV)/bin/uv pip install --quiet --system-certs --python $(RUN) -r requirements.lock
+	$(VENV)/bin/uv pip install --quiet --system-certs --compile-bytecode --python $(RUN) -r requirements.lock
 	touch $(INSTALLED)
 
 # Exact versions for Python 3.11 to 3.13, from the ranges of requirements*.txt.
