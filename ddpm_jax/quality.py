@@ -41,8 +41,9 @@ from ddpm_jax.trained import Trained
 from ddpm_jax.training import files, parallel, progress
 
 NAME = "quality"
-# Above so many examples, the kernel distance is a mean over subsets of 1000.
+# Above so many examples, the kernel distance is a mean over subsets of so many.
 MOST_PAIRED = 10_000
+SUBSET = 1000
 NUM_SPLITS = 10  # Of the inception score, by convention.
 
 
@@ -71,7 +72,11 @@ def _fid(real: Reference, seen: Seen) -> Figures:
 def _kid(real: Reference, seen: Seen) -> Figures:
     if max(len(real.features), len(seen.features)) <= MOST_PAIRED:
         return {"kid": kernel.distance(real.features, seen.features)}
-    found = kernel.over_subsets(real.features, seen.features, np.random.default_rng(0))
+    # Of a small data set, subsets are no larger than it is.
+    size = min(SUBSET, len(real.features), len(seen.features))
+    found = kernel.over_subsets(
+        real.features, seen.features, np.random.default_rng(0), subset_size=size
+    )
     return {"kid": found.mean}
 
 

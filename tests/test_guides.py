@@ -323,7 +323,7 @@ def test_another_run_must_be_one_that_fits(t, sorter_run, tmp_path, group):
     refused(
         t, rf"{field}'.*nowhere' holds no config.json", **asked(tmp_path / "nowhere")
     )
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text("{")
     refused(t, rf"{field}.* is not a workdir of this program", **asked(tmp_path))
     fits = asked(sorter_run if group == "classifier" else t.path)
     for changes, message in (
