@@ -52,7 +52,7 @@ def complaint(done):
     [
         (
             [CONFIG, "--mode=evl"],
-            "--mode = 'evl' is not one of ['eval', 'sample', 'train']",
+            "--mode = 'evl' is not one of ['eval', 'reference', 'sample', 'train']",
         ),
         ([CONFIG, "--config.data.batchsize=3"], "config.data.batchsize"),
         ([CONFIG, "--config.seed=one"], "--config.seed=one"),
