@@ -81,7 +81,7 @@ class FakeSource:
 
     def __init__(self, shape, num_values):
         self.name, self.shape, self.identity = "fake", shape, {}
-        self.num_values, self.num_classes = num_values, 0
+        self.num_values = num_values
 
     def __len__(self):
         return 1
