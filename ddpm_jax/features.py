@@ -1,7 +1,5 @@
 """What samples are judged by: features of images, from config.eval.quality.extractor."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -19,7 +17,7 @@ from ddpm_jax.diffusion import gaussian
 from ddpm_jax.diffusion.samplers.ends import PixelImages
 from ddpm_jax.nets import inception
 from ddpm_jax.training import parallel
-from ddpm_jax.training.checkpoints import digest
+from ddpm_jax.training.checkpoints import fingerprint
 
 
 class Seen(NamedTuple):
@@ -77,14 +75,10 @@ def _inception(config: Config, mesh: Mesh, source: Source) -> Extractor:
         assert isinstance(found, inception.Features)
         return found.pool, jax.nn.log_softmax(found.logits_without_bias)
 
-    content = hashlib.sha256()
-    for name in sorted(arrays):
-        content.update(name.encode())
-        content.update(np.ascontiguousarray(arrays[name]).tobytes())
     identity = {
         "name": "inception",
         "layer": "pool, 2048 features",
-        "arrays": content.hexdigest()[:16],
+        "arrays": fingerprint(params),
         "preparation": preparation,
     }
     return _compiled(mesh, identity, params, look)
@@ -105,11 +99,10 @@ def _classifier(config: Config, mesh: Mesh, source: Source) -> Extractor:
         found = model.bind(params)(alpha * model.codec.encode(pixels), first)
         return found.features, jax.nn.log_softmax(found.logits)
 
-    arrays = json.dumps(digest(t.params), sort_keys=True)
     identity = {
         "name": "classifier",
         "layer": "before the last, at the least noise",
-        "arrays": hashlib.sha256(arrays.encode()).hexdigest()[:16],
+        "arrays": fingerprint(t.params),
         "step": t.step,
     }
     return _compiled(mesh, identity, t.params, look)

@@ -1,6 +1,5 @@
 """How a model is guided when it draws: from config.sample.guidance to a `Diffusion`."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from ddpm_jax.config import Config, ConfigError
 from ddpm_jax.diffusion import guidance
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.trained import Trained
-from ddpm_jax.training.checkpoints import digest
+from ddpm_jax.training.checkpoints import fingerprint
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 from ddpm_jax.training.state import Params
 
@@ -96,9 +95,7 @@ def identity(config: Config, guide: Guide) -> dict[str, Any]:
     """What tells other models' arrays from others, for a record of what samples depend on."""
     if not jax.tree.leaves(guide.params):
         return {}
-    arrays = json.dumps(digest(guide.params), sort_keys=True)
-    of_arrays = hashlib.sha256(arrays.encode()).hexdigest()[:16]
-    return {f"arrays of {config.sample.guidance}": of_arrays}
+    return {f"arrays of {config.sample.guidance}": fingerprint(guide.params)}
 
 
 def _told(model: Model, labels: Labels) -> Given:

@@ -4,8 +4,6 @@ Sample j is a function of (seed, j) and the weights: how many are drawn at a tim
 many devices, does not change it.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,7 +34,7 @@ from ddpm_jax.guides import Guide
 from ddpm_jax.tasks import Task
 from ddpm_jax.trained import Trained
 from ddpm_jax.training import files, parallel, progress
-from ddpm_jax.training.checkpoints import digest
+from ddpm_jax.training.checkpoints import fingerprint
 
 Images = UInt8[np.ndarray, "samples height width channels"]
 FOLDER = "samples"
@@ -215,10 +213,9 @@ def _identity(
     if c.ancestral.variance != samplers.ANALYTIC:
         idle_here.add("ancestral.num_examples")
     used = {field: value for field, value in used.items() if field not in idle_here}
-    arrays = json.dumps(digest(t.params), sort_keys=True)
     return {
         "step": t.step,
-        "arrays": hashlib.sha256(arrays.encode()).hexdigest()[:16],
+        "arrays": fingerprint(t.params),
         **guides.identity(config, guide),
         **task.identity,
         "config.seed": config.seed,

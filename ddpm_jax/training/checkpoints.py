@@ -5,6 +5,8 @@ its digest, or that cannot be read, is reported, moved aside and never used; the
 it is.
 """
 
+import hashlib
+import json
 from typing import Any
 
 import jax
@@ -216,6 +218,12 @@ def digest(tree: Any) -> dict[str, int]:
         jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves
     ]
     return {name: int(value) for name, value in zip(names, sums, strict=True)}
+
+
+def fingerprint(tree: Any) -> str:
+    """16 hexadecimal digits that tell a tree of arrays from others, by its `digest`."""
+    text = json.dumps(digest(tree), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @jax.jit
