@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 import scipy.special
 from etils import epath
-from jax.sharding import AxisType
 
 from ddpm_jax import accuracy, build, evaluate, train
 from ddpm_jax.config import ConfigError
 from ddpm_jax.data import pipeline
 from ddpm_jax.diffusion import gaussian
-from ddpm_jax.training import parallel
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 from tests import tiny
 from tests.data.conftest import encoded
@@ -25,6 +23,7 @@ from tests.data.conftest import encoded
 def small_network():
     with pytest.MonkeyPatch.context() as patch:
         tiny.use_small_network(patch)
+        tiny.use_one_device(patch)
         yield
 
 
@@ -38,15 +37,6 @@ def run(tmp_path_factory):
     return path
 
 
-def one_device():
-    return jax.make_mesh(
-        (1, 1),
-        parallel.BATCH_AXES,
-        axis_types=(AxisType.Auto,) * 2,
-        devices=jax.devices()[:1],
-    )
-
-
 def made(**changes):
     """A config, its classifier, and parameters away from their start."""
     c = tiny.sorting(**changes)
@@ -57,7 +47,7 @@ def made(**changes):
 
 
 def measured(path, c, source, model, params):
-    found = accuracy.Accuracy(c, one_device(), model, source)
+    found = accuracy.Accuracy(c, tiny.one_device(), model, source)
     told = found.measured(epath.Path(path), params, 3)
     assert found._look._cache_size() == 1
     return told, json.loads((path / "eval" / "3_accuracy.json").read_text())
@@ -215,7 +205,7 @@ def test_bits_with_the_class_are_another_figure_by_another_convention():
         source = build.source(c, "test")
         model = build.model(c, source)
         params = tiny.away_from_start(jax.jit(model.init)(jax.random.key(0)))
-        evaluator = evaluate.make_evaluator(c, one_device(), model, source)
+        evaluator = evaluate.make_evaluator(c, tiny.one_device(), model, source)
         reports[told] = evaluator.report(evaluator.rows(params), 3)
     with_class, without = reports[True], reports[False]
     assert abs(with_class["bits_per_dim"] - without["bits_per_dim"]) > 1e-3
@@ -230,7 +220,7 @@ def test_bits_with_the_class_are_another_figure_by_another_convention():
     none = net.pop("class")["table"]["embedding"][-1]
     net["time"] = {**net["time"], "bias": net["time"]["bias"] + none}
     model = build.model(plain, source)
-    evaluator = evaluate.make_evaluator(plain, one_device(), model, source)
+    evaluator = evaluate.make_evaluator(plain, tiny.one_device(), model, source)
     report = evaluator.report(evaluator.rows({"net": net}), 3)
     np.testing.assert_allclose(
         without["bits_per_dim"], report["bits_per_dim"], rtol=1e-5
@@ -245,6 +235,6 @@ def test_bits_with_the_class_are_another_figure_by_another_convention():
     found = []
     for own, weights in ((c, params), (plain, {"net": net})):
         model = build.model(own, source)
-        evaluator = evaluate.make_evaluator(own, one_device(), model, sevens)
+        evaluator = evaluate.make_evaluator(own, tiny.one_device(), model, sevens)
         found.append(evaluator.report(evaluator.rows(weights), 3)["bits_per_dim"])
     np.testing.assert_allclose(*found, rtol=1e-5)

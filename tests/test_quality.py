@@ -46,6 +46,7 @@ TORCH = pathlib.Path(__file__).parent / "data" / "torch"
 def small_network():
     with pytest.MonkeyPatch.context() as patch:
         tiny.use_small_network(patch)
+        tiny.use_one_device(patch)
         yield
 
 

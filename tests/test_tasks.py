@@ -6,13 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import AxisType
 from PIL import Image
 
 from ddpm_jax import build, drawing, pictures, sample, samplers, tasks, train
 from ddpm_jax.config import ConfigError
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.training import parallel
 from tests import tiny
 
 NUM_VALUES = 17
@@ -23,6 +21,7 @@ SHAPE = (8, 8, 1)
 def small_network():
     with pytest.MonkeyPatch.context() as patch:
         tiny.use_small_network(patch)
+        tiny.use_one_device(patch)
         yield
 
 
@@ -60,12 +59,7 @@ def drawn(num_batches=1, **changes):
     build.check(c)
     model = build.model(c, build.source(c, "test"))
     params = tiny.away_from_start(jax.jit(model.init)(jax.random.key(0)))
-    mesh = jax.make_mesh(
-        (1, 1),
-        parallel.BATCH_AXES,
-        axis_types=(AxisType.Auto,) * 2,
-        devices=jax.devices()[:1],
-    )
+    mesh = tiny.one_device()
     task = tasks.of(c, model.shape, model.codec.num_values)
     batches = drawing.Batches(c, mesh, model, None, task)
     found = [batches.draw(params, i * c.sample.batch_size) for i in range(num_batches)]

@@ -3,10 +3,12 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.sharding import AxisType
 
 from ddpm_jax import build
 from ddpm_jax import config as config_lib
 from ddpm_jax.nets import classifier, embeddings
+from ddpm_jax.training import parallel
 
 
 def config(**changes):
@@ -53,6 +55,21 @@ def use_small_network(monkeypatch):
     for name in build.NETWORKS:
         monkeypatch.setitem(build.NETWORKS, name, make)
     monkeypatch.setattr(build.classifier, "Classifier", make_classifier)
+
+
+def use_one_device(monkeypatch):
+    """Has runs take one of the devices: a program for eight takes longer to compile."""
+    mesh = one_device()
+    monkeypatch.setattr(build, "mesh", lambda config: mesh)
+
+
+def one_device():
+    return jax.make_mesh(
+        (1, 1),
+        parallel.BATCH_AXES,
+        axis_types=(AxisType.Auto,) * 2,
+        devices=jax.devices()[:1],
+    )
 
 
 def sorting(**changes):
