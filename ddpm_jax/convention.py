@@ -65,8 +65,11 @@ def of_samples(
     return {
         "reference": dict(reference),
         "sampler": c.sampler,
-        "num_steps": c.num_steps,
-        "spacing": c.spacing,
+        **(
+            {}
+            if c.sampler == "ode"
+            else {"num_steps": c.num_steps, "spacing": c.spacing}
+        ),
         "threshold": c.threshold,
         "end": c.end,
         "guidance": c.guidance,

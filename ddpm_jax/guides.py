@@ -147,6 +147,8 @@ def _classifier(config: Config, t: Trained[Model]) -> Guide:
 def _autoguidance(config: Config, t: Trained[Model]) -> Guide:
     options, model = config.sample.autoguidance, t.model
     field = f"config.sample.autoguidance.workdir = {options.workdir!r}"
+    if not options.workdir:
+        field = f"config.sample.autoguidance.step = {options.step}"
     directory = options.workdir or t.path
     theirs = trained.config_of(field, directory, config)
     trained.check_same_data(field, config, theirs)

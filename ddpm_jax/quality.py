@@ -22,6 +22,7 @@ from ddpm_jax import (
     features,
     guides,
     reference,
+    tasks,
     variance,
 )
 from ddpm_jax.binding import Model
@@ -114,6 +115,7 @@ METRICS: Mapping[str, Metric] = {
 
 def run(config: Config, t: Trained[Model]) -> Found:
     """Draws, measures, and writes eval/<step>_quality.json."""
+    tasks.without_files(config)
     extractor = features.make(config, t.mesh, t.source)
     real = reference.of(config, t.path, t.mesh, extractor)
     sampled = Sampled(config, t, extractor)

@@ -66,7 +66,7 @@ def without_files(config: Config) -> Task:
     """
     if config.sample.task != GENERATE:
         raise ConfigError(
-            f"config.sample.task = {config.sample.task!r} is for --mode=sample: write"
+            f"config.sample.task = {config.sample.task!r} is for --mode=sample alone: write"
             f" {GENERATE!r}."
         )
     return NOTHING

@@ -23,8 +23,31 @@ if sys.dont_write_bytecode:
 
 import hypothesis
 import jax
+import pytest
 
 # An example that compiles takes as long as the machine is busy.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
 hypothesis.settings.load_profile("no_deadline")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="module")
+def small_network():
+    """Every network that a config names is one that compiles at once."""
+    # Not earlier: what is imported before pytest is configured has no types checked.
+    from tests import tiny
+
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.use_small_network(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def one_device():
+    """Runs take the first of the simulated devices alone."""
+    # Not earlier: what is imported before pytest is configured has no types checked.
+    from tests import tiny
+
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.use_one_device(patch)
+        yield

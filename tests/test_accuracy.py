@@ -18,13 +18,7 @@ from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 from tests import tiny
 from tests.data.conftest import encoded
 
-
-@pytest.fixture(scope="module", autouse=True)
-def small_network():
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.use_small_network(patch)
-        tiny.use_one_device(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("small_network", "one_device")
 
 
 @pytest.fixture(scope="module")

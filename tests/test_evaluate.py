@@ -19,12 +19,7 @@ from ddpm_jax.training.finite import NonFiniteError
 from ddpm_jax.training.randomness import example_keys, stream_key
 from tests import tiny
 
-
-@pytest.fixture(scope="module", autouse=True)
-def small_network():
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.use_small_network(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 # Images where an interval is tried 200 times.

@@ -23,12 +23,7 @@ FREE = {"sample__guidance": "classifier_free"}
 WEAK = {"sample__guidance": "autoguidance", "sample__autoguidance__step": 2}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_network():
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.use_small_network(patch)
-        tiny.use_one_device(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("small_network", "one_device")
 
 
 def config(**changes):

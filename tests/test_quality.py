@@ -42,12 +42,7 @@ NUM = 24
 TORCH = pathlib.Path(__file__).parent / "data" / "torch"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_network():
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.use_small_network(patch)
-        tiny.use_one_device(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("small_network", "one_device")
 
 
 @pytest.fixture(scope="module")

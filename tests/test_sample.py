@@ -25,12 +25,7 @@ from ddpm_jax.config import ConfigError
 from ddpm_jax.training import files, parallel
 from tests import tiny
 
-
-@pytest.fixture(scope="module", autouse=True)
-def small_network():
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.use_small_network(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 @pytest.fixture(scope="module")

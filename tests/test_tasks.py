@@ -17,12 +17,7 @@ NUM_VALUES = 17
 SHAPE = (8, 8, 1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_network():
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.use_small_network(patch)
-        tiny.use_one_device(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("small_network", "one_device")
 
 
 @pytest.fixture(scope="module")

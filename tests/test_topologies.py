@@ -11,7 +11,7 @@ import pytest
 from jax.sharding import AxisType
 
 from ddpm_jax.training import parallel
-from tests import tiny, topology
+from tests import topology
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -22,11 +22,7 @@ EIGHT_DEVICES = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_network():
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.use_small_network(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,7 @@ from ddpm_jax.training.state import Window
 from tests import tiny
 from tests.kill_and_resume import differences, newest_state
 
-
-@pytest.fixture(scope="module", autouse=True)
-def small_network():
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.use_small_network(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 EVERY = {"training__eval_every": 3, "training__sample_every": 6}

@@ -18,11 +18,7 @@ from tests.test_train import signal_at
 EVERY = {"training__eval_every": 3, "training__sample_every": 6}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_network():
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.use_small_network(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 @pytest.fixture(scope="module")
