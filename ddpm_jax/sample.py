@@ -213,6 +213,9 @@ def _identity(
     if c.ancestral.variance != samplers.ANALYTIC:
         idle_here.add("ancestral.num_examples")
     used = {field: value for field, value in used.items() if field not in idle_here}
+    if task.last is not None:
+        # Where between two images a sample lies depends on how many there are.
+        used["num_samples"] = c.num_samples
     return {
         "step": t.step,
         "arrays": fingerprint(t.params),

@@ -284,6 +284,22 @@ def test_images_are_recorded_by_what_they_hold(run, tmp_path):
     assert "\n" not in str(error.value) and "config.sample.folder" in str(error.value)
 
 
+def test_more_samples_between_two_images_are_other_samples(run, tmp_path):
+    _, _, options = between(tmp_path)
+
+    def go(num_samples):
+        own = {
+            **options,
+            "sample__num_samples": num_samples,
+            "sample__folder": str(tmp_path / "between"),
+        }
+        sample.run(tiny.config(**own), run)
+
+    go(3)
+    with pytest.raises(ConfigError, match=r"num_samples \(now 4, then 3\)"):
+        go(4)
+
+
 def test_the_default_folder_is_named_after_the_task(run, tmp_path):
     path = put(tmp_path / "image.png", values(0, *SHAPE))
     c = tiny.config(sample__task="image_to_image", sample__image_to_image__image=path)
