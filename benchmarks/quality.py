@@ -15,7 +15,6 @@ import argparse
 import json
 import math
 import pathlib
-import time
 from typing import Any
 
 import jax
@@ -26,6 +25,7 @@ from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, default
 from ddpm_jax.results.table import aligned
 from ddpm_jax.trained import Trained
+from ddpm_jax.training.checkpoints import fingerprint
 
 # Name -> the fields of config.sample that make it.
 SAMPLERS: dict[str, dict[str, Any]] = {
@@ -72,11 +72,11 @@ def cell(
     sampled = quality.Sampled(config, t, extractor)
     # The batch that compiles.
     sampled.warm_up()
-    distances, start = [], time.perf_counter()
+    distances, seconds = [], 0.0
     for number in range(config.eval.quality.num_repeats):
         drawn = sampled.draw(number)
+        seconds += drawn.seconds
         distances.append(quality.figures(config, real, drawn.seen)["fid"])
-    seconds = time.perf_counter() - start
     num = config.eval.quality.num_samples * config.eval.quality.num_repeats
     return {
         "frechet_distance": quality.summarised(distances),
@@ -136,7 +136,7 @@ def main() -> None:
     kind = jax.devices()[0].device_kind.lower()
     file = args.out / f"quality_{args.name}_{kind}.json"
     report = json.loads(file.read_text()) if file.exists() else {"cells": {}}
-    report |= measure.environment() | {
+    same = {
         "data": real.identity["data"],
         "extractor": real.identity["extractor"],
         "num_samples": args.num_samples,
@@ -145,7 +145,15 @@ def main() -> None:
         "weights": f"ema:{config.ema.decay}",
         "seed": config.seed,
         "num_latents": config.schedule.num_steps,
+        "arrays": fingerprint(t.params),
     }
+    for field, value in same.items():
+        if field not in ("num_repeats",) and report.get(field, value) != value:
+            parser.error(
+                f"{file} has cells of {field} {report[field]}, not {value}: remove it, or"
+                " write another --name or --out"
+            )
+    report |= measure.environment() | same
     for num_steps in args.steps:
         for name in args.samplers.split(";"):
             key = f"{name}, {num_steps} steps"

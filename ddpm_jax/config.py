@@ -240,8 +240,9 @@ def default() -> Config:
         ode=dict(solver="tsit5", rtol=1e-5, atol=1e-5, max_steps=1000),
         # Of the samples in turn, -1 for none; (): drawn, each class as likely.
         classes=(),
-        # scale: 0 the unconditional (or weaker) model, 1 the conditional (or own), beyond 1
-        # more of it. interval: log SNRs, lowest and highest, outside which it is 1; (): none.
+        # scale: 0 the unconditional (weaker, or unguided) model, 1 the conditional (or own),
+        # beyond 1 more of it. interval: log SNRs, lowest and highest, outside which it is
+        # 1; (): everywhere.
         # rescale: 0..1, how far x_hat gets the spread back that it has at scale 1.
         classifier_free=dict(scale=2.0, interval=(), rescale=0.0),
         classifier=dict(workdir="", step=-1, weights="ema", scale=1.0, interval=()),

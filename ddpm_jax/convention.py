@@ -57,9 +57,19 @@ def of_classifier(config: Config, source: Source, step: int) -> dict[str, Any]:
 
 
 def of_samples(
-    config: Config, reference: Mapping[str, Any], step: int
+    config: Config,
+    reference: Mapping[str, Any],
+    step: int,
+    others: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The convention of figures of samples, at a step: all that they depend on."""
+    """The convention of figures of samples, at a step: all that they depend on.
+
+    Args:
+      config: of the run.
+      reference: what says which data and features samples are compared with.
+      step: of the weights.
+      others: what tells arrays of other models that guide from others.
+    """
     c = config.sample
     groups = {c.sampler, c.spacing, c.threshold, c.guidance}
     return {
@@ -73,7 +83,8 @@ def of_samples(
         "threshold": c.threshold,
         "end": c.end,
         "guidance": c.guidance,
-        "classes": list(c.classes) or "drawn, each as likely",
+        "classes": list(c.classes) or "drawn, each as likely, where there are any",
+        **others,
         "options": {
             name: value.to_dict() for name, value in c.items() if name in groups
         },

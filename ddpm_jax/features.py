@@ -63,7 +63,8 @@ def _inception(config: Config, mesh: Mesh, source: Source) -> Extractor:
     except OSError as error:
         raise ConfigError(f"{field} cannot be read ({error.strerror}).") from error
     except torch_file.TorchFileError as error:
-        raise ConfigError(f"{field}: {error}") from error
+        reason = str(error).removeprefix(f"{file}: ")
+        raise ConfigError(f"{field}: {reason}") from error
     params = inception.from_state_dict(arrays, field)
     preparation = config.eval.quality.preparation
     network = inception.InceptionV3(preparation)
@@ -87,7 +88,7 @@ def _inception(config: Config, mesh: Mesh, source: Source) -> Extractor:
 def _classifier(config: Config, mesh: Mesh, source: Source) -> Extractor:
     directory = config.eval.quality.classifier
     field = f"config.eval.quality.classifier = {directory!r}"
-    t = trained.classifier_of(field, directory, config, step=-1, weights="ema")
+    t = trained.classifier_of(field, directory, config, source, step=-1, weights="ema")
     model = t.model
 
     def look(params: Any, pixels: PixelImages) -> tuple[Array, Array]:

@@ -123,9 +123,13 @@ def _classifier_free(config: Config, model: Model) -> Guide:
 def _classifier(config: Config, t: Trained[Model]) -> Guide:
     options, model = config.sample.classifier, t.model
     field = f"config.sample.classifier.workdir = {options.workdir!r}"
-    _check_times(field, config, trained.config_of(field, options.workdir, config))
+    theirs = trained.config_of(field, options.workdir, config)
+    trained.check_same_data(field, config, theirs)
+    _check_times(field, config, theirs)
     other = trained.classifier_of(
-        field, options.workdir, config, step=options.step, weights=options.weights
+        *(field, options.workdir, config, t.source),
+        step=options.step,
+        weights=options.weights,
     )
     num_classes = other.model.num_classes
 

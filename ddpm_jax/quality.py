@@ -7,6 +7,7 @@ against the same reference of all training images.
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from ddpm_jax import (
     reference,
     tasks,
     variance,
+    workdir,
 )
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, ConfigError
@@ -39,7 +41,7 @@ from ddpm_jax.reference import Reference
 from ddpm_jax.results.found import Found
 from ddpm_jax.results.saved import FOLDER
 from ddpm_jax.trained import Trained
-from ddpm_jax.training import files, parallel, progress
+from ddpm_jax.training import parallel, progress
 
 NAME = "quality"
 # Above so many examples, the kernel distance is a mean over subsets of so many.
@@ -55,11 +57,13 @@ class Samples(NamedTuple):
       seen: what the extractor made of each.
       labels: the class that each was drawn for; -1: none.
       num_evaluations: of the network, a sample, on average.
+      seconds: that drawing took, without the looking.
     """
 
     seen: Seen
     labels: Int[np.ndarray, " samples"]
     num_evaluations: float
+    seconds: float
 
 
 Figures = dict[str, float]
@@ -132,11 +136,14 @@ def run(config: Config, t: Trained[Model]) -> Found:
         **found,
         "num_samples": num,
         "num_repeats": config.eval.quality.num_repeats,
-        "convention": convention.of_samples(config, real.identity, t.step),
+        "num_reference_features": len(real.features),
+        "convention": convention.of_samples(
+            config, real.identity, t.step, sampled.others
+        ),
     }
     file = t.path / FOLDER / f"{t.step}_{NAME}.json"
     if jax.process_index() == 0:
-        files.replace_text(file, json.dumps(report, indent=2) + "\n")
+        workdir.write(file, (json.dumps(report, indent=2) + "\n").encode())
     figures = found["figures"]
     summary = ", ".join(
         f"{name} {own['mean']:.4g}"
@@ -195,6 +202,8 @@ class Sampled:
 
     def __init__(self, config: Config, t: Trained[Model], extractor: Extractor) -> None:
         guide = guides.of(config, t)
+        # What tells the guide's arrays from others.
+        self.others = guides.identity(config, guide)
         log_variance = variance.of(config, t, guide)
         self._batches = drawing.Batches(
             config, t.mesh, t.model, guide, log_variance=log_variance
@@ -212,19 +221,24 @@ class Sampled:
 
     def draw(self, number: int) -> Samples:
         """Repetition `number`."""
-        first, seen, labels, evaluations = number * self._num, [], [], []
+        first, seconds = number * self._num, 0.0
+        seen, labels, evaluations = [], [], []
         bar = progress.Bar(f"sampling ({number + 1})", self._num)
         with bar:
             for start in range(0, self._num, self._size):
                 kept = min(self._size, self._num - start)
+                begun = time.perf_counter()
                 batch = self._batches.draw(self._t.params, first + start, bar)
+                seconds += time.perf_counter() - begun
                 pixels = parallel.put_whole(self._t.mesh, batch.pixels)
                 seen.append([part[:kept] for part in self._extractor.look(pixels)])
                 labels.append(batch.labels[:kept])
                 evaluations.append(np.mean(batch.num_evaluations))
                 bar.update(kept)
         whole = Seen(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
-        return Samples(whole, np.concatenate(labels), float(np.mean(evaluations)))
+        return Samples(
+            whole, np.concatenate(labels), float(np.mean(evaluations)), seconds
+        )
 
 
 def accuracy(samples: Samples) -> float:

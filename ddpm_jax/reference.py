@@ -7,7 +7,6 @@ says of which data and by which extractor it is, and is used for nothing else.
 import contextlib
 import io
 import json
-import zipfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -51,6 +50,11 @@ def run(config: Config, directory: epath.PathLike) -> None:
     mesh, source = build.mesh(config), build.source(config, config.data.train_split)
     extractor = features.make(config, mesh, source)
     file = path_of(config, epath.Path(directory))
+    if config.eval.quality.reference and file.exists() and _read(file) is None:
+        raise ConfigError(
+            f"config.eval.quality.reference = {str(file)!r} is there and is no reference:"
+            " write another file."
+        )
     workdir.make_folder(file.parent)
     reference = _made(config, mesh, source, extractor)
     _write(file, reference)
@@ -73,7 +77,9 @@ def of(
     wanted = _identity(source, extractor)
     file, named = path_of(config, directory), config.eval.quality.reference
     found = _read(file)
-    changed = _differences(wanted, found.identity) if found else ["there is none"]
+    changed = (
+        _differences(wanted, found.identity) if found else ["no reference is there"]
+    )
     # All processes make it or none does.
     if not parallel.agreed(int(bool(changed))):
         assert found is not None
@@ -146,11 +152,13 @@ def _write(file: epath.Path, reference: Reference) -> None:
 
 def _read(file: epath.Path) -> Reference | None:
     """What is there, if it is whole."""
+    if not file.is_file():  # Of a pipe there would be no end.
+        return None
     try:
         with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as a:
             found = Moments(int(a["num"]), a["mean"], a["covariance"])
             return Reference(json.loads(str(a["identity"])), found, a["features"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except Exception:  # Damage raises whatever it leads the decoder into.
         return None
 
 

@@ -109,6 +109,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
     folder = files.absolute(c.folder) if c.folder else t.path / FOLDER / name
     _make_parent(config, folder)
     guide = guides.of(config, t)
+    guides.labels(config, guide)  # Classes that do not exist are told before a file is.
     num_values = t.model.codec.num_values
     task = tasks.of(config, t.model.shape, num_values)
     store = shards.Shards(

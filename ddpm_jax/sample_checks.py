@@ -12,6 +12,8 @@ from ddpm_jax.diffusion.times import CONTINUOUS
 
 # Of an animation, seconds.
 LONGEST = 3600.0
+# Of guidance: beyond it float32 overflows before an image is cut to its range.
+LARGEST_SCALE = 1000.0
 UNGUIDED = "none"
 GUIDANCE = (UNGUIDED, "classifier_free", "classifier", "autoguidance")
 
@@ -139,6 +141,11 @@ def check_guidance(config: Config) -> None:
         if is_wrong:
             raise ConfigError(message)
     if name != UNGUIDED:
+        if c[name].scale > LARGEST_SCALE:
+            raise ConfigError(
+                f"config.sample.{name}.scale = {c[name].scale}: write at most"
+                f" {LARGEST_SCALE:g}; beyond 10 there is little left but contrast."
+            )
         interval = c[name].interval
         if len(interval) not in (0, 2):
             raise ConfigError(

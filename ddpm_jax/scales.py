@@ -6,14 +6,15 @@ For each scale, samples are drawn by the checkpoint's model and looked at by a c
 did not guide them: how often it sees the class that was asked for (accuracy), how much of the
 data's variety is left (recall), how much of what is drawn is like the data (precision), and the
 Frechet distance of its features, each with its standard error over repetitions. In the run's
-folder scales/: the table as JSON and its curves, samples by class and scale, and how one sample
-of each scale came about, all from the same noise.
+folder scales/: the table as JSON and its curves, samples by class and scale, and how the first
+samples of each scale came about, all from the same noise.
 """
 
 import argparse
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,19 +70,46 @@ def _main(argv: list[str]) -> int:
     flags = parser.parse_args(argv)
     config = _config(flags)
     scales = _scales(flags.scales)
+    for scale in scales:
+        with errors_about_scales(flags.scales):
+            sample_checks.check_guidance(at_scale(config, scale))
     t = trained.load(config, flags.directory, step=-1, weights="ema")
+    guide = guides.of(config, t)
+    if not guide.num_classes:
+        raise ConfigError(
+            f"{flags.directory} is told no classes, by which accuracy goes: write a run of"
+            " config.model.class_conditional = True, or --guidance=classifier."
+        )
     folder = t.path / FOLDER
     workdir.make_folder(folder)
     extractor = features.make(config, t.mesh, t.source)
     real = reference.of(config, t.path, t.mesh, extractor)
+    if extractor.identity["arrays"] in guides.identity(config, guide).values():
+        raise ConfigError(
+            f"--judge={flags.judge} is the guide itself, to which its samples look right:"
+            " write another classifier."
+        )
     rows, shown = [], []
-    for scale in scales:
+    stem = folder / f"{t.step}_{flags.guidance}"
+    for num, scale in enumerate(scales, start=1):
         logging.info("scale %g ...", scale)
         own = at_scale(config, scale)
         rows.append(measured(own, t, extractor, real))
         shown.append(_drawn(own, t))
-    _write(folder / f"{t.step}_{flags.guidance}", config, t, real, scales, rows, shown)
+        # What is measured is on disk, whatever happens after.
+        _write(stem, config, t, guide, real, scales[:num], rows, shown)
+    print(aligned(_lines(scales, rows)))
+    print(f"these, and pictures: {stem}.json, .png, _classes.png, _film.png")
     return 0
+
+
+@contextlib.contextmanager
+def errors_about_scales(text: str) -> Iterator[None]:
+    """Around checks of one of the scales: errors then name the flag."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"--scales={text}: {error}") from error
 
 
 def at_scale(config: Config, scale: float) -> Config:
@@ -112,6 +140,8 @@ def _config(flags: argparse.Namespace) -> Config:
     """The run's, with what the flags say of its samples."""
     field = f"the workdir {flags.directory}"
     config = trained.config_of(field, flags.directory, default())
+    if build.is_classifier(config):
+        raise ConfigError(f"{field} is a classifier's, which draws nothing.")
     choose(dict.fromkeys(sample_checks.GUIDANCE[1:]), flags.guidance, "--guidance")
     if flags.guide and "workdir" not in config.sample[flags.guidance]:
         raise ConfigError(
@@ -167,12 +197,17 @@ def _write(
     stem: epath.Path,
     config: Config,
     t: Trained[Model],
+    guide: guides.Guide,
     real: reference.Reference,
     scales: list[float],
     rows: list[dict[str, Any]],
     shown: list[drawing.Batch],
 ) -> None:
-    """The table on the terminal and as JSON, and the pictures."""
+    """The table as JSON, and the pictures."""
+    others = guides.identity(config, guide)
+    means = convention.of_samples(config, real.identity, t.step, others)
+    # It is each row's own.
+    means["options"][config.sample.guidance].pop("scale")
     report = {
         "guidance": config.sample.guidance,
         "rows": [
@@ -180,7 +215,7 @@ def _write(
         ],
         "num_samples": config.eval.quality.num_samples,
         "num_repeats": config.eval.quality.num_repeats,
-        "convention": convention.of_samples(config, real.identity, t.step),
+        "convention": means,
     }
     files = {
         ".json": (json.dumps(report, indent=2) + "\n").encode(),
@@ -190,8 +225,6 @@ def _write(
     }
     for end, data in files.items():
         workdir.write(stem.with_name(f"{stem.name}{end}"), data)
-    print(aligned(_lines(scales, rows)))
-    print(f"these, and pictures: {stem}.json, .png, _classes.png, _film.png")
 
 
 def _lines(scales: list[float], rows: list[dict[str, Any]]) -> list[list[str]]:

@@ -105,6 +105,11 @@ def check(config: Config) -> None:
         " config.sample.sampler = 'ddim' and config.sample.ddim.eta = 0.0.": c.task
         == "interpolation"
         and (c.sampler != "ddim" or c.ddim.eta != 0.0),
+        "config.sample.task = 'interpolation' goes up from both images and down by one class:"
+        f" write one in config.sample.classes, such as (-1,) for none, not"
+        f" {tuple(c.classes)}.": c.task == "interpolation"
+        and (config.model.class_conditional or c.guidance == "classifier")
+        and len(c.classes) != 1,
         "config.sample.task = 'interpolation' has no film of its way: write"
         " config.sample.film.num_frames = 0.": c.task == "interpolation"
         and c.film.num_frames > 0,

@@ -84,6 +84,9 @@ def _load(
     step: int,
     weights: str,
 ) -> Trained[Bound]:
+    known = build.weight_names(config)
+    if weights not in known:
+        raise ConfigError(f"its weights {weights!r} are none of {', '.join(known)}.")
     path = epath.Path(directory)
     workdir.check_config(path, config)
     mesh = build.mesh(config)
@@ -170,6 +173,8 @@ def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
             theirs.update_from_flattened_dict(given)
         theirs.parallel = ours.parallel
         build.weight_names(theirs)
+        if unknown := sorted(given.keys() - flat(default()).keys()):
+            raise ValueError(f"config.{unknown[0]} is no field of this version")
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ConfigError(
             f"{field} is not a workdir of this program: its {workdir.CONFIG} cannot be used"
@@ -194,6 +199,7 @@ def classifier_of(
     field: str,
     directory: epath.PathLike,
     ours: Config,
+    source: Source,
     *,
     step: int,
     weights: str,
@@ -204,6 +210,7 @@ def classifier_of(
       field: what names that run, for messages.
       directory: its workdir.
       ours: this run's config.
+      source: this run's data.
       step: of the checkpoint; -1: the newest whole one.
       weights: one of `build.weight_names`.
 
@@ -218,7 +225,13 @@ def classifier_of(
             " a classifier."
         )
     with errors_about(field):
-        return load_classifier(theirs, directory, step=step, weights=weights)
+        found = load_classifier(theirs, directory, step=step, weights=weights)
+    if found.model.num_classes != source.num_classes:
+        raise ConfigError(
+            f"{field} tells {found.model.num_classes} classes apart, and"
+            f" {source.name!r} has {source.num_classes}."
+        )
+    return found
 
 
 @contextlib.contextmanager
@@ -226,8 +239,9 @@ def errors_about(field: str) -> Iterator[None]:
     """Around what reads another run: its errors then name the field that named the run."""
     try:
         yield
-    except (ConfigError, AttributeError, KeyError) as error:
-        raise ConfigError(f"{field} cannot be read: {error}") from error
+    except (ValueError, AttributeError, KeyError, RuntimeError, TypeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ConfigError(f"{field} cannot be read: {reason}") from error
 
 
 def _check_same(field: str, theirs: Params, ours: Params) -> None:

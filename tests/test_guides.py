@@ -111,7 +111,9 @@ def test_a_classifier_draws_samples_towards_its_class(t, sorter_run):
         np.testing.assert_array_equal(
             drawn(t, **classes, **by_sorter(sorter_run, 0.0)), drawn(t, **classes)
         )
-    own = trained.classifier_of("", sorter_run, config(), step=-1, weights="ema")
+    own = trained.classifier_of(
+        "", sorter_run, config(), t.source, step=-1, weights="ema"
+    )
     classify = own.model.bind(jax.device_get(own.params))
 
     def score(pixels, label):

@@ -280,7 +280,7 @@ def test_a_reference_is_kept_where_it_fits_and_made_again_where_not(
         assert "\n" not in str(error.value) and not made
     nowhere = {"eval__quality__reference": str(tmp_path / "nowhere.npz")}
     with pytest.raises(
-        ConfigError, match=r"nowhere.npz' cannot be used .there is none"
+        ConfigError, match=r"nowhere.npz' cannot be used .no reference is there"
     ):
         ask(extractor, **nowhere)
 
