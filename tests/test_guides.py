@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import shutil
 
 import jax
@@ -261,6 +262,10 @@ def test_guidance_while_training(tmp_path):
             r"config.sample.classifier_free.scale = -1.0: write",
         ),
         (
+            {**FREE, "sample__classifier_free__scale": 1e4},
+            r"config.sample.classifier_free.scale = 10000.0: write at most 1000",
+        ),
+        (
             {**WEAK, "sample__autoguidance__scale": float("nan")},
             r"config.sample.autoguidance.scale = nan: write",
         ),
@@ -348,6 +353,27 @@ def test_a_denoiser_does_not_classify_nor_a_classifier_denoise(t, run, sorter_ru
         r"config.sample.autoguidance.workdir = .* draws no images",
         sample__guidance="autoguidance",
         sample__autoguidance__workdir=str(sorter_run),
+    )
+
+
+@pytest.mark.parametrize("kind", ["classifier", "autoguidance"])
+def test_weights_that_a_guide_has_not_are_refused(t, sorter_run, kind):
+    guide = {"classifier": by_sorter(sorter_run), "autoguidance": WEAK}[kind]
+    refused(
+        t,
+        rf"config.sample.{kind}.* cannot be read: its weights 'best' are none of raw, ema",
+        **{**guide, f"sample__{kind}__weights": "best"},
+    )
+
+
+def test_a_guide_of_a_version_to_come_is_refused(t, sorter_run, tmp_path):
+    config_file = json.loads((sorter_run / "config.json").read_text())
+    config_file["model"]["to_come"] = 1
+    (tmp_path / "config.json").write_text(json.dumps(config_file))
+    refused(
+        t,
+        r"config.sample.classifier.workdir = .*config.model.to_come is no field",
+        **by_sorter(tmp_path),
     )
 
 

@@ -188,7 +188,7 @@ class Told:
         self.seen = seen
 
     def draw(self, number):
-        return Samples(self.seen, np.full(len(self.seen.features), -1), 1.0)
+        return Samples(self.seen, np.full(len(self.seen.features), -1), 1.0, 0.0)
 
 
 def test_training_images_are_perfect_samples(judge, extractor, train_images, real):
@@ -218,7 +218,7 @@ def test_many_samples_of_few_images_have_a_kernel_distance(judge, real, monkeypa
 def test_how_often_a_sample_is_of_its_class():
     log_probs = np.log(np.eye(3, dtype=np.float32)[[0, 1, 2, 2]] + 0.1)
     seen = Seen(np.zeros((4, 1), np.float32), log_probs)
-    assert quality.accuracy(Samples(seen, np.array([0, 2, 2, -1]), 1.0)) == 2 / 3
+    assert quality.accuracy(Samples(seen, np.array([0, 2, 2, -1]), 1.0, 0.0)) == 2 / 3
 
 
 def test_a_reference_is_of_every_training_image(t, judge, extractor, real, tmp_path):
@@ -283,6 +283,16 @@ def test_a_reference_is_kept_where_it_fits_and_made_again_where_not(
         ConfigError, match=r"nowhere.npz' cannot be used .no reference is there"
     ):
         ask(extractor, **nowhere)
+
+
+@pytest.mark.parametrize("content", [b"", b"a text of the user's"])
+def test_what_is_no_reference_is_not_replaced(judge, tmp_path, content):
+    file = tmp_path / "notes.txt"
+    file.write_bytes(content)
+    c = config(judge, eval__quality__reference=str(file))
+    with pytest.raises(ConfigError, match=r"notes.txt' is there and is no reference"):
+        reference.run(c, tmp_path / "run")
+    assert file.read_bytes() == content
 
 
 def test_a_reference_can_be_made_ahead(t, judge, extractor, tmp_path, capsys):

@@ -327,6 +327,14 @@ SMALL = {"sample__task": "super_resolution", "sample__super_resolution__image": 
     [
         ({"sample__task": "inpaint"}, r"Did you mean 'inpainting'"),
         (
+            {**PAIR, "model__class_conditional": True, "sample__classes": (3, 7)},
+            r"down by one class: write one .* not \(3, 7\)",
+        ),
+        (
+            {**PAIR, "model__class_conditional": True},
+            r"down by one class: write one .* not \(\)",
+        ),
+        (
             {"sample__task": "inpainting"},
             r"needs config.sample.inpainting.image, a PNG",
         ),
