@@ -8,6 +8,9 @@ The schedule is that of configs/digits.py, whose samples it can guide
 (config.sample.guidance=classifier); without noise its features measure how good samples are
 (config.eval.quality.extractor=classifier). One that judges should be trained by itself: what a
 classifier has guided always looks right to it.
+
+Reached: of the 360 test digits 0.964 right at the least noise, 0.605 over all levels of it; by
+the seed 1, 0.975 and 0.596. Nearly all noise leaves a guess, 0.1.
 """
 
 import ml_collections

@@ -6,6 +6,9 @@ One minute: ... --config=configs/digits_cond.py:smoke
 
 configs/digits.py with the class, which a tenth of the training examples go without, so that
 the same network knows p(x) beside p(x | class).
+
+Reached: 1.799 bits per dim on the test digits, told their class (s.e. 0.005 over draws, 0.013
+over images), where configs/digits.py has 1.864 after as many steps.
 """
 
 import ml_collections

@@ -7,7 +7,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Int, UInt8
 
-from ddpm_jax import guides, samplers, tasks
+from ddpm_jax import guides, tasks, ways
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config, ConfigError
 from ddpm_jax.diffusion.samplers import ancestral
@@ -55,7 +55,7 @@ class Batches:
       model: what the parameters bind.
       guide: how the parameters are bound; None: by one that asks no other model.
       task: what samples are made from; None: from noise alone.
-      log_variance: as `samplers.make` takes it.
+      log_variance: as `ways.make` takes it.
       num_frames: of the film of a batch; 0: none.
     """
 
@@ -70,7 +70,7 @@ class Batches:
         num_frames: int = 0,
     ) -> None:
         task = task or tasks.without_files(config)
-        draw = samplers.make(config, model, task, log_variance, num_frames)
+        draw = ways.make(config, model, task, log_variance, num_frames)
         roots = [stream_key(config.seed, s) for s in (Stream.SAMPLE, Stream.SAMPLE_END)]
         guide = guide or guides.alone(config, model)
         labels_of = guides.labels(config, guide)

@@ -29,6 +29,7 @@ TOP += [
     "estimators",
     "tasks",
     "samplers",
+    "ways",
     "sample_checks",
     "build",
     "child",

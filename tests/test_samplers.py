@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from ddpm_jax import build, sample_checks, samplers
+from ddpm_jax import build, sample_checks, samplers, ways
 from ddpm_jax.config import ConfigError
 from ddpm_jax.diffusion.samplers import ancestral
 from tests import tiny
@@ -175,7 +175,7 @@ def drawn(changes, variational=False, num=3, **options):
     build.check(c)
     model = build.model(c, build.source(c, "test"))
     params = jax.jit(model.init)(jax.random.key(0))
-    draw = samplers.make(c, model, **options)
+    draw = ways.make(c, model, **options)
     keys = jax.random.split(jax.random.key(1), num)
     end_keys = jax.random.split(jax.random.key(2), num)
     return jax.jit(lambda p: draw(model.bind(p), keys, end_keys, None))(params)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm_jax import build, drawing, pictures, sample, samplers, tasks, train
+from ddpm_jax import build, drawing, pictures, sample, tasks, train, ways
 from ddpm_jax.config import ConfigError
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 from tests import tiny
@@ -204,7 +204,7 @@ def test_an_interpolation_goes_along_the_arc_from_image_to_image(tmp_path):
     c = config(**options, sample__num_steps=10, sample__threshold="none")
     build.check(c)
     model = build.model(c, build.source(c, "test"))
-    draw = samplers.make(c, model, tasks.of(c, model.shape, NUM_VALUES))
+    draw = ways.make(c, model, tasks.of(c, model.shape, NUM_VALUES))
     keys, calls = jax.random.split(jax.random.key(0), 6), []
     diffusion = of_normal_data(model.schedule.log_snr, calls)
     found = jax.jit(lambda: draw(diffusion, keys, keys, None, jnp.arange(6)))()

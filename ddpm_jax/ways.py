@@ -1,0 +1,181 @@
+"""How samples come about: a sampler's way from noise, or from what is given, to pixels."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+from ddpm_jax import samplers, tasks
+from ddpm_jax.binding import Model
+from ddpm_jax.config import Config, ConfigError, errors_are_the_users
+from ddpm_jax.diffusion import constraints, editing, flow, schedules
+from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.model import Diffusion
+from ddpm_jax.diffusion.samplers import ancestral, chain, ends
+from ddpm_jax.tasks import Task
+
+
+class Drawn(NamedTuple):
+    """Of each sample.
+
+    Attributes:
+      pixels: as values 0..V-1.
+      converged: False where an samplers.ODE's solver did not arrive.
+      num_evaluations: of the network.
+      film: the way, if it was asked for.
+    """
+
+    pixels: ends.PixelImages
+    converged: Bool[Array, " batch"]
+    num_evaluations: Int[Array, " batch"]
+    film: chain.Film | None
+
+
+# (model, keys of the samples, keys of the decoder's draws, progress, and where a sample lies
+# between two images its number) -> samples.
+Draw = Callable[..., Drawn]
+
+
+@errors_are_the_users()
+def make(
+    config: Config,
+    model: Model,
+    task: Task = tasks.NOTHING,
+    log_variance: ancestral.LogVariance | None = None,
+    num_frames: int = 0,
+) -> Draw:
+    """What config.sample says, for a model.
+
+    Args:
+      config: of the run.
+      model: what the parameters bind.
+      task: what samples are made from beside noise.
+      log_variance: of config.sample.ancestral.variance = "analytic".
+      num_frames: of a film; 0: none.
+    """
+    c = config.sample
+    change = samplers.threshold(config)
+    estimated = c.sampler == "ancestral" and c.ancestral.variance == samplers.ANALYTIC
+    if estimated and log_variance is None:
+        raise ConfigError(
+            "config.sample.ancestral.variance = 'analytic' is estimated from a checkpoint,"
+            " for --mode=sample: while training write another, or"
+            " config.training.sample_every = 0."
+        )
+    if task.last is not None:
+        way = _between(config, model, task)
+    elif c.sampler == samplers.ODE:
+        way = _by_ode(config, model, task)
+    else:
+        way = _on_times(config, model, task, log_variance, num_frames)
+    codec, known = model.codec, task.known
+
+    def draw(
+        diffusion: Diffusion,
+        keys: Array,
+        end_keys: Array,
+        progress: Any,
+        numbers: Array | None = None,
+    ) -> Drawn:
+        diffusion = change(diffusion)
+        if known is not None:
+            of_x = dataclasses.replace(known, values=codec.from_values(known.values))
+            diffusion = constraints.constrained(of_x)(diffusion)
+        arrival, converged, asked = way(diffusion, keys, progress, numbers)
+        if known is not None:
+            values = codec.values(arrival.prediction.x)
+            pixels = constraints.settle(values, known, codec.num_values)
+        else:
+            at_z_0 = arrival.z, arrival.prediction, end_keys, model.num_steps
+            pixels = ends.to_pixels(c.end, diffusion, codec, *at_z_0)
+        return Drawn(pixels, converged, asked, arrival.film)
+
+    return draw
+
+
+# (model, keys, progress, numbers) -> where it leads, whether it got there, evaluations.
+Way = Callable[
+    [Diffusion, Array, Any, Array | None], tuple[chain.Arrival, Array, Array]
+]
+
+
+def _begin(
+    model: Model, task: Task, diffusion: Diffusion, keys: Array, t: Array
+) -> Images:
+    """The latent at the first time, t: noise, or a noisy version of what is given."""
+    if task.first is None:
+        return chain.first_latent(keys, model.shape, t.dtype)
+    x = model.codec.encode(jnp.asarray(task.first)[None], t.dtype)
+    x = jnp.broadcast_to(x, (keys.shape[0], *model.shape))
+    return editing.begin(diffusion, x, keys, t)
+
+
+def _on_times(
+    config: Config,
+    model: Model,
+    task: Task,
+    log_variance: ancestral.LogVariance | None,
+    num_frames: int,
+) -> Way:
+    built = samplers.sampler_of(config, log_variance)
+    asked, fixed = samplers.num_evaluations(config), None
+    # Which latents of a chain are nearest to a log SNR is settled before anything is traced.
+    if isinstance(model.schedule, schedules.Schedule):
+        fixed = samplers.times_of(config, model.schedule.log_snr)
+
+    def way(
+        diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
+    ) -> tuple[chain.Arrival, Array, Array]:
+        times = samplers.times_of(config, diffusion.log_snr) if fixed is None else fixed
+        times = times[-samplers.num_visited(config) :]
+        z = _begin(model, task, diffusion, keys, times[0])
+        options = {"num_frames": num_frames, "progress": progress}
+        arrival = chain.follow(diffusion, built, times, z, keys, **options)
+        arrived = jnp.ones(keys.shape, bool)
+        return arrival, arrived, jnp.full(keys.shape, asked, jnp.int32)
+
+    return way
+
+
+def _by_ode(config: Config, model: Model, task: Task) -> Way:
+    solve, start = samplers.solve_of(config), samplers.share_of_way(config)
+
+    def way(
+        diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
+    ) -> tuple[chain.Arrival, Array, Array]:
+        z = _begin(model, task, diffusion, keys, jnp.asarray(start, jnp.float32))
+        found = flow.backward(diffusion, z, solve, start)
+        prediction = diffusion.denoise(found.z_0, jnp.zeros(keys.shape))
+        arrival = chain.Arrival(found.z_0, prediction, None)
+        # The one at z_0 comes on top.
+        asked = flow.num_evaluations(found.num_steps, solve) + 1
+        return arrival, found.converged, asked
+
+    return way
+
+
+def _between(config: Config, model: Model, task: Task) -> Way:
+    """Sample j of N is j / (N - 1) of the way from one image to the other."""
+    num_iterations = config.sample.interpolation.num_iterations
+    # Of each image once before its first step up and once where it ends, too.
+    climb = num_iterations * (samplers.num_times(config) - 1) + 2
+    asked = 2 * climb + samplers.num_evaluations(config)
+    assert task.first is not None and task.last is not None
+    ends_of_way = jnp.stack([jnp.asarray(task.first), jnp.asarray(task.last)])
+
+    def way(
+        diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
+    ) -> tuple[chain.Arrival, Array, Array]:
+        assert numbers is not None
+        times = samplers.times_of(config, diffusion.log_snr)
+        first, last = model.codec.encode(ends_of_way, times.dtype)
+        fractions = numbers / (config.sample.num_samples - 1)
+        arrival = editing.interpolate(
+            diffusion, first, last, times, jnp.clip(fractions, 0.0, 1.0), num_iterations
+        )
+        arrived = jnp.ones(keys.shape, bool)
+        return arrival, arrived, jnp.full(keys.shape, asked, jnp.int32)
+
+    return way
