@@ -140,8 +140,21 @@ def test_two_configs_differ_only_where_it_matters():
         "config.prediction (now 'v', then 'eps')",
         "config.seed (now 1, then 0)",
     ]
-    del saved["seed"]
-    assert checks.differences(ours, saved) == ["config.seed (now 0, then 'absent')"]
+
+
+def test_what_an_earlier_version_did_not_have_was_as_the_default_is():
+    ours = tiny.config()
+    saved = config_lib.flat(json.loads(json.dumps(ours.to_dict())))
+    del saved["model.label_dropout"]
+    assert checks.differences(ours, saved) == []
+    other = tiny.config(model__label_dropout=0.5)
+    assert checks.differences(other, saved) == [
+        "config.model.label_dropout (now 0.5, then 0.1)"
+    ]
+    gone = saved | {"model.gone": 3}
+    assert checks.differences(ours, gone) == [
+        "config.model.gone (now 'absent', then 3)"
+    ]
 
 
 def test_errors_of_what_is_built_are_the_users():
