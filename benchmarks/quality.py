@@ -5,6 +5,14 @@
     python main.py --config=configs/digits_classifier.py --workdir=runs/judge --config.seed=1
     python -m benchmarks.quality runs/digits_1000 --judge=runs/judge
 
+    python main.py --config=configs/photos.py --workdir=runs/photos
+    python main.py --config=configs/photos.py --workdir=runs/photos_judge --config.seed=1
+        --config.model.name=classifier --config.model.classifier.base_features=32
+        --config.model.classifier.num_groups=8 --config.training.num_steps=400
+        --config.training.sample_every=0 --config.eval.estimators=accuracy
+    python -m benchmarks.quality runs/photos --judge=runs/photos_judge --name=photos
+        --num-samples=200 --num-repeats=2
+
 Of each cell the Frechet distance to all training images, by the features of a classifier, its
 standard error over repetitions with other noise, and samples a second (without the first batch,
 which compiles). All cells draw as many samples, from the same first latents, since the distance
