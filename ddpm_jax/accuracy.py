@@ -4,7 +4,6 @@ Image i of the split is seen once at each of a few levels of noise, drawn from (
 same for every checkpoint, batch size and number of devices.
 """
 
-import contextlib
 import json
 import math
 from typing import Any
@@ -16,7 +15,7 @@ import optax
 from etils import epath
 from jax.sharding import Mesh
 
-from ddpm_jax import convention, pictures, plots
+from ddpm_jax import convention, passes, pictures, plots
 from ddpm_jax.binding import ClassifierModel
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
@@ -26,7 +25,7 @@ from ddpm_jax.diffusion.times import CONTINUOUS
 from ddpm_jax.estimators import ACCURACY as NAME
 from ddpm_jax.results.found import Found
 from ddpm_jax.results.saved import FOLDER
-from ddpm_jax.training import files, parallel, progress
+from ddpm_jax.training import files, parallel
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 from ddpm_jax.training.state import Params
 
@@ -107,21 +106,11 @@ class Accuracy:
 
     def _rows(self, params: Params) -> np.ndarray:
         """[images, (is right, nats, log SNR), levels]."""
-        config = self._config
-        batches = pipeline.eval_batches(
-            self._source,
-            batch_size=config.eval.batch_size,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
+        size, title = self._config.eval.batch_size, f"evaluating ({NAME})"
         rows = []
-        bar = progress.Bar(f"evaluating ({NAME})", len(batches))
-        with bar, contextlib.closing(pipeline.iterate(batches)) as rest:
-            for local in rest:
-                batch, kept = parallel.put_masked(self._mesh, local)
-                found = np.asarray(self._look(params, batch), np.float64)
-                rows.append(found[kept])
-                bar.update()
+        for batch, kept in passes.each(self._mesh, self._source, size, title):
+            found = np.asarray(self._look(params, batch), np.float64)
+            rows.append(found[kept])
         return np.concatenate(rows)
 
     def _report(self, rows: np.ndarray, step: int) -> dict[str, Any]:

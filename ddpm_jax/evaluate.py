@@ -22,6 +22,7 @@ from ddpm_jax import (
     build,
     convention,
     estimators,
+    passes,
     pictures,
     plots,
     quality,
@@ -116,12 +117,7 @@ class Evaluator:
         )
 
     def _batches(self, source: Source) -> pipeline.Batches:
-        return pipeline.eval_batches(
-            source,
-            batch_size=self.config.eval.batch_size,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
+        return passes.batches(source, self.config.eval.batch_size)
 
     def _edges(self, params: Params) -> np.ndarray | None:
         """Of the strata, from images all over the split with noise of their own."""

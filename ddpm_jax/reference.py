@@ -4,7 +4,6 @@
 says of which data and by which extractor it is, and is used for nothing else.
 """
 
-import contextlib
 import io
 import json
 from collections.abc import Iterator
@@ -16,14 +15,13 @@ from absl import logging
 from etils import epath
 from jaxtyping import Float
 
-from ddpm_jax import build, estimators, features, workdir
+from ddpm_jax import build, estimators, features, passes, workdir
 from ddpm_jax.config import Config, ConfigError, flat
-from ddpm_jax.data import pipeline
 from ddpm_jax.data.sources import Source
 from ddpm_jax.features import Extractor
 from ddpm_jax.metrics import moments
 from ddpm_jax.metrics.moments import Moments
-from ddpm_jax.training import parallel, progress
+from ddpm_jax.training import parallel
 
 FOLDER = "reference"
 # Examples whose features are kept, evenly spaced over all, for what compares examples.
@@ -115,21 +113,12 @@ def _made(
     places = {i * len(source) // MOST_KEPT for i in range(MOST_KEPT)}
 
     def batches() -> Iterator[np.ndarray]:
-        every = pipeline.eval_batches(
-            source,
-            batch_size=config.eval.batch_size,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
-        bar = progress.Bar("features", len(every))
-        with bar, contextlib.closing(pipeline.iterate(every)) as rest:
-            for local in rest:
-                batch, is_real = parallel.put_masked(mesh, local)
-                own = extractor.look(batch["image"]).features[is_real]
-                index = parallel.whole(mesh, batch["index"])[is_real]
-                kept.append(own[[int(i) in places for i in index]])
-                bar.update()
-                yield own
+        size = config.eval.batch_size
+        for batch, is_real in passes.each(mesh, source, size, "features"):
+            own = extractor.look(batch["image"]).features[is_real]
+            index = parallel.whole(mesh, batch["index"])[is_real]
+            kept.append(own[[int(i) in places for i in index]])
+            yield own
 
     of_all = moments.over(batches())
     return Reference(_identity(source, extractor), of_all, np.concatenate(kept))

@@ -1,6 +1,5 @@
 """The analytic reverse variance of a checkpoint: estimated once, kept beside it."""
 
-import contextlib
 import json
 from typing import Any
 
@@ -12,7 +11,7 @@ from etils import epath
 from jax import lax
 from jaxtyping import Array, Float
 
-from ddpm_jax import build, guides, samplers, workdir
+from ddpm_jax import build, guides, passes, samplers, workdir
 from ddpm_jax.binding import Model
 from ddpm_jax.config import Config
 from ddpm_jax.data import pipeline
@@ -22,7 +21,7 @@ from ddpm_jax.diffusion.samplers import analytic, ancestral, grids
 from ddpm_jax.diffusion.times import CONTINUOUS
 from ddpm_jax.guides import Guide
 from ddpm_jax.trained import Trained
-from ddpm_jax.training import parallel, progress
+from ddpm_jax.training import parallel
 from ddpm_jax.training.checkpoints import digest
 from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 
@@ -95,21 +94,10 @@ def _estimate(
         return jnp.stack([log_snr, found]).transpose(2, 0, 1)
 
     compiled = parallel.compile_for_batch(t.mesh, errors)
-    batches = pipeline.eval_batches(
-        source,
-        batch_size=config.sample.batch_size,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
+    params, size = (t.params, guide.params), config.sample.batch_size
     found = []
-    bar = progress.Bar("estimating the variance", len(batches))
-    with bar, contextlib.closing(pipeline.iterate(batches)) as rest:
-        for local in rest:
-            batch, kept = parallel.put_masked(t.mesh, local)
-            found.append(
-                np.asarray(compiled((t.params, guide.params), batch), np.float64)[kept]
-            )
-            bar.update()
+    for batch, kept in passes.each(t.mesh, source, size, "estimating the variance"):
+        found.append(np.asarray(compiled(params, batch), np.float64)[kept])
     log_snr, error = np.concatenate(found).mean(axis=0)
     return analytic.Table(log_snr, error)
 

@@ -39,6 +39,7 @@ TOP += [
     "trained",
     "guides",
     "convention",
+    "passes",
     "accuracy",
     "variance",
     "drawing",
