@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from ddpm_jax import checks
-from ddpm_jax import config as config_lib
-from ddpm_jax.config import ConfigError
+from ddpm_jax.check import check_config
+from ddpm_jax.config import check
+from ddpm_jax.core import errors
+from ddpm_jax.core.errors import ConfigError
 
 MODES = ("train", "eval", "sample", "reference")
 
@@ -49,9 +50,8 @@ def main(_: Sequence[str]) -> int:
     # Imported once the flags are known to be right: a slip is told at once.
     import jax
 
-    from ddpm_jax import build
     from ddpm_jax.training import distributed
-    from ddpm_jax.training.finite import NonFiniteError
+    from ddpm_jax.training.nonfinite import NonFiniteError
 
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(_is_ours)
@@ -59,12 +59,12 @@ def main(_: Sequence[str]) -> int:
         jax.config.update("jax_compilation_cache_dir", _CACHE.value)
     config = _CONFIG.value
     try:
-        with config_lib.errors_are_the_users():
+        with errors.errors_are_the_users():
             distributed.initialize(
                 _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
             )
-            build.check(config)
-            checks.devices(config, jax.device_count())
+            check_config(config)
+            check.devices(config, jax.device_count())
         if _MODE.value == "eval":
             from ddpm_jax import evaluate
 
@@ -74,7 +74,7 @@ def main(_: Sequence[str]) -> int:
 
             sample.run(config, _WORKDIR.value)
         elif _MODE.value == "reference":
-            from ddpm_jax import reference
+            from ddpm_jax.evaluation import reference
 
             reference.run(config, _WORKDIR.value)
         else:
@@ -95,13 +95,13 @@ def main(_: Sequence[str]) -> int:
 def parse(argv: Sequence[str]) -> list[str]:
     """Reads flags and config; ends with status 2 and one line if something is wrong."""
     try:
-        checks.overrides(argv)
+        check.overrides(argv)
         rest = flags.FLAGS(list(argv))
-        config_lib.choose(dict.fromkeys(MODES), _MODE.value, "--mode")
+        errors.choose(dict.fromkeys(MODES), _MODE.value, "--mode")
         for flag in (_CONFIG, _WORKDIR):
             if flag.value is None:
                 raise ConfigError(f"--{flag.name} is missing: write --{flag.name}=...")
-        config_lib.flat(_CONFIG.value)  # A file that cannot be read says so here.
+        errors.flat(_CONFIG.value)  # A file that cannot be read says so here.
         if len(rest) > 1:
             raise ConfigError(f"{rest[1]!r} is not a flag: write --name=value.")
     except Exception as error:  # A config file may raise anything.

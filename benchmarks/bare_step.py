@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
-from ddpm_jax.diffusion import gaussian, schedules
+from ddpm_jax.diffusion.process import gaussian, schedules
 from ddpm_jax.nets.unet import UNet
 from ddpm_jax.training import parallel
 from ddpm_jax.training.optimizer import make_optimizer

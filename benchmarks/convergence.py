@@ -28,10 +28,11 @@ import matplotlib
 import numpy as np
 
 from benchmarks import measure
-from ddpm_jax.diffusion import betas, flow, schedules
+from ddpm_jax.diffusion.likelihood import probability_flow
 from ddpm_jax.diffusion.model import Diffusion, LogSnr, Prediction
-from ddpm_jax.diffusion.samplers import chain, ddim, dpm_solver, edm, grids, unipc
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process import betas, schedules
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.diffusion.samplers import ddim, dpm_solver, edm, loop, time_grids, unipc
 
 STEPS = (20, 40, 80, 160, 320, 640)
 NUM_SAMPLES = 128
@@ -41,7 +42,7 @@ NUM_QUESTIONS, NUM_LATENTS = 50, 1000
 PLOT = pathlib.Path(__file__).parents[1] / "docs" / "convergence.png"
 
 # Sampler, its order, questions a step. No lower order at the end, which would cap it.
-SAMPLERS: dict[str, tuple[chain.Sampler, int, int]] = {
+SAMPLERS: dict[str, tuple[loop.Sampler, int, int]] = {
     "DDIM": (ddim.make(), 1, 1),
     "Heun": (edm.heun(), 2, 2),
     "DPM-Solver++ 2S": (dpm_solver.single_step(2), 2, 1),
@@ -127,10 +128,10 @@ def distance(found: Any, truth: np.ndarray) -> float:
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def follow(
-    diffusion: Diffusion, sampler: chain.Sampler, times: jax.Array, z: jax.Array
-) -> chain.Arrival:
+    diffusion: Diffusion, sampler: loop.Sampler, times: jax.Array, z: jax.Array
+) -> loop.Arrival:
     keys = jax.random.split(jax.random.key(0), NUM_SAMPLES)
-    return chain.follow(diffusion, sampler, times, z, keys)
+    return loop.follow(diffusion, sampler, times, z, keys)
 
 
 def order_section() -> dict[str, Any]:
@@ -141,8 +142,8 @@ def order_section() -> dict[str, Any]:
         "gaussian": mixture_model(log_snr, *GAUSSIAN),
         "mixture": mixture_model(log_snr, *MIXTURE),
     }
-    solve = flow.Solve("dopri8", rtol=1e-12, atol=1e-12, max_steps=20_000)
-    solved = jax.jit(flow.backward, static_argnums=(0, 2))(
+    solve = probability_flow.Solve("dopri8", rtol=1e-12, atol=1e-12, max_steps=20_000)
+    solved = jax.jit(probability_flow.backward, static_argnums=(0, 2))(
         models["mixture"], jnp.asarray(z), solve
     )
     truths = {
@@ -155,7 +156,7 @@ def order_section() -> dict[str, Any]:
         for title, (sampler, order, questions) in SAMPLERS.items():
             errors = []
             for num_steps in STEPS:
-                times = grids.by_log_snr(log_snr, CONTINUOUS, num_steps + 1)
+                times = time_grids.by_log_snr(log_snr, CONTINUOUS, num_steps + 1)
                 end = follow(model, sampler, times, jnp.asarray(z)).z
                 errors.append(distance(end, truths[name]))
             slope, _ = np.polyfit(np.log(STEPS), np.log(errors), 1)
@@ -199,7 +200,7 @@ def _one_cloud(std: float) -> dict[str, Any]:
     for name, sampler in OURS.items():
         ours[name] = {}
         for grid in GRIDS:
-            times = grids.GRIDS[grid](log_snr, NUM_LATENTS, NUM_QUESTIONS)
+            times = time_grids.GRIDS[grid](log_snr, NUM_LATENTS, NUM_QUESTIONS)
             arrival = follow(model, sampler, times, jnp.asarray(z))
             ours[name][grid] = {
                 "latent": distance(arrival.z, z_0),

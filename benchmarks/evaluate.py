@@ -18,13 +18,15 @@ import time
 from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict as Config
 
 from benchmarks import measure
 from configs import photos_vdm
-from ddpm_jax import evaluate, trained
-from ddpm_jax.config import Config
-from ddpm_jax.results.report import Report
-from ddpm_jax.training import parallel
+from ddpm_jax.core import sharding
+from ddpm_jax.evaluation import likelihood
+from ddpm_jax.evaluation.results.report import Report
+from ddpm_jax.models import restored
+from ddpm_jax.runs import restore
 
 # Name -> the fields of config.eval that make it. The first is the plain estimator.
 BOUNDS: dict[str, dict[str, Any]] = {
@@ -48,10 +50,10 @@ def changed(config: Config, options: dict[str, Any], **ode: Any) -> Config:
 
 
 def measured(
-    config: Config, found: trained.Trained, name: str
+    config: Config, found: restored.Restored, name: str
 ) -> tuple[Report, dict[str, Any]]:
     """A report, and the figures of this benchmark; the first pass compiles."""
-    evaluator = evaluate.make_evaluator(
+    evaluator = likelihood.make_evaluator(
         config, found.mesh, found.model, found.source, name
     )
     rows = evaluator.rows(found.params)
@@ -74,7 +76,7 @@ def measured(
     }
 
 
-def bounds_section(config: Config, found: trained.Trained) -> dict[str, Any]:
+def bounds_section(config: Config, found: restored.Restored) -> dict[str, Any]:
     """Every estimate of the bound, and its error over that of plain draws."""
     section: dict[str, Any] = {}
     for name, options in BOUNDS.items():
@@ -88,7 +90,7 @@ def bounds_section(config: Config, found: trained.Trained) -> dict[str, Any]:
 
 
 def flows_section(
-    config: Config, found: trained.Trained, num_images: int
+    config: Config, found: restored.Restored, num_images: int
 ) -> dict[str, Any]:
     """The flow's likelihood by its tolerance, and how far from the bound it lies."""
     section: dict[str, Any] = {}
@@ -102,16 +104,16 @@ def flows_section(
     return section
 
 
-def memory_section(config: Config, found: trained.Trained) -> dict[str, Any]:
+def memory_section(config: Config, found: restored.Restored) -> dict[str, Any]:
     """Mebibytes that the compiler sets aside, by draws: one batch of states, not one a draw."""
     section: dict[str, Any] = {}
     for num_draws in (4, 64):
         one = changed(config, {"num_draws": num_draws})
-        evaluator = evaluate.make_evaluator(
+        evaluator = likelihood.make_evaluator(
             one, found.mesh, found.model, found.source, "stratified"
         )
         shape = (one.eval.batch_size, *found.model.shape)
-        batch = parallel.put_batch(
+        batch = sharding.put_batch(
             found.mesh,
             {
                 "image": np.zeros(shape, np.uint8),
@@ -132,7 +134,7 @@ def main() -> None:
     args = parser.parse_args()
 
     config = photos_vdm.get_config()
-    found = trained.load(config, args.workdir, step=-1, weights="ema")
+    found = restore.load(config, args.workdir, step=-1, weights="ema")
     report = {
         "environment": measure.environment(),
         "data": dict(found.source.identity),

@@ -28,8 +28,8 @@ import torchvision
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from benchmarks import inception_arrays, measure
-from ddpm_jax.data import torch_file
-from ddpm_jax.nets import inception
+from ddpm_jax.interop import torch_file
+from ddpm_jax.nets.inception import network
 
 PACKAGES = ("torchvision", "pytorch-fid", "torch-fidelity")
 SHAPES = ((32, 32), (64, 48), (299, 299), (352, 400))
@@ -88,7 +88,7 @@ def torch_fidelity(file: pathlib.Path, pixels: np.ndarray) -> Values:
 
 def ours(params: Any, pixels: np.ndarray, preparation: str) -> Values:
     """The same of the network under test."""
-    net = inception.InceptionV3(preparation)
+    net = network.InceptionV3(preparation)
 
     @jax.jit
     def run(params: Any, pixels: Any) -> Any:
@@ -126,7 +126,7 @@ def differences(found: Values, wanted: Values) -> Iterator[tuple[str, dict[str, 
 def state_dict() -> dict[str, torch.Tensor]:
     """Every array of the file, by name, made by formula."""
     net = torchvision.models.inception_v3(
-        num_classes=inception.NUM_CLASSES,
+        num_classes=network.NUM_CLASSES,
         aux_logits=False,
         init_weights=False,
         weights=None,
@@ -153,7 +153,7 @@ def through_files(
         for key, value in state.items():
             if not np.array_equal(arrays[key], value.numpy()):
                 raise ValueError(f"{file}: {key} is not what was written")
-        params = inception.from_state_dict(arrays, file.name)
+        params = network.from_state_dict(arrays, file.name)
     return params, file
 
 
@@ -182,14 +182,14 @@ def write_golden(path: pathlib.Path) -> None:
     state = state_dict()
     pixels = inception_arrays.images(1, *GOLDEN_SHAPE)
     values = PytorchFid(state)(pixels)
-    features = {name: values[name][0] for name in inception.Features._fields}
+    features = {name: values[name][0] for name in network.Features._fields}
     shapes = [str(tuple(value.shape)) for value in state.values()]
     np.savez_compressed(path, names=list(state), shapes=shapes, **features)
     print(f"written to {path}")
 
 
 def _named(features: Any) -> Values:
-    names = inception.Features._fields
+    names = network.Features._fields
     return {name: _array(value) for name, value in zip(names, features, strict=True)}
 
 

@@ -26,13 +26,16 @@ import pathlib
 from typing import Any
 
 import jax
+from ml_collections import ConfigDict as Config
 
 from benchmarks import measure
-from ddpm_jax import build, features, quality, reference, trained
-from ddpm_jax.binding import Model
-from ddpm_jax.config import Config, default
-from ddpm_jax.results.table import aligned
-from ddpm_jax.trained import Trained
+from ddpm_jax.check import check_config
+from ddpm_jax.config.schema import default
+from ddpm_jax.evaluation import features, reference, sample_quality
+from ddpm_jax.evaluation.results.table import aligned
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.models.restored import Restored
+from ddpm_jax.runs import restore
 from ddpm_jax.training.checkpoints import fingerprint
 
 # Name -> the fields of config.sample that make it.
@@ -71,23 +74,23 @@ def cell_config(config: Config, name: str, num_steps: int) -> Config:
 
 def cell(
     config: Config,
-    t: Trained[Model],
+    restored: Restored[Denoiser],
     extractor: features.Extractor,
     real: reference.Reference,
 ) -> dict[str, Any]:
     """Distance and speed of the samples that a config describes."""
-    build.check(config)
-    sampled = quality.Sampled(config, t, extractor)
+    check_config(config)
+    sampled = sample_quality.Sampled(config, restored, extractor)
     # The batch that compiles.
     sampled.warm_up()
     distances, seconds = [], 0.0
     for number in range(config.eval.quality.num_repeats):
         drawn = sampled.draw(number)
         seconds += drawn.seconds
-        distances.append(quality.figures(config, real, drawn.seen)["fid"])
+        distances.append(sample_quality.figures(config, real, drawn.seen)["fid"])
     num = config.eval.quality.num_samples * config.eval.quality.num_repeats
     return {
-        "frechet_distance": quality.summarised(distances),
+        "frechet_distance": sample_quality.summarised(distances),
         "num_network_evaluations": drawn.num_evaluations,
         "samples_per_second": num / seconds,
     }
@@ -125,7 +128,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--out", type=pathlib.Path, default="benchmarks/results")
     args = parser.parse_args()
-    config = trained.config_of("the workdir", args.workdir, default())
+    config = restore.config_of("the workdir", args.workdir, default())
     with config.unlocked():
         config.sample.update(
             default().sample, batch_size=args.batch_size, sampler="ancestral"
@@ -137,9 +140,9 @@ def main() -> None:
             num_samples=args.num_samples,
             num_repeats=args.num_repeats,
         )
-    t = trained.load(config, args.workdir, step=-1, weights="ema")
-    extractor = features.make(config, t.mesh, t.source)
-    real = reference.of(config, t.path, t.mesh, extractor)
+    restored = restore.load(config, args.workdir, step=-1, weights="ema")
+    extractor = features.make(config, restored.mesh, restored.source)
+    real = reference.of(config, restored.path, restored.mesh, extractor)
 
     kind = jax.devices()[0].device_kind.lower()
     file = args.out / f"quality_{args.name}_{kind}.json"
@@ -149,11 +152,11 @@ def main() -> None:
         "extractor": real.identity["extractor"],
         "num_samples": args.num_samples,
         "num_repeats": args.num_repeats,
-        "step": t.step,
+        "step": restored.step,
         "weights": f"ema:{config.ema.decay}",
         "seed": config.seed,
         "num_latents": config.schedule.num_steps,
-        "arrays": fingerprint(t.params),
+        "arrays": fingerprint(restored.params),
     }
     for field, value in same.items():
         if field not in ("num_repeats",) and report.get(field, value) != value:
@@ -167,7 +170,7 @@ def main() -> None:
             key = f"{name}, {num_steps} steps"
             if key not in report["cells"]:
                 own = cell_config(config, name, num_steps)
-                report["cells"][key] = cell(own, t, extractor, real)
+                report["cells"][key] = cell(own, restored, extractor, real)
                 measure.write(f"quality_{args.name}", report, args.out)
                 print(key, report["cells"][key], flush=True)
     print(table(report["cells"], args.steps))

@@ -35,19 +35,19 @@ import numpy as np
 from jaxtyping import Array
 
 from benchmarks import bare_step, measure
-from ddpm_jax.diffusion import predictions, schedules
+from ddpm_jax.core.randomness import Stream, example_keys, stream_key
 from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.process import predictions, schedules
 from ddpm_jax.diffusion.samplers import (
     ancestral,
-    chain,
     ddim,
     dpm_solver,
     edm,
-    grids,
+    loop,
+    time_grids,
     unipc,
 )
 from ddpm_jax.nets.unet import UNet
-from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 
 MIB = 2**20
 LOG_SNR = schedules.linear_beta(bare_step.NUM_LATENTS).log_snr
@@ -55,7 +55,7 @@ LOG_SNR = schedules.linear_beta(bare_step.NUM_LATENTS).log_snr
 # Questions to the network in the section `overhead`, of whatever sampler.
 NUM_QUESTIONS = 7
 # Name -> sampler, and on how many times it asks that often.
-SAMPLERS: dict[str, tuple[chain.Sampler, int]] = {
+SAMPLERS: dict[str, tuple[loop.Sampler, int]] = {
     "ddim": (ddim.make(), 7),
     "dpm_solver_2m": (dpm_solver.multistep(2), 7),
     "unipc_2": (unipc.make(2), 7),
@@ -64,13 +64,13 @@ SAMPLERS: dict[str, tuple[chain.Sampler, int]] = {
 }
 
 
-def uniform(num_times: int) -> chain.Times:
-    return grids.uniform(LOG_SNR, bare_step.NUM_LATENTS, num_times)
+def uniform(num_times: int) -> loop.Times:
+    return time_grids.uniform(LOG_SNR, bare_step.NUM_LATENTS, num_times)
 
 
 def bind(net: UNet, params: Any) -> Diffusion:
     """The network as a predictor of eps, which sees the index of t."""
-    estimates = predictions.KINDS["eps"].estimates
+    estimates = predictions.PARAMETERIZATIONS["eps"].estimates
 
     def denoise(z_t: Array, t: Array) -> Prediction:
         index = t * (bare_step.NUM_LATENTS - 1)
@@ -100,22 +100,22 @@ def make_params(net: UNet) -> Any:
 
 # (parameters, numbers of the samples, z_1 or None to draw it) -> x_hat at the last time,
 # and the film if it was asked for.
-Draw = Callable[..., tuple[Array, chain.Film | None]]
+Draw = Callable[..., tuple[Array, loop.Film | None]]
 
 
 def make_draw(
-    net: UNet, sampler: chain.Sampler, times: chain.Times, **options: Any
+    net: UNet, sampler: loop.Sampler, times: loop.Times, **options: Any
 ) -> Draw:
     """One batch, not compiled; `options` are those of `chain.sample`."""
 
     def draw(
         params: Any, index: Array, z: Array | None = None
-    ) -> tuple[Array, chain.Film | None]:
+    ) -> tuple[Array, loop.Film | None]:
         diffusion = predictions.clipped(bind(net, params))
         keys = example_keys(stream_key(0, Stream.SAMPLE), index)
         if z is None:
-            z = chain.first_latent(keys, bare_step.IMAGE_SHAPE, times.dtype)
-        arrival = chain.follow(diffusion, sampler, times, z, keys, **options)
+            z = loop.first_latent(keys, bare_step.IMAGE_SHAPE, times.dtype)
+        arrival = loop.follow(diffusion, sampler, times, z, keys, **options)
         return arrival.prediction.x, arrival.film
 
     return draw
@@ -201,11 +201,11 @@ def peer_section(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def peers_times(num_steps: int) -> chain.Times:
+def peers_times(num_steps: int) -> loop.Times:
     """The peer's list of times, as ours."""
     spacing = bare_step.NUM_LATENTS // num_steps
     listed = [spacing * i for i in reversed(range(num_steps))]
-    return grids.explicit(LOG_SNR, bare_step.NUM_LATENTS, 0, listed)
+    return time_grids.explicit(LOG_SNR, bare_step.NUM_LATENTS, 0, listed)
 
 
 def memory_section(args: argparse.Namespace) -> dict[str, Any]:
@@ -279,7 +279,7 @@ def compile_section(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def compiled_by_batches(
-    net: UNet, params: Any, sampler: chain.Sampler, num_times: int, batch_size: int
+    net: UNet, params: Any, sampler: loop.Sampler, num_times: int, batch_size: int
 ) -> dict[str, Any]:
     """How many programs each of three batches compiles, and their seconds."""
     draw = jax.jit(make_draw(net, sampler, uniform(num_times)))

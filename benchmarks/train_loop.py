@@ -18,13 +18,14 @@ from typing import Any
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict as Config
 
 from benchmarks import measure
 from configs import digits
-from ddpm_jax import build, train
-from ddpm_jax.config import Config
-from ddpm_jax.data import pipeline, sources
-from ddpm_jax.training import parallel
+from ddpm_jax import train
+from ddpm_jax.core import sharding
+from ddpm_jax.data import pipeline, table
+from ddpm_jax.models import build
 
 PIECE = 100  # Steps.
 BARE_STEPS = 50
@@ -67,7 +68,7 @@ def loop_section(num_steps: int) -> dict[str, Any]:
     """The loop's rate over the bare step's."""
     config = short_digits(num_steps)
     source = build.source(config, "train")
-    mesh = parallel.make_mesh(1)
+    mesh = sharding.make_mesh(1)
     training = build.training(config, mesh, build.model(config, source))
     batches = pipeline.train_batches(
         source, seed=config.seed, batch_size=config.data.batch_size
@@ -101,7 +102,7 @@ def loop_section(num_steps: int) -> dict[str, Any]:
 
 def input_section(batch_size: int, num_batches: int) -> dict[str, Any]:
     """Examples a second that the pipeline hands over, 32x32 in colour, flipped."""
-    source = sources.make("photos", "train", image_size=32, stride=4)
+    source = table.make("photos", "train", image_size=32, stride=4)
     batches = pipeline.train_batches(source, seed=0, batch_size=batch_size, flip=True)
     reading = pipeline.iterate(batches)
     for _ in range(10):

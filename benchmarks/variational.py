@@ -20,17 +20,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict as Config
 
 from benchmarks import measure
 from configs import photos_vdm
-from ddpm_jax import build, evaluate, objective
-from ddpm_jax.binding import Model
-from ddpm_jax.config import Config
+from ddpm_jax.core import sharding
+from ddpm_jax.core.randomness import example_keys
 from ddpm_jax.data import pipeline
-from ddpm_jax.diffusion import times
+from ddpm_jax.diffusion.process import times
+from ddpm_jax.evaluation import likelihood
+from ddpm_jax.models import build, objective
+from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.training import parallel
 from ddpm_jax.training.checkpoints import Checkpoints
-from ddpm_jax.training.randomness import example_keys
 from ddpm_jax.training.step import Draws
 
 Losses = Callable[..., Any]
@@ -45,7 +47,7 @@ def variants(config: Config) -> dict[str, Config]:
     return {"learned": config, "line": line, "adaptive": adaptive}
 
 
-def batch_losses(config: Config, model: Model, batch_size: int) -> Losses:
+def batch_losses(config: Config, model: Denoiser, batch_size: int) -> Losses:
     """(params, history, batch, number) -> mean loss of that batch, as a step has it."""
     sampler = objective.time_sampler(config, model)
     loss_fn = objective.loss(config, model)
@@ -112,7 +114,7 @@ def estimator_section(config: Config, params: Any, repeats: int) -> dict[str, An
     """Standard error of the bound from equally many evaluations, two ways."""
     source = build.source(config, "test")
     model, mesh = build.model(config, source), build.mesh(config)
-    evaluator = evaluate.make_evaluator(config, mesh, model, source)
+    evaluator = likelihood.make_evaluator(config, mesh, model, source)
     ours = evaluator.report(evaluator.rows(params), 0)
     evaluations = ours["num_examples"] * ours["num_network_evaluations"]
 
@@ -155,7 +157,7 @@ def step_section(rounds: int, steps: int) -> dict[str, Any]:
         config.schedule.learned_monotone.interior = interior
         source = build.source(config, "train")
         training = build.training(
-            config, parallel.make_mesh(1), build.model(config, source)
+            config, sharding.make_mesh(1), build.model(config, source)
         )
         batches = pipeline.train_batches(
             source, seed=0, batch_size=config.data.batch_size

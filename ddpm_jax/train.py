@@ -13,21 +13,18 @@ from absl import logging
 from clu import parameter_overview
 from etils import epath
 from jax.sharding import Mesh
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import (
-    accuracy,
-    build,
-    drawing,
-    evaluate,
-    illustrate,
-    sample,
-    trained,
-    workdir,
-)
-from ddpm_jax.binding import ClassifierModel, Model
-from ddpm_jax.config import Config, errors_are_the_users
+from ddpm_jax.core import progress
+from ddpm_jax.core.errors import errors_are_the_users
 from ddpm_jax.data import pipeline
-from ddpm_jax.training import finite, parallel, progress
+from ddpm_jax.evaluation import accuracy, in_training, likelihood, schedule_plots
+from ddpm_jax.models import build
+from ddpm_jax.models.classifier import ClassifierModel
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.runs import restore, workdir
+from ddpm_jax.sampling import sample_batches, snapshots
+from ddpm_jax.training import nonfinite, parallel
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.clock import Clock, Profile
 from ddpm_jax.training.interrupts import StopRequest
@@ -66,9 +63,9 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     eval_source = build.source(config, config.data.eval_split)
     evaluator, draws = None, None
     if every.eval_every:
-        evaluator = evaluate.while_training(config, mesh, model, eval_source)
-    if isinstance(model, Model) and every.sample_every:
-        draws = drawing.Batches(config, mesh, model)
+        evaluator = in_training.while_training(config, mesh, model, eval_source)
+    if isinstance(model, Denoiser) and every.sample_every:
+        draws = sample_batches.Batches(config, mesh, model)
 
     # 1. The newest whole checkpoint, 2. else the first state, 3. with another run's network.
     checkpoints = Checkpoints(
@@ -82,7 +79,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     else:
         state = training.create()
         if every.start_from:
-            begun = trained.start_from(config, training.to_global(state))
+            begun = restore.start_from(config, training.to_global(state))
             # That run may go on: what this one starts with is kept.
             checkpoints.save(0, begun)
             state = training.from_global(begun)
@@ -147,7 +144,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
 
                 in_flight.append((step, state.skipped_in_a_row + 0))
                 if len(in_flight) > STEPS_IN_FLIGHT:
-                    finite.check(*in_flight.pop(0), every.max_skipped)
+                    nonfinite.check(*in_flight.pop(0), every.max_skipped)
                 status = stop.exit_status(step)
                 is_last = step == every.num_steps or status is not None
 
@@ -160,7 +157,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
                         report(step, state, is_due)
                 if is_last or is_due(step, every.checkpoint_every):
                     while in_flight:
-                        finite.check(*in_flight.pop(0), every.max_skipped)
+                        nonfinite.check(*in_flight.pop(0), every.max_skipped)
                     with clock.paused():
                         writers.flush()
                         checkpoints.save(step, training.to_global(state))
@@ -179,10 +176,10 @@ def _reporter(
     path: epath.Path,
     mesh: Mesh,
     training: parallel.Training,
-    model: Model | ClassifierModel,
+    model: Denoiser | ClassifierModel,
     writers: Writers,
-    evaluator: evaluate.Evaluator | accuracy.Accuracy | None,
-    draws: drawing.Batches | None,
+    evaluator: likelihood.Evaluator | accuracy.Accuracy | None,
+    draws: sample_batches.Batches | None,
 ) -> Callable[..., None]:
     """What measures and draws between two steps, where it is due."""
 
@@ -197,7 +194,7 @@ def _reporter(
         if only_missing:
             if evaluator is not None:
                 evaluates &= not writers.has_row(step, evaluator.headline)
-            samples &= not sample.picture_path(path, step).exists()
+            samples &= not snapshots.picture_path(path, step).exists()
         if evaluates and evaluator is not None:
             weights = build.weights(
                 config, training.to_global(state), config.eval.weights
@@ -206,10 +203,10 @@ def _reporter(
             if found.failure:
                 logging.error("step %d: %s", step, found.failure)
             drawn = {}
-            if isinstance(model, Model):
+            if isinstance(model, Denoiser):
                 history = _host(training, state.time_history)
-                drawn = illustrate.draw(config, mesh, model, weights, history)
-                illustrate.write(path, step, drawn)
+                drawn = schedule_plots.draw(config, mesh, model, weights, history)
+                schedule_plots.write(path, step, drawn)
             for name, picture in {**found.drawn, **drawn}.items():
                 writers.image(step, name, picture)
             writers.metrics(step, found.scalars)
@@ -219,12 +216,14 @@ def _reporter(
                 config, training.to_global(state), config.sample.weights
             )
             try:
-                images = sample.first(config, draws, weights)
-            except drawing.NotArrivedError as error:
+                images = snapshots.first(config, draws, weights)
+            except sample_batches.NotArrivedError as error:
                 # A network that is still learning may be too stiff; it goes on.
                 logging.error("step %d: no samples: %s", step, error)
                 return
-            picture = sample.write(path, step, images, model.codec.num_values)
+            picture = snapshots.write(
+                path, step, images, model.pixel_decoder.num_values
+            )
             writers.image(step, "samples", picture)
 
     return report

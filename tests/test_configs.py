@@ -8,9 +8,11 @@ import pathlib
 import jax
 import pytest
 
-from ddpm_jax import build, train
-from ddpm_jax.config import flat
+from ddpm_jax import train
+from ddpm_jax.check import check_config
+from ddpm_jax.core.errors import flat
 from ddpm_jax.data import tfds_source
+from ddpm_jax.models import build
 from tests import tiny
 from tests.data import conftest as data_fixtures
 
@@ -121,7 +123,7 @@ def config_of(name, variant):
 )
 def test_the_full_config_can_be_built(name, variant, expected):
     config = config_of(name, variant)
-    build.check(config)
+    check_config(config)
     source = FakeSource(*SHAPES.get(name, ((32, 32, 3), 256)))
     model = build.backbone(config, source)
     shapes = jax.eval_shape(model.init, jax.random.key(0))
@@ -160,7 +162,7 @@ def test_smoke_runs(name, tmp_path, tfds_dir, tfds_leavings, monkeypatch):
     config = config_of(name, "smoke")
     config.data.data_dir = str(tfds_dir)
     config.update_from_flattened_dict(STAND_INS[name])
-    build.check(config)
+    check_config(config)
     assert train.run(config, tmp_path) == 0
     if build.is_classifier(config):
         report = json.loads((tmp_path / "eval" / "4_accuracy.json").read_text())

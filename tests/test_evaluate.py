@@ -9,14 +9,16 @@ import pytest
 from etils import epath
 from jax.sharding import AxisType
 
-from ddpm_jax import build, convention, estimators, evaluate, train
-from ddpm_jax.diffusion import elbo
-from ddpm_jax.results import report as report_lib
-from ddpm_jax.results import rows as rows_lib
-from ddpm_jax.results import unfinished, words
-from ddpm_jax.training import parallel
-from ddpm_jax.training.finite import NonFiniteError
-from ddpm_jax.training.randomness import example_keys, stream_key
+from ddpm_jax import evaluate, train
+from ddpm_jax.core import sharding
+from ddpm_jax.core.randomness import example_keys, stream_key
+from ddpm_jax.diffusion.likelihood import elbo
+from ddpm_jax.evaluation import convention, estimators, likelihood
+from ddpm_jax.evaluation.results import report as report_lib
+from ddpm_jax.evaluation.results import rows as rows_lib
+from ddpm_jax.evaluation.results import unfinished, wording
+from ddpm_jax.models import build
+from ddpm_jax.training.nonfinite import NonFiniteError
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("small_network")
@@ -35,14 +37,14 @@ def evaluated(params=None, num_devices=1, **changes):
     if params is None:
         params = jax.jit(model.init)(jax.random.key(0))
     mesh = mesh_of(num_devices)
-    evaluator = evaluate.make_evaluator(c, mesh, model, source)
+    evaluator = likelihood.make_evaluator(c, mesh, model, source)
     return c, model, params, evaluator.report(evaluator.rows(params), 3)
 
 
 def mesh_of(num_devices):
     return jax.make_mesh(
         (num_devices, 1),
-        parallel.BATCH_AXES,
+        sharding.BATCH_AXES,
         axis_types=(AxisType.Auto,) * 2,
         devices=jax.devices()[:num_devices],
     )
@@ -132,7 +134,7 @@ def test_intervals_cover_as_often_as_they_say(estimator, monkeypatch):
         eval__num_examples=NUM,
     )
     source = build.source(c, "test")
-    evaluator = evaluate.make_evaluator(c, mesh_of(1), model, source)
+    evaluator = likelihood.make_evaluator(c, mesh_of(1), model, source)
     images = jnp.stack([source[i]["image"] for i in range(NUM)])
     numbers = jnp.arange(NUM)
 
@@ -161,7 +163,7 @@ def test_intervals_cover_as_often_as_they_say(estimator, monkeypatch):
 def test_a_killed_evaluation_goes_on_where_it_was(tmp_path):
     c, model, params, whole = evaluated(eval__batch_size=8)
     source = build.source(c, "test")
-    evaluator = evaluate.make_evaluator(c, mesh_of(1), model, source)
+    evaluator = likelihood.make_evaluator(c, mesh_of(1), model, source)
     path, calls = epath.Path(tmp_path), []
 
     def dying(*args):
@@ -191,14 +193,14 @@ def test_a_killed_evaluation_goes_on_where_it_was(tmp_path):
 
 def test_an_image_that_is_not_finite_is_named_and_not_averaged():
     c, model, params, _ = evaluated()
-    evaluator = evaluate.make_evaluator(c, mesh_of(1), model, build.source(c, "test"))
+    evaluator = likelihood.make_evaluator(c, mesh_of(1), model, build.source(c, "test"))
     rows = evaluator.rows(params)
     rows["nats.total"][7] = np.nan
     report = evaluator.report(rows, 3)
     assert report["bits_per_dim"] is None
     assert report["failed"] == {"not_converged": [], "not_finite": [7]}
     assert "image 7 of split 'test, the first 20'" in report_lib.failure(report)
-    assert "unknown bits per dim" in words.summary(report)
+    assert "unknown bits per dim" in wording.summary(report)
 
 
 def test_solves_that_do_not_converge_are_named_and_left_out():
@@ -209,7 +211,7 @@ def test_solves_that_do_not_converge_are_named_and_left_out():
 
     def report_with(max_steps):
         c.eval.ode.max_steps = max_steps
-        evaluator = evaluate.make_evaluator(c, mesh_of(1), model, source)
+        evaluator = likelihood.make_evaluator(c, mesh_of(1), model, source)
         rows = evaluator.rows(params)
         return rows, evaluator.report(rows, 3)
 
@@ -224,8 +226,8 @@ def test_solves_that_do_not_converge_are_named_and_left_out():
     assert some["num_examples"] == 20 - slow.size
     kept = np.delete(rows["nats.total"], slow).mean() / (64 * math.log(2))
     np.testing.assert_allclose(some["bits_per_dim"], kept, rtol=1e-6)
-    assert "did not converge" in words.table(some)
-    assert f"{slow.size} more did not converge" in words.summary(some)
+    assert "did not converge" in wording.table(some)
+    assert f"{slow.size} more did not converge" in wording.summary(some)
     assert report_lib.failure(some) == ""
     _, none = report_with(1)
     assert none["bits_per_dim"] is None and none["num_examples"] == 0
@@ -235,7 +237,7 @@ def test_solves_that_do_not_converge_are_named_and_left_out():
 def test_a_pilot_pass_moves_draws_and_not_the_figure():
     c, model, params, even = evaluated(eval__num_examples=200, eval__num_draws=16)
     c.eval.pilot_examples = 24
-    evaluator = evaluate.make_evaluator(c, mesh_of(1), model, build.source(c, "test"))
+    evaluator = likelihood.make_evaluator(c, mesh_of(1), model, build.source(c, "test"))
     edges = evaluator._edges(params)
     assert edges.shape == (5,) and np.all(np.diff(edges) > 0)
     assert np.abs(edges - np.linspace(0, 1, 5)).max() > 0.02
@@ -252,7 +254,7 @@ def test_loss_by_log_snr_integrates_to_the_diffusion_term():
     source = build.source(c, "test")
     model = build.model(c, source)
     params = jax.jit(model.init)(jax.random.key(0))
-    rows = evaluate.make_evaluator(c, mesh_of(1), model, source).rows(params)
+    rows = likelihood.make_evaluator(c, mesh_of(1), model, source).rows(params)
     log_snr, mean, stderr, std = rows_lib.loss_by_log_snr(rows, 64)
     np.testing.assert_allclose(
         mean.sum() * (log_snr[1] - log_snr[0]),
@@ -268,7 +270,7 @@ def test_estimators_stand_side_by_side_with_their_differences():
     c.eval.ode.update(rtol=1e-3, atol=1e-3, num_draws=2)
     c.eval.estimators = "stratified,ode"
     evaluators = [
-        evaluate.make_evaluator(c, mesh_of(1), model, source, name)
+        likelihood.make_evaluator(c, mesh_of(1), model, source, name)
         for name in estimators.names(c)
     ]
     rows = {e.name: e.rows(params) for e in evaluators}
@@ -279,7 +281,7 @@ def test_estimators_stand_side_by_side_with_their_differences():
     np.testing.assert_allclose(gap["bits_per_dim"], difference, rtol=1e-9)
     own = [r["bits_per_dim_stderr"] for r in report_lib.each(found)]
     np.testing.assert_allclose(gap["stderr"], math.hypot(*own), rtol=1e-6)
-    table = words.table(found)
+    table = wording.table(found)
     for text in ("ode - stratified", "truncated_normal", "divergence", "s.e. images"):
         assert text in table
     assert {"eval/bits_per_dim", "eval/bits_per_dim_ode"} <= report_lib.scalars(
@@ -301,7 +303,7 @@ def test_one_draw_of_each_time_has_no_error_over_draws():
     report = evaluated(eval__estimators="full", eval__num_draws=1)[-1]
     assert report["bits_per_dim_stderr"] is None
     assert report["bits_per_dim_stderr_images"] > 0
-    assert "unknown over draws" in words.summary(report)
+    assert "unknown over draws" in wording.summary(report)
     json.loads(json.dumps(report))
 
 
@@ -330,7 +332,7 @@ def test_two_evaluations_are_the_same_to_the_last_bit(tmp_path):
     source = build.source(c, "test")
     written = []
     for name in ("a", "b"):
-        evaluator = evaluate.make_evaluator(c, mesh_of(1), model, source)
+        evaluator = likelihood.make_evaluator(c, mesh_of(1), model, source)
         rows = evaluator.rows(params)
         path = epath.Path(tmp_path / name)
         file = report_lib.write(
@@ -353,13 +355,13 @@ def test_an_estimator_is_compiled_once_and_holds_one_batch_of_states(estimator):
         c.eval.update(estimators=estimator, num_draws=num_draws)
         c.eval.ode.update(num_draws=num_draws, rtol=1e-2, atol=1e-2)
         source = build.source(c, "test")
-        evaluator = evaluate.make_evaluator(c, mesh_of(1), model, source)
+        evaluator = likelihood.make_evaluator(c, mesh_of(1), model, source)
         if num_draws == 2:
             assert len(evaluator.rows(params)["index"]) == 20, (
                 "a batch and a part of one"
             )
             assert evaluator.estimate._cache_size() == 1
-        batch = parallel.put_batch(mesh_of(1), next(iter(evaluator._batches(source))))
+        batch = sharding.put_batch(mesh_of(1), next(iter(evaluator._batches(source))))
         compiled = evaluator.estimate.lower(params, batch, None).compile()
         memory.append(compiled.memory_analysis().temp_size_in_bytes)
     # A draw's numbers are kept, a few for each of the 16 examples; its states are not.

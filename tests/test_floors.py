@@ -10,47 +10,19 @@ ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / "ddpm_jax"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# What each floor may import of the package, beside itself.
-FLOORS = {
-    "diffusion": set(),
-    "nets": set(),
-    "data": set(),
-    "metrics": set(),
-    "training": {"diffusion", "nets"},
-    "results": {"config", "diffusion", "training"},
-}
-# Top-level modules, from the ground up: each may import those before it.
-TOP = ["config", "checks", "commands", "compare", "pictures", "picture_files", "plots"]
-TOP += [
-    "shards",
-    "workdir",
-    "binding",
-    "objective",
-    "estimators",
-    "tasks",
-    "samplers",
-    "ways",
-    "sample_checks",
-    "build",
-    "child",
-]
-TOP += ["sweep_file", "sweep"]
-TOP += [
-    "trained",
-    "guides",
-    "convention",
-    "passes",
-    "accuracy",
-    "variance",
-    "drawing",
-    "features",
-    "reference",
-    "quality",
-    "scales",
-    "evaluate",
-]
-TOP += ["film", "contrast"]
-TOP += ["sample", "illustrate", "train"]
+# Rooms by floor, from the ground up: each imports its own floor's rooms not at all, itself
+# and what is below it. `ddpm_jax/*.py` are the doors.
+FLOORS = (
+    ("core", "interop"),
+    ("diffusion", "nets", "data", "metrics", "pictures", "training"),
+    ("models",),
+    ("sampling",),
+    ("evaluation",),
+    ("config",),
+    ("runs",),
+    ("doors",),
+    ("commands",),
+)
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 METRICS_LIBRARIES = {"numpy", "jaxtyping"}
 CORE_TRAINING = {"state", "step", "optimizer", "parallel", "randomness"}

@@ -10,19 +10,20 @@ from etils import epath
 from jax.sharding import AxisType
 from PIL import Image
 
-from ddpm_jax import (
-    build,
-    contrast,
-    drawing,
-    film,
+from ddpm_jax import sample, train
+from ddpm_jax.check import check_config
+from ddpm_jax.core import files, sharding
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.models import build
+from ddpm_jax.runs import restore
+from ddpm_jax.sampling import (
     guides,
-    sample,
+    identity,
+    sample_batches,
+    snapshots,
     tasks,
-    train,
-    trained,
+    trajectory,
 )
-from ddpm_jax.config import ConfigError
-from ddpm_jax.training import files, parallel
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("small_network")
@@ -40,8 +41,8 @@ def drawn(**changes):
     c = tiny.config(**changes)
     model = build.model(c, build.source(c, "test"))
     params = jax.jit(model.init)(jax.random.key(0))
-    mesh = parallel.make_mesh(c.parallel.fsdp)
-    return sample.first(c, drawing.Batches(c, mesh, model), params)
+    mesh = sharding.make_mesh(c.parallel.fsdp)
+    return snapshots.first(c, sample_batches.Batches(c, mesh, model), params)
 
 
 @pytest.mark.parametrize("sampler", ["ancestral", "unipc"])
@@ -60,7 +61,7 @@ def test_another_seed_draws_other_samples():
 
 def test_files_hold_the_images_as_they_are(tmp_path):
     images = np.arange(5 * 4 * 4, dtype=np.uint8).reshape(5, 4, 4, 1) % 17
-    grid = sample.write(epath.Path(tmp_path), 7, images, 17)
+    grid = snapshots.write(epath.Path(tmp_path), 7, images, 17)
     saved = np.load(tmp_path / "samples" / "7.npz")
     np.testing.assert_array_equal(saved["images"], images)
     assert saved["num_values"] == 17
@@ -72,7 +73,7 @@ def test_files_hold_the_images_as_they_are(tmp_path):
 def sampled(run, folder, **changes):
     """The images that `--mode=sample` leaves in a folder, from its files."""
     c = tiny.config(sample__folder=str(folder), **changes)
-    build.check(c)
+    check_config(c)
     sample.run(c, run)
     record = json.loads((folder / "samples.json").read_text())
     parts = [np.load(file)["images"] for file in sorted(folder.glob("*.npz"))]
@@ -95,15 +96,15 @@ def test_samples_are_the_same_for_any_batch_shard_and_number_of_devices(run, tmp
 
     # On one device instead of eight, before they are rounded to pixel values.
     c = tiny.config(sample__batch_size=8)
-    t = trained.load(c, run, step=-1, weights="ema")
+    t = restore.load(c, run, step=-1, weights="ema")
     one = jax.make_mesh(
         (1, 1),
-        parallel.BATCH_AXES,
+        sharding.BATCH_AXES,
         axis_types=(AxisType.Auto,) * 2,
         devices=jax.devices()[:1],
     )
     alone = jax.device_put(t.params, jax.devices()[0])
-    pixels = drawing.Batches(c, one, t.model).draw(alone, 0).pixels
+    pixels = sample_batches.Batches(c, one, t.model).draw(alone, 0).pixels
     np.testing.assert_array_equal(pixels, once[:8])
 
 
@@ -124,13 +125,13 @@ def test_a_killed_run_goes_on_to_the_same_files(run, tmp_path, monkeypatch):
             sampled(run, tmp_path / "killed", **options)
     assert 0 < len(list((tmp_path / "killed").glob("*.npz"))) < 6
     batches = []
-    draw = drawing.Batches.draw
+    draw = sample_batches.Batches.draw
 
     def counting(self, params, first, bar=None):
         batches.append(first)
         return draw(self, params, first, bar)
 
-    monkeypatch.setattr(drawing.Batches, "draw", counting)
+    monkeypatch.setattr(sample_batches.Batches, "draw", counting)
     sampled(run, tmp_path / "killed", **options)
     # 8 a batch, and what was on the disk is not drawn again.
     assert batches[0] == 8 and batches[-1] == 24
@@ -203,7 +204,7 @@ def test_a_film_and_a_contrast_stand_beside_the_samples(run, tmp_path):
         sample__contrast__num_steps=(3, 4),
         **options,
     )
-    build.check(c)
+    check_config(c)
     sample.run(c, run)
     strip = Image.open(tmp_path / "drawn_film.png")
     assert strip.width > 50 and strip.mode == "L"
@@ -212,7 +213,7 @@ def test_a_film_and_a_contrast_stand_beside_the_samples(run, tmp_path):
     assert Image.open(tmp_path / "drawn_contrast.png").mode == "RGB"
 
     # The film ends with the samples themselves.
-    t = trained.load(c, run, step=-1, weights="ema")
+    t = restore.load(c, run, step=-1, weights="ema")
     frames = []
 
     def strip_of(x_hat, z):
@@ -220,8 +221,8 @@ def test_a_film_and_a_contrast_stand_beside_the_samples(run, tmp_path):
         return np.zeros((2, 2, 1), np.uint8)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(film.pictures, "strip", strip_of)
-        film.draw(c, t, guides.of(c, t), tasks.NOTHING, None)
+        patch.setattr(trajectory.grids, "strip", strip_of)
+        trajectory.draw(c, t, guides.of(c, t), tasks.NOTHING, None)
     images = np.load(tmp_path / "drawn" / "00000.npz")["images"][:2]
     np.testing.assert_array_equal(frames[0][-1], np.rint(images * (255 / 16)))
 
@@ -232,7 +233,7 @@ def test_a_contrast_shows_what_each_sampler_draws(run):
         sample__contrast__num_steps=(4,),
         sample__contrast__num_images=5,
     )
-    t = trained.load(c, run, step=-1, weights="ema")
+    t = restore.load(c, run, step=-1, weights="ema")
     seen = {}
 
     def comparison(cells, columns):
@@ -240,10 +241,12 @@ def test_a_contrast_shows_what_each_sampler_draws(run):
         return np.zeros((2, 2, 3), np.uint8)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contrast.pictures, "comparison", comparison)
-        contrast.draw(c, t, guides.of(c, t), tasks.NOTHING)
+        patch.setattr(comparison.pictures, "comparison", comparison)
+        comparison.draw(c, t, guides.of(c, t), tasks.NOTHING)
     for name in ("ancestral", "ddim"):
-        batches = drawing.Batches(tiny.config(sample__sampler=name), t.mesh, t.model)
+        batches = sample_batches.Batches(
+            tiny.config(sample__sampler=name), t.mesh, t.model
+        )
         images = batches.draw(t.params, 0).pixels[:5]
         np.testing.assert_array_equal(seen[name][0], np.rint(images * (255 / 16)))
 
@@ -329,8 +332,10 @@ def test_a_longer_solve_goes_on_in_the_same_folder(run, tmp_path):
 
 def test_options_of_choices_that_were_not_made_are_named():
     c = tiny.config(sample__ddim__eta=0.5, sample__sampler="unipc")
-    assert sample.idle(c) == ["config.sample.ddim.eta = 0.5"]
+    assert identity.idle(c) == ["config.sample.ddim.eta = 0.5"]
     c = tiny.config(sample__heun__churn__amount=2.0, sample__unipc__order=3)
     named = ["config.sample.heun.churn.amount = 2.0", "config.sample.unipc.order = 3"]
-    assert sorted(sample.idle(c)) == named
-    assert sample.idle(tiny.config(sample__sampler="ddim", sample__ddim__eta=0.5)) == []
+    assert sorted(identity.idle(c)) == named
+    assert (
+        identity.idle(tiny.config(sample__sampler="ddim", sample__ddim__eta=0.5)) == []
+    )

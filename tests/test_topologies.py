@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType
 
-from ddpm_jax.training import parallel
+from ddpm_jax.core import sharding
 from tests import topology
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("small_network")
 def alone():
     mesh = jax.make_mesh(
         (1, 1),
-        parallel.BATCH_AXES,
+        sharding.BATCH_AXES,
         axis_types=(AxisType.Auto,) * 2,
         devices=jax.devices()[:1],
     )
@@ -81,7 +81,7 @@ def assert_the_same(found, alone):
 @pytest.mark.parametrize("name", EIGHT_DEVICES)
 def test_eight_devices_learn_the_same(name, alone):
     mode, fsdp = EIGHT_DEVICES[name]
-    assert_the_same(topology.train(mode, parallel.make_mesh(fsdp)), alone)
+    assert_the_same(topology.train(mode, sharding.make_mesh(fsdp)), alone)
 
 
 @pytest.mark.parametrize("mode", ["jit", "pmap"])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ddpm_jax import train
-from ddpm_jax.config import ConfigError
+from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.data import pipeline
-from ddpm_jax.training import finite
+from ddpm_jax.training import nonfinite
 from ddpm_jax.training.state import Window
 from tests import tiny
 from tests.kill_and_resume import differences, newest_state
@@ -133,7 +133,7 @@ def test_a_loss_that_stays_non_finite_stops_the_run_and_names_the_steps(tmp_path
         training__max_skipped=3,
         training__checkpoint_every=1,
     )
-    with pytest.raises(finite.NonFiniteError) as error:
+    with pytest.raises(nonfinite.NonFiniteError) as error:
         train.run(c, tmp_path)
     said = re.search(r"at steps (\d+) to (\d+), 3 in a row", str(error.value))
     assert said is not None

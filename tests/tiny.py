@@ -5,10 +5,10 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType
 
-from ddpm_jax import build
 from ddpm_jax import config as config_lib
+from ddpm_jax.core import sharding
+from ddpm_jax.models import build
 from ddpm_jax.nets import classifier, embeddings
-from ddpm_jax.training import parallel
 
 
 def config(**changes):
@@ -66,7 +66,7 @@ def use_one_device(monkeypatch):
 def one_device():
     return jax.make_mesh(
         (1, 1),
-        parallel.BATCH_AXES,
+        sharding.BATCH_AXES,
         axis_types=(AxisType.Auto,) * 2,
         devices=jax.devices()[:1],
     )
@@ -146,4 +146,4 @@ class Sorter(nn.Module):
         )
         features = jnp.tanh(h)
         last = nn.Dense(self.num_outputs, name="logits")
-        return classifier.Classified(logits=last(features), features=features)
+        return classifier.ClassifierOutput(logits=last(features), features=features)

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
-from ddpm_jax import build
+from ddpm_jax.core import sharding
 from ddpm_jax.data import pipeline
-from ddpm_jax.training import distributed, parallel
+from ddpm_jax.models import build
+from ddpm_jax.training import distributed
 from tests import quickly, tiny
 
 
@@ -48,7 +49,7 @@ def train(mode: str, mesh: Mesh, num_steps: int = 20) -> dict[str, np.ndarray]:
         state = training.step(state, training.put(batches[n]))
         losses.append(np.asarray(training.to_global(state).window.loss))
 
-    whole = jax.jit(lambda s: s, out_shardings=parallel.replicated(mesh))(
+    whole = jax.jit(lambda s: s, out_shardings=sharding.replicated(mesh))(
         training.to_global(state)
     )
     arrays = {
@@ -85,7 +86,7 @@ def main() -> None:
         tiny.use_small_network(pytest.MonkeyPatch())
     for mode in args.mode:
         # A copy on each device leaves nothing to cut.
-        mesh = parallel.make_mesh(args.fsdp if mode == "jit" else 1)
+        mesh = sharding.make_mesh(args.fsdp if mode == "jit" else 1)
         found = train(mode, mesh, args.steps)
         if jax.process_index() == 0:
             np.savez(args.out / f"{mode}.npz", **found)

@@ -15,20 +15,19 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from ddpm_jax import commands
-from ddpm_jax.config import ConfigError
-from ddpm_jax.results import pairs, plot, saved, table
-from ddpm_jax.results.saved import Result
-from ddpm_jax.training import files
+from ddpm_jax.core import arguments, files
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.evaluation.results import pairs, plot, saved, table
+from ddpm_jax.evaluation.results.saved import Result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    return commands.run(_main, argv)
+    return arguments.run(_main, argv)
 
 
 def _main(argv: list[str]) -> int:
-    parser = commands.Parser("compare", __doc__ or "")
+    parser = arguments.Parser("compare", __doc__ or "")
     parser.add_argument("directories", nargs="*", metavar="DIR", help="a run's workdir")
     parser.add_argument("--step", type=int, help="of each run; by default its newest")
     parser.add_argument("--estimator", help="whose figures; by default all")

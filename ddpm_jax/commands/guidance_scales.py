@@ -20,26 +20,20 @@ from typing import Any
 import numpy as np
 from absl import logging
 from etils import epath
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import (
-    build,
-    commands,
-    convention,
-    drawing,
-    features,
-    guides,
-    pictures,
-    plots,
-    quality,
-    reference,
-    sample_checks,
-    trained,
-    workdir,
-)
-from ddpm_jax.binding import Model
-from ddpm_jax.config import Config, ConfigError, choose, default
-from ddpm_jax.results.table import aligned
-from ddpm_jax.trained import Trained
+from ddpm_jax.check import check_config
+from ddpm_jax.config.schema import default
+from ddpm_jax.core import arguments, files
+from ddpm_jax.core.errors import ConfigError, choose
+from ddpm_jax.evaluation import convention, features, reference, sample_quality
+from ddpm_jax.evaluation.results.table import aligned
+from ddpm_jax.models import build
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.models.restored import Restored
+from ddpm_jax.pictures import encoding, grids, plots
+from ddpm_jax.runs import restore
+from ddpm_jax.sampling import checks, guides, sample_batches
 
 FOLDER = "scales"
 # Of each class in a picture, and moments of the way of a sample.
@@ -49,11 +43,11 @@ COLUMNS = ("accuracy", "precision", "recall", "fid")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    return commands.run(_main, argv)
+    return arguments.run(_main, argv)
 
 
 def _main(argv: list[str]) -> int:
-    parser = commands.Parser("scales", __doc__ or "")
+    parser = arguments.Parser("scales", __doc__ or "")
     parser.add_argument("directory", metavar="DIR", help="the run's workdir")
     parser.add_argument("--judge", required=True, help="a classifier's workdir")
     parser.add_argument("--scales", default="0,0.5,1,1.5,2,3,4", help="by commas")
@@ -72,32 +66,32 @@ def _main(argv: list[str]) -> int:
     scales = _scales(flags.scales)
     for scale in scales:
         with errors_about_scales(flags.scales):
-            sample_checks.check_guidance(at_scale(config, scale))
-    t = trained.load(config, flags.directory, step=-1, weights="ema")
-    guide = guides.of(config, t)
+            checks.check_guidance(at_scale(config, scale))
+    restored = restore.load(config, flags.directory, step=-1, weights="ema")
+    guide = guides.of(config, restored)
     if not guide.num_classes:
         raise ConfigError(
             f"{flags.directory} is told no classes, by which accuracy goes: write a run of"
             " config.model.class_conditional = True, or --guidance=classifier."
         )
-    folder = t.path / FOLDER
-    workdir.make_folder(folder)
-    extractor = features.make(config, t.mesh, t.source)
-    real = reference.of(config, t.path, t.mesh, extractor)
+    folder = restored.path / FOLDER
+    files.make_folder(folder)
+    extractor = features.make(config, restored.mesh, restored.source)
+    real = reference.of(config, restored.path, restored.mesh, extractor)
     if extractor.identity["arrays"] in guides.identity(config, guide).values():
         raise ConfigError(
             f"--judge={flags.judge} is the guide itself, to which its samples look right:"
             " write another classifier."
         )
     rows, shown = [], []
-    stem = folder / f"{t.step}_{flags.guidance}"
+    stem = folder / f"{restored.step}_{flags.guidance}"
     for num, scale in enumerate(scales, start=1):
         logging.info("scale %g ...", scale)
         own = at_scale(config, scale)
-        rows.append(measured(own, t, extractor, real))
-        shown.append(_drawn(own, t))
+        rows.append(measured(own, restored, extractor, real))
+        shown.append(_drawn(own, restored))
         # What is measured is on disk, whatever happens after.
-        _write(stem, config, t, guide, real, scales[:num], rows, shown)
+        _write(stem, config, restored, guide, real, scales[:num], rows, shown)
     print(aligned(_lines(scales, rows)))
     print(f"these, and pictures: {stem}.json, .png, _classes.png, _film.png")
     return 0
@@ -122,27 +116,29 @@ def at_scale(config: Config, scale: float) -> Config:
 
 def measured(
     config: Config,
-    t: Trained[Model],
+    restored: Restored[Denoiser],
     extractor: features.Extractor,
     real: reference.Reference,
 ) -> dict[str, Any]:
     """Of each of `COLUMNS` what `quality.summarised` says."""
-    sampled = quality.Sampled(config, t, extractor)
+    sampled = sample_quality.Sampled(config, restored, extractor)
     rows = []
     for number in range(config.eval.quality.num_repeats):
         own = sampled.draw(number)
-        row = quality.figures(config, real, own.seen)
-        rows.append(row | {"accuracy": quality.accuracy(own)})
-    return {name: quality.summarised([row[name] for row in rows]) for name in COLUMNS}
+        row = sample_quality.figures(config, real, own.seen)
+        rows.append(row | {"accuracy": sample_quality.accuracy(own)})
+    return {
+        name: sample_quality.summarised([row[name] for row in rows]) for name in COLUMNS
+    }
 
 
 def _config(flags: argparse.Namespace) -> Config:
     """The run's, with what the flags say of its samples."""
     field = f"the workdir {flags.directory}"
-    config = trained.config_of(field, flags.directory, default())
+    config = restore.config_of(field, flags.directory, default())
     if build.is_classifier(config):
         raise ConfigError(f"{field} is a classifier's, which draws nothing.")
-    choose(dict.fromkeys(sample_checks.GUIDANCE[1:]), flags.guidance, "--guidance")
+    choose(dict.fromkeys(checks.GUIDANCE[1:]), flags.guidance, "--guidance")
     if flags.guide and "workdir" not in config.sample[flags.guidance]:
         raise ConfigError(
             f"--guide is not for --guidance={flags.guidance}: leave it out."
@@ -168,7 +164,7 @@ def _config(flags: argparse.Namespace) -> Config:
             num_repeats=flags.num_repeats,
             reference="",
         )
-    build.check(config)
+    check_config(config)
     return config
 
 
@@ -182,30 +178,32 @@ def _scales(text: str) -> list[float]:
     return sorted(set(found))
 
 
-def _drawn(config: Config, t: Trained[Model]) -> drawing.Batch:
+def _drawn(config: Config, restored: Restored[Denoiser]) -> sample_batches.Batch:
     """A few of every class, with the way of each: sample j is of class j mod classes."""
-    guide = guides.of(config, t)
+    guide = guides.of(config, restored)
     num_classes = guide.num_classes
-    few = drawing.of_few(config, NUM_SHOWN * num_classes)
+    few = sample_batches.of_few(config, NUM_SHOWN * num_classes)
     with few.unlocked():
         few.sample.classes = tuple(range(num_classes))
-    batches = drawing.Batches(few, t.mesh, t.model, guide, num_frames=NUM_FRAMES)
-    return batches.draw(t.params, 0)
+    batches = sample_batches.Batches(
+        few, restored.mesh, restored.model, guide, num_frames=NUM_FRAMES
+    )
+    return batches.draw(restored.params, 0)
 
 
 def _write(
     stem: epath.Path,
     config: Config,
-    t: Trained[Model],
+    restored: Restored[Denoiser],
     guide: guides.Guide,
     real: reference.Reference,
     scales: list[float],
     rows: list[dict[str, Any]],
-    shown: list[drawing.Batch],
+    shown: list[sample_batches.Batch],
 ) -> None:
     """The table as JSON, and the pictures."""
     others = guides.identity(config, guide)
-    means = convention.of_samples(config, real.identity, t.step, others)
+    means = convention.of_samples(config, real.identity, restored.step, others)
     # It is each row's own.
     means["options"][config.sample.guidance].pop("scale")
     report = {
@@ -217,14 +215,14 @@ def _write(
         "num_repeats": config.eval.quality.num_repeats,
         "convention": means,
     }
-    files = {
+    contents = {
         ".json": (json.dumps(report, indent=2) + "\n").encode(),
-        ".png": pictures.png(_curves(scales, rows)),
-        "_classes.png": pictures.png(_classes(t, scales, shown)),
-        "_film.png": pictures.png(_film(t, scales, shown)),
+        ".png": encoding.png(_curves(scales, rows)),
+        "_classes.png": encoding.png(_classes(restored, scales, shown)),
+        "_film.png": encoding.png(_film(restored, scales, shown)),
     }
-    for end, data in files.items():
-        workdir.write(stem.with_name(f"{stem.name}{end}"), data)
+    for end, data in contents.items():
+        files.write(stem.with_name(f"{stem.name}{end}"), data)
 
 
 def _lines(scales: list[float], rows: list[dict[str, Any]]) -> list[list[str]]:
@@ -255,37 +253,37 @@ def _curves(scales: list[float], rows: list[dict[str, Any]]) -> plots.Picture:
 
 
 def _classes(
-    t: Trained[Model], scales: list[float], shown: list[drawing.Batch]
+    restored: Restored[Denoiser], scales: list[float], shown: list[sample_batches.Batch]
 ) -> np.ndarray:
     """Rows of classes, columns of scales."""
-    num_values = t.model.codec.num_values
+    num_values = restored.model.pixel_decoder.num_values
     num_classes = int(shown[0].labels.max()) + 1
     cells = {
         f"class {label}": [
-            pictures.to_uint8(batch.pixels[batch.labels == label], num_values)[
+            encoding.to_uint8(batch.pixels[batch.labels == label], num_values)[
                 :NUM_SHOWN
             ]
             for batch in shown
         ]
         for label in range(num_classes)
     }
-    return pictures.comparison(cells, [f"scale {scale:g}" for scale in scales])
+    return grids.comparison(cells, [f"scale {scale:g}" for scale in scales])
 
 
 def _film(
-    t: Trained[Model], scales: list[float], shown: list[drawing.Batch]
+    restored: Restored[Denoiser], scales: list[float], shown: list[sample_batches.Batch]
 ) -> np.ndarray:
     """Rows of scales, columns of moments: x_hat of the first samples on their way."""
-    num_values = t.model.codec.num_values
+    num_values = restored.model.pixel_decoder.num_values
     cells = {}
     for scale, batch in zip(scales, shown, strict=True):
         assert batch.film is not None
         x_hat, _ = batch.film
-        frames = pictures.to_uint8(np.asarray(x_hat[:, :NUM_SHOWN]), num_values)
+        frames = encoding.to_uint8(np.asarray(x_hat[:, :NUM_SHOWN]), num_values)
         cells[f"scale {scale:g}"] = list(frames)
     last = NUM_FRAMES - 1
     names = ["first", *(f"{i}/{last}" for i in range(1, last)), "sample"]
-    return pictures.comparison(cells, names)
+    return grids.comparison(cells, names)
 
 
 if __name__ == "__main__":

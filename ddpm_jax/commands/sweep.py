@@ -19,13 +19,15 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from ddpm_jax import commands, compare, estimators, sweep_file, workdir
-from ddpm_jax.child import Child
-from ddpm_jax.config import ConfigError, flat
-from ddpm_jax.results import saved, table
-from ddpm_jax.results.saved import Result
-from ddpm_jax.sweep_file import Run
-from ddpm_jax.training import files
+from ddpm_jax.commands import compare, sweep_file
+from ddpm_jax.commands.subprocess import Child
+from ddpm_jax.commands.sweep_file import Run
+from ddpm_jax.core import arguments, files
+from ddpm_jax.core.errors import ConfigError, flat
+from ddpm_jax.evaluation import estimators
+from ddpm_jax.evaluation.results import saved, table
+from ddpm_jax.evaluation.results.saved import Result
+from ddpm_jax.runs import workdir
 
 # From where it is started, as the paths in a config and a sweep file are.
 MAIN = "main.py"
@@ -36,21 +38,21 @@ NUM_LAST_LINES = 5
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    return commands.run(_main, argv)
+    return arguments.run(_main, argv)
 
 
 def _main(argv: list[str]) -> int:
     end = argv.index("--") if "--" in argv else len(argv)
-    parser = commands.Parser("sweep", __doc__ or "")
+    parser = arguments.Parser("sweep", __doc__ or "")
     parser.add_argument("file", metavar="FILE", help="the sweep file")
     parser.add_argument("--workdir", required=True, help="where the runs' folders go")
     parser.add_argument("--print", action="store_true", help="print the commands only")
     parser.add_argument("--only", action="append", metavar="NAME", help="this run only")
-    arguments = parser.parse_args(argv[:end])
-    path = epath.Path(arguments.workdir)
-    runs = sweep_file.read(arguments.file, tuple(argv[end + 1 :]))
-    chosen = _only(runs, arguments.only)
-    if arguments.print:
+    parsed = parser.parse_args(argv[:end])
+    path = epath.Path(parsed.workdir)
+    runs = sweep_file.read(parsed.file, tuple(argv[end + 1 :]))
+    chosen = _only(runs, parsed.only)
+    if parsed.print:
         for run in chosen:
             print(" && ".join(map(shlex.join, steps("python", run, path))))
         return 0

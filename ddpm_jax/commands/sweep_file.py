@@ -24,10 +24,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from absl import flags
+from ml_collections import ConfigDict as Config
 from ml_collections import config_flags
 
-from ddpm_jax import build, checks
-from ddpm_jax.config import Config, ConfigError, flat
+from ddpm_jax.check import check_config
+from ddpm_jax.config import check
+from ddpm_jax.core.errors import ConfigError, flat
 
 Fields = Mapping[str, Any]
 # Of a run without any override of its own.
@@ -138,10 +140,10 @@ def _resolve(name: str, arguments: tuple[str, ...]) -> Config:
     argv = ["main.py", *arguments]
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
     try:
-        checks.overrides(arguments)
+        check.overrides(arguments)
         values(argv)
         flat(values.config)  # A file that cannot be read says so here.
-        build.check(values.config)
+        check_config(values.config)
         if values.config.eval.step >= 0:
             raise ConfigError(
                 "config.eval.step: a run of a sweep is evaluated at its end"

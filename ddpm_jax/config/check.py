@@ -7,7 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ddpm_jax.config import Config, ConfigError, default, flat, hint
+from ml_collections import ConfigDict as Config
+
+from ddpm_jax.config.schema import default
+from ddpm_jax.core.errors import ConfigError, flat, hint
 
 # Beyond this log SNR float32 loses the gradient of one prediction or another.
 LARGEST = 40.0

@@ -5,18 +5,11 @@ stands in a group of that choice's name (`schedule.cosine` for `schedule.name = 
 so that any choice can be made by an override.
 """
 
-import contextlib
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ml_collections import ConfigDict as Config
 
 T = TypeVar("T")
-
-
-class ConfigError(ValueError):
-    """A config, flag or workdir that cannot work. Its text is one line for the user."""
 
 
 def default() -> Config:
@@ -271,41 +264,3 @@ def default() -> Config:
         contrast=dict(samplers="", num_steps=(5, 10, 20, 50), num_images=9),
     )
     return c
-
-
-def choose(table: Mapping[str, T], name: str, field: str) -> T:
-    """table[name], or an error that says what could have been written."""
-    if name in table:
-        return table[name]
-    where = field if field.startswith("--") else f"config.{field}"
-    raise ConfigError(
-        f"{where} = {name!r} is not one of {sorted(table)}.{hint(name, table)}"
-    )
-
-
-@contextlib.contextmanager
-def errors_are_the_users() -> Iterator[None]:
-    """Around what is built from a config: a ValueError there is a ConfigError."""
-    try:
-        yield
-    except ConfigError:
-        raise
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-
-
-def flat(config: Config | Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a.b": value} of nested groups; lists as tuples."""
-    out: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping | Config):
-            out |= flat(value, f"{prefix}{name}.")
-        else:
-            out[prefix + name] = tuple(value) if isinstance(value, list) else value
-    return out
-
-
-def hint(name: str, known: Iterable[str]) -> str:
-    """What of `known` may have been meant, as a sentence, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""

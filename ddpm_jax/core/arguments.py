@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from ddpm_jax.config import ConfigError
+from ddpm_jax.core.errors import ConfigError
 
 
 class Parser(argparse.ArgumentParser):

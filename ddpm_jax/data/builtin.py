@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from sklearn import datasets
 
-from ddpm_jax.data.sources import Example
+from ddpm_jax.data.source import Example
 
 NUM_TRAIN_DIGITS = 1437
 # Of a photograph's columns, the first so many are for training.

@@ -16,7 +16,7 @@ from absl import logging
 
 from ddpm_jax.data import images
 from ddpm_jax.data.images import BrokenImageError, Frame
-from ddpm_jax.data.sources import Example
+from ddpm_jax.data.source import Example
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
 SPLITS = ("train", "test")

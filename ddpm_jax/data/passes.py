@@ -8,9 +8,9 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array
 
+from ddpm_jax.core import progress, sharding
 from ddpm_jax.data import pipeline
-from ddpm_jax.data.sources import Source
-from ddpm_jax.training import parallel, progress
+from ddpm_jax.data.source import Source
 
 
 def batches(source: Source, batch_size: int) -> pipeline.Batches:
@@ -31,5 +31,5 @@ def each(
     bar = progress.Bar(title, len(every))
     with bar, contextlib.closing(pipeline.iterate(every)) as rest:
         for local in rest:
-            yield parallel.put_masked(mesh, local)
+            yield sharding.put_masked(mesh, local)
             bar.update()

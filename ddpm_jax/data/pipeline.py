@@ -17,7 +17,7 @@ from typing import Any
 import grain
 import numpy as np
 
-from ddpm_jax.data.sources import Example, Source
+from ddpm_jax.data.source import Example, Source
 
 Batch = Mapping[str, np.ndarray]
 Transform = Callable[[Example, np.random.Generator], Example]

@@ -14,19 +14,20 @@ import numpy as np
 import optax
 from etils import epath
 from jax.sharding import Mesh
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import convention, passes, pictures, plots
-from ddpm_jax.binding import ClassifierModel
-from ddpm_jax.config import Config
-from ddpm_jax.data import pipeline
-from ddpm_jax.data.sources import Source
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.times import CONTINUOUS
-from ddpm_jax.estimators import ACCURACY as NAME
-from ddpm_jax.results.found import Found
-from ddpm_jax.results.saved import FOLDER
-from ddpm_jax.training import files, parallel
-from ddpm_jax.training.randomness import Stream, example_keys, stream_key
+from ddpm_jax.core import files, sharding
+from ddpm_jax.core.randomness import Stream, example_keys, stream_key
+from ddpm_jax.data import passes, pipeline
+from ddpm_jax.data.source import Source
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.evaluation import convention
+from ddpm_jax.evaluation.estimators import ACCURACY as NAME
+from ddpm_jax.evaluation.results.evaluation import Evaluation
+from ddpm_jax.evaluation.results.saved import FOLDER
+from ddpm_jax.models.classifier import ClassifierModel
+from ddpm_jax.pictures import encoding, plots
 from ddpm_jax.training.state import Params
 
 # Evenly spaced in t, from the least noise to the most.
@@ -56,7 +57,7 @@ class Accuracy:
 
         def look(params: Params, batch: Any) -> Any:
             keys = example_keys(root, batch["index"])
-            x = model.codec.encode(batch["image"])
+            x = model.pixel_decoder.encode(batch["image"])
             log_snr_of, classify = model.log_snr(params), model.bind(params)
 
             def at(level: Any) -> Any:
@@ -74,9 +75,9 @@ class Accuracy:
             return jnp.concatenate([found, log_snr[:, None]], axis=1).transpose(2, 1, 0)
 
         self._times = np.asarray(times, np.float64)
-        self._look = parallel.compile_for_batch(mesh, look)
+        self._look = sharding.compile_for_batch(mesh, look)
 
-    def measured(self, path: epath.Path, params: Params, step: int) -> Found:
+    def measured(self, path: epath.Path, params: Params, step: int) -> Evaluation:
         """Writes eval/<step>_accuracy.json and the same as a picture."""
         found = self._report(self._rows(params), step)
         by_level = found["by_level"]
@@ -90,7 +91,7 @@ class Accuracy:
         if jax.process_index() == 0:
             file.parent.mkdir(parents=True, exist_ok=True)
             files.replace_text(file, json.dumps(found, indent=2) + "\n")
-            files.replace_bytes(file.with_suffix(".png"), pictures.png(drawn))
+            files.replace_bytes(file.with_suffix(".png"), encoding.png(drawn))
         summary = (
             f"accuracy {found['accuracy']:.4f}, s.e. {found['stderr']:.4f} over images,"
             f" at the least noise {by_level['accuracy'][0]:.4f}"
@@ -102,7 +103,7 @@ class Accuracy:
             f"{self.headline}_at_least_noise": by_level["accuracy"][0],
             "eval/cross_entropy_bits": found["cross_entropy_bits"],
         }
-        return Found(scalars, {NAME: drawn}, summary, str(file), failure="")
+        return Evaluation(scalars, {NAME: drawn}, summary, str(file), failure="")
 
     def _rows(self, params: Params) -> np.ndarray:
         """[images, (is right, nats, log SNR), levels]."""

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ddpm_jax import estimators
-from ddpm_jax.config import Config
-from ddpm_jax.data.sources import Source
+from ml_collections import ConfigDict as Config
+
+from ddpm_jax.data.source import Source
+from ddpm_jax.evaluation import estimators
 
 # By config.decoder.name and .mean, in a report's words.
 DECODERS = {

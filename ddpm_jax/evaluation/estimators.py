@@ -4,24 +4,25 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxtyping import Array, Float, Int, Key
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax.binding import Model
-from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users
-from ddpm_jax.diffusion import (
-    allocation,
+from ddpm_jax.core.errors import ConfigError, choose, errors_are_the_users
+from ddpm_jax.core.randomness import Stream, stream_key
+from ddpm_jax.diffusion.likelihood import (
     dequantization,
     elbo,
-    flow,
-    likelihood,
-    predictions,
+    flow_bound,
+    probability_flow,
+    strata,
 )
-from ddpm_jax.diffusion.divergence import Divergence, Exact, Hutchinson
-from ddpm_jax.diffusion.estimate import Estimate
+from ddpm_jax.diffusion.likelihood.divergence import Divergence, Exact, Hutchinson
+from ddpm_jax.diffusion.likelihood.estimate import Estimate
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.pixels import Pixels
-from ddpm_jax.diffusion.times import CONTINUOUS
-from ddpm_jax.nets import inception
-from ddpm_jax.training.randomness import Stream, stream_key
+from ddpm_jax.diffusion.process import predictions
+from ddpm_jax.diffusion.process.pixel_decoder import Pixels
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.nets.inception import network
 
 Keys = Key[Array, " batch"]
 Numbers = Int[Array, " batch"]
@@ -126,10 +127,10 @@ def check_extractor(config: Config) -> None:
             f"config.eval.quality.extractor = {c.extractor!r} needs config.eval.quality."
             f"{c.extractor}, {EXTRACTORS[c.extractor]}."
         )
-    choose(inception.PREPARATIONS, c.preparation, "eval.quality.preparation")
+    choose(network.PREPARATIONS, c.preparation, "eval.quality.preparation")
 
 
-def make(config: Config, model: Model, name: str) -> Estimator:
+def make(config: Config, model: Denoiser, name: str) -> Estimator:
     """One of `names`, with the options that config.eval has for it."""
     return _clipped(config, name, ESTIMATORS[name](config, model))
 
@@ -142,7 +143,7 @@ def is_clipped(config: Config, name: str) -> bool:
     return bool(config.eval.clip) and name != "ode"
 
 
-def pilot(config: Config, model: Model) -> Estimator:
+def pilot(config: Config, model: Denoiser) -> Estimator:
     """What tells where along time the draws of "stratified" are worth most."""
     estimator = _stratified_by(config, model, pilot_draws(config))
     return _clipped(config, "stratified", estimator)
@@ -150,12 +151,12 @@ def pilot(config: Config, model: Model) -> Estimator:
 
 def pilot_draws(config: Config) -> int:
     """Draws an example of the pilot pass: four borders for each stratum to choose from."""
-    return 4 * allocation.PER_BIN * elbo.num_strata(config.eval.num_draws)
+    return 4 * strata.PER_BIN * elbo.num_strata(config.eval.num_draws)
 
 
-def pilot_evaluations(config: Config, model: Model) -> int:
+def pilot_evaluations(config: Config, model: Denoiser) -> int:
     """Of the network, an example of the pilot pass."""
-    return elbo.num_evaluations(pilot_draws(config), model.codec)
+    return elbo.num_evaluations(pilot_draws(config), model.pixel_decoder)
 
 
 def _clipped(config: Config, name: str, estimator: Estimator) -> Estimator:
@@ -168,18 +169,18 @@ def _clipped(config: Config, name: str, estimator: Estimator) -> Estimator:
     return estimate
 
 
-def _stratified(config: Config, model: Model) -> Estimator:
+def _stratified(config: Config, model: Denoiser) -> Estimator:
     return _stratified_by(config, model, config.eval.num_draws)
 
 
-def _stratified_by(config: Config, model: Model, num_draws: int) -> Estimator:
+def _stratified_by(config: Config, model: Denoiser, num_draws: int) -> Estimator:
     key = stream_key(config.seed, Stream.EVAL_TIMES)
 
     def estimate(
         diffusion: Diffusion, pixels: Pixels, keys: Keys, number: Numbers, edges: Edges
     ) -> Estimate:
         return elbo.stratified(
-            *(diffusion, model.codec, pixels, keys, model.num_steps, num_draws),
+            *(diffusion, model.pixel_decoder, pixels, keys, model.num_steps, num_draws),
             spread=elbo.Spread(number, key),
             edges=edges,
         )
@@ -187,25 +188,27 @@ def _stratified_by(config: Config, model: Model, num_draws: int) -> Estimator:
     return estimate
 
 
-def _full(config: Config, model: Model) -> Estimator:
+def _full(config: Config, model: Denoiser) -> Estimator:
     def estimate(
         diffusion: Diffusion, pixels: Pixels, keys: Keys, number: Numbers, edges: Edges
     ) -> Estimate:
         num_steps, num_draws = model.num_steps, config.eval.num_draws
-        return elbo.full(diffusion, model.codec, pixels, keys, num_steps, num_draws)
+        return elbo.full(
+            diffusion, model.pixel_decoder, pixels, keys, num_steps, num_draws
+        )
 
     return estimate
 
 
-def _ode(config: Config, model: Model) -> Estimator:
+def _ode(config: Config, model: Denoiser) -> Estimator:
     options = config.eval.ode
 
     def estimate(
         diffusion: Diffusion, pixels: Pixels, keys: Keys, number: Numbers, edges: Edges
     ) -> Estimate:
-        return likelihood.by_flow(
-            *(diffusion, model.codec, pixels, keys, model.num_steps),
-            dequantization=dequantization.KINDS[options.dequantization],
+        return flow_bound.by_flow(
+            *(diffusion, model.pixel_decoder, pixels, keys, model.num_steps),
+            dequantization=dequantization.DEQUANTIZATIONS[options.dequantization],
             divergence=DIVERGENCES[options.divergence](options),
             solve=_solve(config),
             num_importance=options.num_importance,
@@ -215,9 +218,9 @@ def _ode(config: Config, model: Model) -> Estimator:
     return estimate
 
 
-def _solve(config: Config) -> flow.Solve:
+def _solve(config: Config) -> probability_flow.Solve:
     options = config.eval.ode
-    return flow.Solve(
+    return probability_flow.Solve(
         options.solver, float(options.rtol), float(options.atol), options.max_steps
     )
 
@@ -228,7 +231,7 @@ STREAMS = {
     "full": Stream.EVAL_FULL,
     "ode": Stream.EVAL_FLOW,
 }
-ESTIMATORS: dict[str, Callable[[Config, Model], Estimator]] = {
+ESTIMATORS: dict[str, Callable[[Config, Denoiser], Estimator]] = {
     "stratified": _stratified,
     "full": _full,
     "ode": _ode,

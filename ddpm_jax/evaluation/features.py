@@ -8,19 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import trained
-from ddpm_jax.config import Config, ConfigError, errors_are_the_users
-from ddpm_jax.data import torch_file
-from ddpm_jax.data.sources import Source
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.samplers.ends import PixelImages
-from ddpm_jax.nets import inception
-from ddpm_jax.training import parallel
+from ddpm_jax.core import sharding
+from ddpm_jax.core.errors import ConfigError, errors_are_the_users
+from ddpm_jax.data.source import Source
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.samplers.readout import PixelImages
+from ddpm_jax.interop import torch_file
+from ddpm_jax.nets.inception import network as inception
+from ddpm_jax.runs import restore
 from ddpm_jax.training.checkpoints import fingerprint
 
 
-class Seen(NamedTuple):
+class ExtractedFeatures(NamedTuple):
     """Of each image.
 
     Attributes:
@@ -37,12 +38,12 @@ class Extractor(NamedTuple):
 
     Attributes:
       identity: all that tells its features from others, for a report.
-      look: pixel values 0..V-1 of a batch, cut over the devices -> `Seen`, on the host. It
-        is compiled once.
+      look: pixel values 0..V-1 of a batch, cut over the devices -> its features, on the host.
+        It is compiled once.
     """
 
     identity: Mapping[str, Any]
-    look: Callable[[Any], Seen]
+    look: Callable[[Any], ExtractedFeatures]
 
 
 @errors_are_the_users()
@@ -88,7 +89,7 @@ def _inception(config: Config, mesh: Mesh, source: Source) -> Extractor:
 def _classifier(config: Config, mesh: Mesh, source: Source) -> Extractor:
     directory = config.eval.quality.classifier
     field = f"config.eval.quality.classifier = {directory!r}"
-    t = trained.classifier_of(field, directory, config, source, step=-1, weights="ema")
+    t = restore.classifier_of(field, directory, config, source, step=-1, weights="ema")
     model = t.model
 
     def look(params: Any, pixels: PixelImages) -> tuple[Array, Array]:
@@ -97,7 +98,7 @@ def _classifier(config: Config, mesh: Mesh, source: Source) -> Extractor:
             gaussian.per_example(model.log_snr(params)(first))
         )
         # Without noise, at the time of the least that it has seen.
-        found = model.bind(params)(alpha * model.codec.encode(pixels), first)
+        found = model.bind(params)(alpha * model.pixel_decoder.encode(pixels), first)
         return found.features, jax.nn.log_softmax(found.logits)
 
     identity = {
@@ -115,9 +116,10 @@ def _compiled(
     params: Any,
     look: Callable[..., tuple[Array, Array]],
 ) -> Extractor:
-    compiled = parallel.compile_for_batch(mesh, look)
+    compiled = sharding.compile_for_batch(mesh, look)
     return Extractor(
-        identity, lambda pixels: Seen(*jax.device_get(compiled(params, pixels)))
+        identity,
+        lambda pixels: ExtractedFeatures(*jax.device_get(compiled(params, pixels))),
     )
 
 

@@ -14,14 +14,17 @@ import numpy as np
 from absl import logging
 from etils import epath
 from jaxtyping import Float
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import build, estimators, features, passes, workdir
-from ddpm_jax.config import Config, ConfigError, flat
-from ddpm_jax.data.sources import Source
-from ddpm_jax.features import Extractor
+from ddpm_jax.core import files, sharding
+from ddpm_jax.core.errors import ConfigError, flat
+from ddpm_jax.data import passes
+from ddpm_jax.data.source import Source
+from ddpm_jax.evaluation import estimators, features
+from ddpm_jax.evaluation.features import Extractor
 from ddpm_jax.metrics import moments
 from ddpm_jax.metrics.moments import Moments
-from ddpm_jax.training import parallel
+from ddpm_jax.models import build
 
 FOLDER = "reference"
 # Examples whose features are kept, evenly spaced over all, for what compares examples.
@@ -53,7 +56,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
             f"config.eval.quality.reference = {str(file)!r} is there and is no reference:"
             " write another file."
         )
-    workdir.make_folder(file.parent)
+    files.make_folder(file.parent)
     reference = _made(config, mesh, source, extractor)
     _write(file, reference)
     if jax.process_index() == 0:
@@ -79,7 +82,7 @@ def of(
         _differences(wanted, found.identity) if found else ["no reference is there"]
     )
     # All processes make it or none does.
-    if not parallel.agreed(int(bool(changed))):
+    if not sharding.agreed(int(bool(changed))):
         assert found is not None
         return found
     if named:
@@ -87,7 +90,7 @@ def of(
             f"config.eval.quality.reference = {named!r} cannot be used"
             f" ({'; '.join(changed)}): make it with --mode=reference, or leave it out."
         )
-    workdir.make_folder(file.parent)
+    files.make_folder(file.parent)
     reference = _made(config, mesh, source, extractor)
     _write(file, reference)
     return reference
@@ -116,7 +119,7 @@ def _made(
         size = config.eval.batch_size
         for batch, is_real in passes.each(mesh, source, size, "features"):
             own = extractor.look(batch["image"]).features[is_real]
-            index = parallel.whole(mesh, batch["index"])[is_real]
+            index = sharding.whole(mesh, batch["index"])[is_real]
             kept.append(own[[int(i) in places for i in index]])
             yield own
 
@@ -136,7 +139,7 @@ def _write(file: epath.Path, reference: Reference) -> None:
         covariance=reference.moments.covariance,
         features=reference.features,
     )
-    workdir.write(file, buffer.getvalue())
+    files.write(file, buffer.getvalue())
 
 
 def _read(file: epath.Path) -> Reference | None:

@@ -15,33 +15,19 @@ import jax
 import numpy as np
 from absl import logging
 from jaxtyping import Float, Int
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import (
-    convention,
-    drawing,
-    estimators,
-    features,
-    guides,
-    reference,
-    tasks,
-    variance,
-    workdir,
-)
-from ddpm_jax.binding import Model
-from ddpm_jax.config import Config, ConfigError
-from ddpm_jax.features import Extractor, Seen
-from ddpm_jax.metrics import (
-    frechet,
-    inception_score,
-    kernel,
-    moments,
-    neighbours,
-)
-from ddpm_jax.reference import Reference
-from ddpm_jax.results.found import Found
-from ddpm_jax.results.saved import FOLDER
-from ddpm_jax.trained import Trained
-from ddpm_jax.training import parallel, progress
+from ddpm_jax.core import files, progress, sharding
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.evaluation import convention, estimators, features, reference
+from ddpm_jax.evaluation.features import ExtractedFeatures, Extractor
+from ddpm_jax.evaluation.reference import Reference
+from ddpm_jax.evaluation.results.evaluation import Evaluation
+from ddpm_jax.evaluation.results.saved import FOLDER
+from ddpm_jax.metrics import frechet, inception_score, kernel, moments, neighbours
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.models.restored import Restored
+from ddpm_jax.sampling import analytic_variance, guides, sample_batches, tasks
 
 NAME = "quality"
 # Above so many examples, the kernel distance is a mean over subsets of so many.
@@ -60,21 +46,21 @@ class Samples(NamedTuple):
       seconds: that drawing took, without the looking.
     """
 
-    seen: Seen
+    seen: ExtractedFeatures
     labels: Int[np.ndarray, " samples"]
     num_evaluations: float
     seconds: float
 
 
 Figures = dict[str, float]
-Metric = Callable[[Reference, Seen], Figures]
+Metric = Callable[[Reference, ExtractedFeatures], Figures]
 
 
-def _fid(real: Reference, seen: Seen) -> Figures:
+def _fid(real: Reference, seen: ExtractedFeatures) -> Figures:
     return {"fid": frechet.distance(real.moments, moments.of(seen.features))}
 
 
-def _kid(real: Reference, seen: Seen) -> Figures:
+def _kid(real: Reference, seen: ExtractedFeatures) -> Figures:
     if max(len(real.features), len(seen.features)) <= MOST_PAIRED:
         return {"kid": kernel.distance(real.features, seen.features)}
     # Of a small data set, subsets are no larger than it is.
@@ -85,7 +71,7 @@ def _kid(real: Reference, seen: Seen) -> Figures:
     return {"kid": found.mean}
 
 
-def _inception_score(real: Reference, seen: Seen) -> Figures:
+def _inception_score(real: Reference, seen: ExtractedFeatures) -> Figures:
     num_splits = min(NUM_SPLITS, len(seen.log_probs))
     log_probs = np.asarray(seen.log_probs, np.float64)
     # What float32 left over of a sum that is 1.
@@ -93,17 +79,17 @@ def _inception_score(real: Reference, seen: Seen) -> Figures:
     return {"inception_score": inception_score.score(log_probs, num_splits).mean}
 
 
-def _precision_recall(real: Reference, seen: Seen) -> Figures:
+def _precision_recall(real: Reference, seen: ExtractedFeatures) -> Figures:
     found = neighbours.precision_recall(real.features, _some(seen))
     return found._asdict()
 
 
-def _density_coverage(real: Reference, seen: Seen) -> Figures:
+def _density_coverage(real: Reference, seen: ExtractedFeatures) -> Figures:
     found = neighbours.density_coverage(real.features, _some(seen))
     return found._asdict()
 
 
-def _some(seen: Seen) -> Float[np.ndarray, "some features"]:
+def _some(seen: ExtractedFeatures) -> Float[np.ndarray, "some features"]:
     """As many as the reference keeps, at most."""
     return np.asarray(seen.features[: reference.MOST_KEPT])
 
@@ -117,12 +103,12 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
-def run(config: Config, t: Trained[Model]) -> Found:
+def run(config: Config, restored: Restored[Denoiser]) -> Evaluation:
     """Draws, measures, and writes eval/<step>_quality.json."""
     tasks.without_files(config)
-    extractor = features.make(config, t.mesh, t.source)
-    real = reference.of(config, t.path, t.mesh, extractor)
-    sampled = Sampled(config, t, extractor)
+    extractor = features.make(config, restored.mesh, restored.source)
+    real = reference.of(config, restored.path, restored.mesh, extractor)
+    sampled = Sampled(config, restored, extractor)
     num = config.eval.quality.num_samples
     if "fid" in estimators.quality_names(config) and num <= real.moments.mean.size:
         logging.warning(
@@ -138,12 +124,12 @@ def run(config: Config, t: Trained[Model]) -> Found:
         "num_repeats": config.eval.quality.num_repeats,
         "num_reference_features": len(real.features),
         "convention": convention.of_samples(
-            config, real.identity, t.step, sampled.others
+            config, real.identity, restored.step, sampled.others
         ),
     }
-    file = t.path / FOLDER / f"{t.step}_{NAME}.json"
+    file = restored.path / FOLDER / f"{restored.step}_{NAME}.json"
     if jax.process_index() == 0:
-        workdir.write(file, (json.dumps(report, indent=2) + "\n").encode())
+        files.write(file, (json.dumps(report, indent=2) + "\n").encode())
     figures = found["figures"]
     summary = ", ".join(
         f"{name} {own['mean']:.4g}"
@@ -152,7 +138,7 @@ def run(config: Config, t: Trained[Model]) -> Found:
     )
     summary += f" of {num} samples by {real.identity['extractor']['name']} features"
     scalars = {f"eval/{name}": own["mean"] for name, own in figures.items()}
-    return Found(scalars, {}, summary, str(file), failure="")
+    return Evaluation(scalars, {}, summary, str(file), failure="")
 
 
 def measured(config: Config, real: Reference, sampled: "Sampled") -> dict[str, Any]:
@@ -168,7 +154,7 @@ def measured(config: Config, real: Reference, sampled: "Sampled") -> dict[str, A
     }
 
 
-def figures(config: Config, real: Reference, seen: Seen) -> Figures:
+def figures(config: Config, real: Reference, seen: ExtractedFeatures) -> Figures:
     """All that config.eval.estimators asks of some samples.
 
     Raises:
@@ -200,15 +186,17 @@ class Sampled:
       extractor: that sees them.
     """
 
-    def __init__(self, config: Config, t: Trained[Model], extractor: Extractor) -> None:
-        guide = guides.of(config, t)
+    def __init__(
+        self, config: Config, restored: Restored[Denoiser], extractor: Extractor
+    ) -> None:
+        guide = guides.of(config, restored)
         # What tells the guide's arrays from others.
         self.others = guides.identity(config, guide)
-        log_variance = variance.of(config, t, guide)
-        self._batches = drawing.Batches(
-            config, t.mesh, t.model, guide, log_variance=log_variance
+        log_variance = analytic_variance.of(config, restored, guide)
+        self._batches = sample_batches.Batches(
+            config, restored.mesh, restored.model, guide, log_variance=log_variance
         )
-        self._t, self._extractor = t, extractor
+        self._restored, self._extractor = restored, extractor
         self._num, self._size = (
             config.eval.quality.num_samples,
             config.sample.batch_size,
@@ -216,8 +204,8 @@ class Sampled:
 
     def warm_up(self) -> None:
         """Draws and looks at one batch: what compiles is compiled."""
-        batch = self._batches.draw(self._t.params, 0)
-        self._extractor.look(parallel.put_whole(self._t.mesh, batch.pixels))
+        batch = self._batches.draw(self._restored.params, 0)
+        self._extractor.look(sharding.put_whole(self._restored.mesh, batch.pixels))
 
     def draw(self, number: int) -> Samples:
         """Repetition `number`."""
@@ -228,14 +216,16 @@ class Sampled:
             for start in range(0, self._num, self._size):
                 kept = min(self._size, self._num - start)
                 begun = time.perf_counter()
-                batch = self._batches.draw(self._t.params, first + start, bar)
+                batch = self._batches.draw(self._restored.params, first + start, bar)
                 seconds += time.perf_counter() - begun
-                pixels = parallel.put_whole(self._t.mesh, batch.pixels)
+                pixels = sharding.put_whole(self._restored.mesh, batch.pixels)
                 seen.append([part[:kept] for part in self._extractor.look(pixels)])
                 labels.append(batch.labels[:kept])
                 evaluations.append(np.mean(batch.num_evaluations))
                 bar.update(kept)
-        whole = Seen(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
+        whole = ExtractedFeatures(
+            *(np.concatenate(parts) for parts in zip(*seen, strict=True))
+        )
         return Samples(
             whole, np.concatenate(labels), float(np.mean(evaluations)), seconds
         )

@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 from jax.sharding import Mesh
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import pictures, plots
-from ddpm_jax.binding import Model
-from ddpm_jax.config import Config
-from ddpm_jax.diffusion import schedules, snr_history
-from ddpm_jax.training import files, parallel
-from ddpm_jax.training.randomness import Stream, stream_key
+from ddpm_jax.core import files, sharding
+from ddpm_jax.core.randomness import Stream, stream_key
+from ddpm_jax.diffusion.objectives import snr_history
+from ddpm_jax.diffusion.process import schedules
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.pictures import encoding, plots
 from ddpm_jax.training.state import Params
 
 FOLDER = "plots"
@@ -22,7 +23,7 @@ NUM_POINTS = 201
 
 
 def draw(
-    config: Config, mesh: Mesh, model: Model, params: Params, time_history: Any
+    config: Config, mesh: Mesh, model: Denoiser, params: Params, time_history: Any
 ) -> dict[str, plots.Picture]:
     """By name, the pictures that this run has: of a learned schedule, of continuous time.
 
@@ -49,17 +50,17 @@ def write(path: epath.Path, step: int, drawn: Mapping[str, plots.Picture]) -> No
     for name, picture in drawn.items():
         file = path / FOLDER / f"{step}_{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        files.replace_bytes(file, pictures.png(picture))
+        files.replace_bytes(file, encoding.png(picture))
 
 
 def _schedule(
-    config: Config, mesh: Mesh, model: Model, params: Params
+    config: Config, mesh: Mesh, model: Denoiser, params: Params
 ) -> plots.Picture:
     """The learned log SNR against its start, and the fixed ones with the same ends."""
     t = np.linspace(0.0, 1.0, NUM_POINTS, dtype=np.float32)
     start = model.init_schedule(stream_key(config.seed, Stream.INIT))
     # Its parameters may be cut over the devices of several hosts.
-    curve = parallel.compile_for_batch(mesh, lambda p, t: model.log_snr(p)(t))
+    curve = sharding.compile_for_batch(mesh, lambda p, t: model.log_snr(p)(t))
     own = {name: part for name, part in params.items() if name == "schedule"}
     learned = np.asarray(curve(own, t))
     high, low = float(learned[0]), float(learned[-1])

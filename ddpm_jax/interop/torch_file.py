@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ddpm_jax.data import torch_pickle
-from ddpm_jax.data.torch_pickle import RefusedError, Storage, Tensor, shortened
+from ddpm_jax.interop import torch_pickle
+from ddpm_jax.interop.torch_pickle import RefusedError, Storage, Tensor, shortened
 
 ZIP_START = b"PK\x03\x04"
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C

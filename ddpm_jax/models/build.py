@@ -1,31 +1,33 @@
 """From a config to the parts it names: the only place where a name becomes a thing."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import flax.linen as nn
 import jax
 import optax
 from jax.sharding import Mesh
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import checks, estimators, objective, sample_checks
-from ddpm_jax.binding import Backbone, ClassifierModel, Model, TimeInput
-from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users, flat
-from ddpm_jax.data import sources
-from ddpm_jax.diffusion import (
+from ddpm_jax.core import sharding
+from ddpm_jax.core.errors import ConfigError, choose, errors_are_the_users
+from ddpm_jax.core.randomness import Stream, stream_key
+from ddpm_jax.data import table
+from ddpm_jax.data.source import Source
+from ddpm_jax.diffusion.process import (
     categorical,
-    dequantization,
-    flow,
-    pixels,
+    discretized_gaussian,
+    pixel_decoder,
     predictions,
     schedules,
 )
-from ddpm_jax.diffusion import weightings as weightings_lib
-from ddpm_jax.diffusion.divergence import ProbeKind
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.models import objective
+from ddpm_jax.models.backbone import Backbone
+from ddpm_jax.models.classifier import ClassifierModel
+from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.nets import classifier, monotone, unet, vdm_unet
 from ddpm_jax.training import optimizer, parallel, state, step
-from ddpm_jax.training.randomness import Stream, stream_key
 from ddpm_jax.training.state import Params, TrainState
 
 Bound = TypeVar("Bound", bound=Backbone)
@@ -51,8 +53,8 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "vdm_unet": vdm_unet.VDMUNet,
 }
 CLASSIFIER = "classifier"
-CODECS: dict[str, Callable[..., pixels.Codec]] = {
-    "discretized_gaussian": pixels.DiscretizedGaussian,
+PIXEL_DECODERS: dict[str, Callable[..., pixel_decoder.PixelDecoder]] = {
+    "discretized_gaussian": discretized_gaussian.DiscretizedGaussian,
     "categorical": categorical.Categorical,
 }
 # Where the log of the reverse variance lies between the posterior's and the forward's.
@@ -63,55 +65,6 @@ VARIANCE_FRACTIONS: dict[str, float | None] = {
 }
 
 
-def check(config: Config) -> None:
-    """All that can be said against a config before anything is built.
-
-    Raises:
-      ConfigError: the first such thing, in one line.
-    """
-    checks.fields(config)
-    tables: dict[str, Mapping[str, Any]] = {
-        "prediction": predictions.KINDS,
-        "reverse_variance": VARIANCE_FRACTIONS,
-        "schedule.name": {**SCHEDULES, LEARNED: None},
-        f"schedule.{LEARNED}.interior": INTERIORS,
-        "decoder.name": CODECS,
-        "decoder.mean": dict.fromkeys(get_args(pixels.MeanFrom)),
-        "model.name": {**NETWORKS, CLASSIFIER: None},
-        "model.time_input": dict.fromkeys(get_args(TimeInput)),
-        "loss.weighting": {**weightings_lib.WEIGHTINGS, objective.ELBO: None},
-        "loss.time_sampling": dict.fromkeys(objective.TIME_SAMPLING),
-        "loss.interior": dict.fromkeys(objective.INTERIOR),
-        "optimizer.name": optimizer.OPTIMIZERS,
-        "optimizer.decay": optimizer.DECAYS,
-        "parallel.mode": parallel.MODES,
-        "eval.ode.dequantization": dequantization.KINDS,
-        "eval.ode.divergence": estimators.DIVERGENCES,
-        "eval.ode.probe": dict.fromkeys(get_args(ProbeKind)),
-        "eval.ode.solver": flow.SOLVERS,
-        **{
-            f"model.{network}.dtype": dict.fromkeys(("float32", "bfloat16"))
-            for network in (*NETWORKS, CLASSIFIER)
-        },
-    }
-    for field, table in tables.items():
-        choose(table, flat(config)[field], field)
-    checks.ranges(config)
-    checks.ends(config)
-    checks.combinations(config)
-    if config.schedule.num_steps == CONTINUOUS and is_table(config):
-        raise ConfigError(
-            f"config.schedule.name = {config.schedule.name!r} is a table of T betas, which"
-            " continuous time (config.schedule.num_steps = 0) has not: write one of"
-            f" {sorted({LEARNED, *(n for n, (t, _) in SCHEDULES.items() if not t)})}."
-        )
-    estimators.check(config)
-    sample_checks.check(config)
-    for group in ("eval", "sample"):
-        field = f"{group}.weights"
-        choose(dict.fromkeys(weight_names(config)), config[group].weights, field)
-
-
 def is_table(config: Config) -> bool:
     """Whether the schedule is one of betas."""
     return config.schedule.name != LEARNED and SCHEDULES[config.schedule.name][0]
@@ -120,14 +73,14 @@ def is_table(config: Config) -> bool:
 @errors_are_the_users()
 def mesh(config: Config) -> Mesh:
     """All devices, in the groups of config.parallel.fsdp."""
-    return parallel.make_mesh(config.parallel.fsdp)
+    return sharding.make_mesh(config.parallel.fsdp)
 
 
 @errors_are_the_users()
-def source(config: Config, split: str) -> sources.Source:
+def source(config: Config, split: str) -> Source:
     """The data set that config.data names, one split of it."""
     data = config.data
-    return sources.make(
+    return table.make(
         data.name,
         split,
         image_size=data.image_size or None,
@@ -158,7 +111,7 @@ def schedule(config: Config) -> schedules.Schedule | nn.Module:
     return make_schedule(**dict(options), **steps)
 
 
-def network(config: Config, data: sources.Source) -> nn.Module:
+def network(config: Config, data: Source) -> nn.Module:
     """The network for images like those of `data`, by config.model."""
     name = config.model.name
     num_channels = data.shape[-1]
@@ -180,7 +133,7 @@ def is_classifier(config: Config) -> bool:
 
 
 @errors_are_the_users()
-def model(config: Config, data: sources.Source) -> Model:
+def model(config: Config, data: Source) -> Denoiser:
     """The denoiser for images like those of `data`."""
     if is_classifier(config):
         raise ConfigError(
@@ -188,12 +141,14 @@ def model(config: Config, data: sources.Source) -> Model:
             " the config of a denoiser."
         )
     conditional = config.model.class_conditional
-    built = Model(
+    built = Denoiser(
         network=network(config, data),
         num_classes=_num_classes(config, data, "class_conditional = True")
         if conditional
         else 0,
-        kind=choose(predictions.KINDS, config.prediction, "prediction"),
+        parameterization=choose(
+            predictions.PARAMETERIZATIONS, config.prediction, "prediction"
+        ),
         variance_fraction=choose(
             VARIANCE_FRACTIONS, config.reverse_variance, "reverse_variance"
         ),
@@ -203,7 +158,7 @@ def model(config: Config, data: sources.Source) -> Model:
 
 
 @errors_are_the_users()
-def classifier_model(config: Config, data: sources.Source) -> ClassifierModel:
+def classifier_model(config: Config, data: Source) -> ClassifierModel:
     """The classifier of images like those of `data`, whatever their noise."""
     num_classes = _num_classes(config, data, f"name = {CLASSIFIER!r}")
     options = dict(config.model[CLASSIFIER])
@@ -215,12 +170,12 @@ def classifier_model(config: Config, data: sources.Source) -> ClassifierModel:
     return _checked(config, data, built)
 
 
-def backbone(config: Config, data: sources.Source) -> Model | ClassifierModel:
+def backbone(config: Config, data: Source) -> Denoiser | ClassifierModel:
     """Whichever of both config.model.name says."""
     return (classifier_model if is_classifier(config) else model)(config, data)
 
 
-def _num_classes(config: Config, data: sources.Source, what: str) -> int:
+def _num_classes(config: Config, data: Source, what: str) -> int:
     if not data.num_classes:
         raise ConfigError(
             f"config.model.{what} needs classes, which config.data.name = {data.name!r} has"
@@ -229,7 +184,7 @@ def _num_classes(config: Config, data: sources.Source, what: str) -> int:
     return data.num_classes
 
 
-def _on_a_schedule(config: Config, data: sources.Source) -> dict[str, Any]:
+def _on_a_schedule(config: Config, data: Source) -> dict[str, Any]:
     """What a network of either kind stands on."""
     height, width, _ = data.shape
     if config.data.rotate and height != width:
@@ -238,11 +193,13 @@ def _on_a_schedule(config: Config, data: sources.Source) -> dict[str, Any]:
             f"{width} ones: write False, or a config.data.image_size."
         )
     num_steps = config.schedule.num_steps
-    make_codec = choose(CODECS, config.decoder.name, "decoder.name")
+    make_pixel_decoder = choose(PIXEL_DECODERS, config.decoder.name, "decoder.name")
     by_index = config.model.time_input == "t" and num_steps != CONTINUOUS
     return dict(
         schedule=schedule(config),
-        codec=make_codec(num_values=data.num_values, mean_from=config.decoder.mean),
+        pixel_decoder=make_pixel_decoder(
+            num_values=data.num_values, mean_from=config.decoder.mean
+        ),
         num_steps=num_steps,
         time_input=config.model.time_input,
         log_snr_bounds=tuple(config.model.log_snr_bounds) or None,
@@ -251,7 +208,7 @@ def _on_a_schedule(config: Config, data: sources.Source) -> dict[str, Any]:
     )
 
 
-def _checked(config: Config, data: sources.Source, built: Bound) -> Bound:
+def _checked(config: Config, data: Source, built: Bound) -> Bound:
     """The same, once it is known that its network fits the images."""
     height, width, _ = data.shape
     try:
@@ -309,7 +266,7 @@ def weights(config: Config, state: TrainState, name: str) -> Params:
 
 @errors_are_the_users()
 def training(
-    config: Config, mesh: Mesh, model: Model | ClassifierModel
+    config: Config, mesh: Mesh, model: Denoiser | ClassifierModel
 ) -> parallel.Training:
     """The first state, and the step that advances it, on the devices of `mesh`."""
     rule, rate = optimizer_of(config)

@@ -7,23 +7,20 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 from jaxtyping import Array, Float
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax.binding import ClassifierModel, Given, Model
-from ddpm_jax.config import Config
-from ddpm_jax.diffusion import (
-    gaussian,
-    interior,
-    losses,
-    schedules,
-    terms,
-    time_samplers,
-)
-from ddpm_jax.diffusion.gaussian import fold_in, normal
-from ddpm_jax.diffusion.losses import Parts
+from ddpm_jax.diffusion.likelihood import terms
+from ddpm_jax.diffusion.likelihood.terms import Coordinates
 from ddpm_jax.diffusion.model import LogSnr
-from ddpm_jax.diffusion.terms import Coordinates
-from ddpm_jax.diffusion.times import CONTINUOUS
-from ddpm_jax.diffusion.weightings import WEIGHTINGS
+from ddpm_jax.diffusion.objectives import denoising, time_sampling, variance_gradient
+from ddpm_jax.diffusion.objectives.denoising import LossTerms
+from ddpm_jax.diffusion.objectives.weightings import WEIGHTINGS
+from ddpm_jax.diffusion.process import gaussian, schedules
+from ddpm_jax.diffusion.process.gaussian import fold_in, normal
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.models.backbone import Conditioning
+from ddpm_jax.models.classifier import ClassifierModel
+from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.training import step
 from ddpm_jax.training.state import Params
 
@@ -35,21 +32,21 @@ INTERIOR = ("variance", "elbo")
 
 
 def time_sampler(
-    config: Config, model: Model | ClassifierModel
-) -> time_samplers.TimeSampler:
+    config: Config, model: Denoiser | ClassifierModel
+) -> time_sampling.TimeSampler:
     """What a step takes its times from, by config.loss.time_sampling."""
     by_loss = config.loss.time_sampling == "importance"
     if model.num_steps == CONTINUOUS:
         low, high = _log_snr_range(config, model)
-        return time_samplers.Continuous(
+        return time_sampling.Continuous(
             low=low, high=high, by_loss=by_loss, is_stratified=is_stratified(config)
         )
-    is_bound = isinstance(model, Model) and (
+    is_bound = isinstance(model, Denoiser) and (
         config.loss.weighting == ELBO or model.variance_fraction is None
     )
     # A decoder that takes z_0 as it stands has nothing to teach the network.
-    first = int(is_bound and model.codec.mean_from == "z_0")
-    grid = time_samplers.GridByLoss if by_loss else time_samplers.Grid
+    first = int(is_bound and model.pixel_decoder.mean_from == "z_0")
+    grid = time_sampling.GridByLoss if by_loss else time_sampling.Grid
     return grid(num_steps=model.num_steps, first=first)
 
 
@@ -59,7 +56,7 @@ def is_stratified(config: Config) -> bool:
 
 
 def _log_snr_range(
-    config: Config, model: Model | ClassifierModel
+    config: Config, model: Denoiser | ClassifierModel
 ) -> tuple[float, float]:
     """What log SNR never leaves, however the schedule learns."""
     if isinstance(model.schedule, schedules.Schedule):
@@ -71,7 +68,7 @@ def _log_snr_range(
     return options.log_snr_min, options.log_snr_max
 
 
-def loss(config: Config, model: Model | ClassifierModel) -> step.LossFn:
+def loss(config: Config, model: Denoiser | ClassifierModel) -> step.LossFn:
     """Loss of each example: by config.loss, or a classifier's."""
     if isinstance(model, ClassifierModel):
         return _cross_entropy(model)
@@ -80,9 +77,9 @@ def loss(config: Config, model: Model | ClassifierModel) -> step.LossFn:
     return _weighted(config, model)
 
 
-def given(model: Model, batch: step.Batch) -> Given:
+def conditioning_of(model: Denoiser, batch: step.Batch) -> Conditioning:
     """What the network is told of an example beside its time, if anything."""
-    return Given(
+    return Conditioning(
         numbers=batch["augmented"][:, None] if "augmented" in batch else None,
         labels=batch["label"] if model.num_classes else None,
     )
@@ -91,36 +88,38 @@ def given(model: Model, batch: step.Batch) -> Given:
 def _cross_entropy(model: ClassifierModel) -> step.LossFn:
     """-log p(class | z_t) in nats, at times of which each is worth the same."""
 
-    def loss_fn(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
-        x, t = model.codec.encode(batch["image"]), draws.times.t
+    def loss_fn(params: Params, batch: step.Batch, draws: step.Draws) -> LossTerms:
+        x, t = model.pixel_decoder.encode(batch["image"]), draws.times.t
         eps = normal(draws.noise_keys, model.shape)
         z_t = gaussian.diffuse(x, eps, model.log_snr(params)(t))
         logits = model.bind(params, draws.dropout_keys)(z_t, t).logits
         nats = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
-        return Parts(timed=nats, rest=jnp.zeros_like(nats))
+        return LossTerms(timed=nats, rest=jnp.zeros_like(nats))
 
     return loss_fn
 
 
-def _noise(model: Model, draws: step.Draws) -> tuple[Array, Array]:
+def _noise(model: Denoiser, draws: step.Draws) -> tuple[Array, Array]:
     """Of z_t, and of the z_0 that the decoder sees."""
     of_decoder = normal(fold_in(draws.noise_keys, 1), model.shape)
     return normal(draws.noise_keys, model.shape), of_decoder
 
 
-def _weighted(config: Config, model: Model) -> step.LossFn:
+def _weighted(config: Config, model: Denoiser) -> step.LossFn:
     name = config.loss.weighting
     weighting = WEIGHTINGS[name](**dict(config.loss.get(name, {})))
     variance_weight = config.loss.variance_weight
 
-    def loss_fn(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
+    def loss_fn(params: Params, batch: step.Batch, draws: step.Draws) -> LossTerms:
         eps, eps_0 = _noise(model, draws)
-        diffusion = model.bind(params, draws.dropout_keys, given(model, batch))
+        diffusion = model.bind(
+            params, draws.dropout_keys, conditioning_of(model, batch)
+        )
         if model.variance_fraction is None:
-            found = losses.hybrid(
+            found = denoising.hybrid(
                 diffusion,
                 weighting,
-                model.codec,
+                model.pixel_decoder,
                 batch["image"],
                 draws.times.latent,
                 eps,
@@ -129,19 +128,19 @@ def _weighted(config: Config, model: Model) -> step.LossFn:
                 variance_weight=variance_weight,
             )
         else:
-            x = model.codec.encode(batch["image"])
-            found = losses.weighted(diffusion, weighting, x, draws.times.t, eps)
-        return Parts(timed=found, rest=jnp.zeros_like(found))
+            x = model.pixel_decoder.encode(batch["image"])
+            found = denoising.weighted(diffusion, weighting, x, draws.times.t, eps)
+        return LossTerms(timed=found, rest=jnp.zeros_like(found))
 
     return loss_fn
 
 
-def _bound(model: Model, for_variance: bool) -> step.LossFn:
-    def plain(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
+def _bound(model: Denoiser, for_variance: bool) -> step.LossFn:
+    def plain(params: Params, batch: step.Batch, draws: step.Draws) -> LossTerms:
         eps, eps_0 = _noise(model, draws)
-        return losses.elbo(
-            model.bind(params, draws.dropout_keys, given(model, batch)),
-            model.codec,
+        return denoising.elbo(
+            model.bind(params, draws.dropout_keys, conditioning_of(model, batch)),
+            model.pixel_decoder,
             batch["image"],
             draws.times.latent,
             draws.times.t,
@@ -150,9 +149,9 @@ def _bound(model: Model, for_variance: bool) -> step.LossFn:
             model.num_steps,
         )
 
-    routed = interior.route(_timed_at(model))
+    routed = variance_gradient.route(_timed_at(model))
 
-    def split(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
+    def split(params: Params, batch: step.Batch, draws: step.Draws) -> LossTerms:
         of_bound, of_variance = _split(params)
         eps, eps_0 = _noise(model, draws)
         t = draws.times.t
@@ -163,12 +162,16 @@ def _bound(model: Model, for_variance: bool) -> step.LossFn:
             draws.times.expected,
             (batch, draws, eps),
         )
-        rest = losses.outside_time(
-            model.bind(of_bound), model.codec, batch["image"], eps_0, model.num_steps
+        rest = denoising.outside_time(
+            model.bind(of_bound),
+            model.pixel_decoder,
+            batch["image"],
+            eps_0,
+            model.num_steps,
         )
-        return Parts(timed, rest)
+        return LossTerms(timed, rest)
 
-    def loss_fn(params: Params, batch: step.Batch, draws: step.Draws) -> Parts:
+    def loss_fn(params: Params, batch: step.Batch, draws: step.Draws) -> LossTerms:
         has_interior = "interior" in params.get("schedule", {})
         is_split = for_variance and has_interior and model.num_steps == CONTINUOUS
         return (split if is_split else plain)(params, batch, draws)
@@ -176,14 +179,14 @@ def _bound(model: Model, for_variance: bool) -> step.LossFn:
     return loss_fn
 
 
-def _timed_at(model: Model) -> interior.Loss:
+def _timed_at(model: Denoiser) -> variance_gradient.Loss:
     """The bound's integrand in bits a dimension, as a function of its coordinates."""
 
     def timed(params: Params, at: Coordinates, rest: Any) -> Float[Array, " batch"]:
         batch, draws, eps = rest
-        x, t = model.codec.encode(batch["image"]), draws.times.t
+        x, t = model.pixel_decoder.encode(batch["image"]), draws.times.t
         diffusion = model.bind(
-            params, draws.dropout_keys, given(model, batch), _touching(at, t)
+            params, draws.dropout_keys, conditioning_of(model, batch), _touching(at, t)
         )
         nats = terms.integrand(diffusion, x, eps, at, t)
         return terms.bits_per_dim(nats, x[0].size)

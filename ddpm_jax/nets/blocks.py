@@ -8,13 +8,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from ddpm_jax.nets.attention import SelfAttention
-from ddpm_jax.nets.layers import (
-    GroupNorm,
-    conv,
-    dense,
-    downsample,
-    upsample,
-)
+from ddpm_jax.nets.layers import GroupNorm, conv, dense, downsample, upsample
 
 RESAMPLE = {"none": lambda x: x, "up": upsample, "down": downsample}
 

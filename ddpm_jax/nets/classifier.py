@@ -10,7 +10,7 @@ from ddpm_jax.nets.encoder import Encoder
 from ddpm_jax.nets.layers import GroupNorm, dense
 
 
-class Classified(NamedTuple):
+class ClassifierOutput(NamedTuple):
     """Of each image.
 
     Attributes:
@@ -41,7 +41,7 @@ class Classifier(Encoder, kw_only=True):
         time: Float[Array, " batch"],
         *,
         train: bool,
-    ) -> Classified:
+    ) -> ClassifierOutput:
         """Maps images and times to classes.
 
         Args:
@@ -56,4 +56,4 @@ class Classifier(Encoder, kw_only=True):
         norm = GroupNorm(self.num_groups, self.epsilon, jnp.float32, name="norm_out")
         features = jnp.mean(nn.silu(norm(h)), axis=(1, 2))
         last = dense(self.num_outputs, scale=0.0, dtype=jnp.float32, name="logits")
-        return Classified(logits=last(features), features=features)
+        return ClassifierOutput(logits=last(features), features=features)

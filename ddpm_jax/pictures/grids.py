@@ -1,7 +1,6 @@
 """Images as pictures to look at."""
 
 import functools
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,14 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 GRID_WIDTH = 640
 COMPARISON_WIDTH = 1000
 GAP = 1  # Image pixels between two images.
-ANIMATIONS = ("gif", "webp")
 MARGIN = 8  # Screen pixels around a cell or a label of a comparison.
 FONT_SIZE = 16
 # Of the line around an image of a comparison, as a mask may be white as the paper.
 OUTLINE = 176
-HOLD = 1.0  # Seconds that an animation rests on its last frame.
-# Browsers take less for a tenth of a second.
-SHORTEST_FRAME = 0.02
 
 Images = UInt8[np.ndarray, "batch height width channels"]
 Frames = UInt8[np.ndarray, "frames batch height width channels"]
@@ -28,20 +23,6 @@ Frames = UInt8[np.ndarray, "frames batch height width channels"]
 Sheet = UInt8[np.ndarray, "_ _ _"]
 # Of a comparison: a few images, or None where there are none to show.
 Cell = UInt8[np.ndarray, "_ _ _ _"] | None
-
-
-def to_uint8(
-    pixels: UInt8[np.ndarray, "*shape"], num_values: int
-) -> UInt8[np.ndarray, "*shape"]:
-    """Pixel values 0..num_values-1 as 0..255."""
-    return np.rint(pixels * (255.0 / (num_values - 1))).astype(np.uint8)
-
-
-def from_uint8(
-    picture: UInt8[np.ndarray, "*shape"], num_values: int
-) -> UInt8[np.ndarray, "*shape"]:
-    """The pixel values that `to_uint8` made a picture of."""
-    return np.rint(picture * ((num_values - 1) / 255.0)).astype(np.uint8)
 
 
 def grid(images: Images) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
@@ -100,52 +81,6 @@ def comparison(
         ]
         lines.append([_text(name, height, label_width), *line])
     return np.concatenate([np.concatenate(line, axis=1) for line in lines])
-
-
-def png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:
-    """Grey (1 channel) or colour (3) as a PNG file's content."""
-    buffer = io.BytesIO()
-    _picture(image).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def from_png(data: bytes) -> UInt8[np.ndarray, "height width channels"]:
-    """Undoes `png`."""
-    image = np.array(Image.open(io.BytesIO(data)))
-    return image[..., None] if image.ndim == 2 else image
-
-
-def animation(
-    frames: UInt8[np.ndarray, "frames height width channels"],
-    form: str,
-    seconds: float,
-) -> bytes:
-    """Frames one after another, without end, as a file's content.
-
-    Args:
-      frames: grey (1 channel) or colour (3).
-      form: gif, exact where a frame has at most 256 colours, or webp, always exact.
-      seconds: that all frames take, beside the rest on the last one.
-    """
-    each = max(SHORTEST_FRAME, seconds / len(frames))
-    durations = [each] * (len(frames) - 1) + [each + HOLD]
-    first, *others = (_picture(frame) for frame in frames)
-    buffer = io.BytesIO()
-    first.save(
-        buffer,
-        format=form,
-        save_all=True,
-        append_images=others,
-        # Milliseconds; a GIF counts in hundredths of a second.
-        duration=[10 * round(100 * duration) for duration in durations],
-        loop=0,
-        **({"lossless": True} if form == "webp" else {"optimize": False}),
-    )
-    return buffer.getvalue()
-
-
-def _picture(image: UInt8[np.ndarray, "height width channels"]) -> Image.Image:
-    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 def _columns(num: int) -> int:

@@ -4,58 +4,32 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
 
 import jax
 from absl import logging
 from etils import epath
-from jax.sharding import Mesh
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import build, workdir
-from ddpm_jax.binding import ClassifierModel, Model
-from ddpm_jax.config import (
-    Config,
-    ConfigError,
-    choose,
-    default,
-    errors_are_the_users,
-    flat,
-)
-from ddpm_jax.data.sources import Source
+from ddpm_jax.config.schema import default
+from ddpm_jax.core.errors import ConfigError, choose, errors_are_the_users, flat
+from ddpm_jax.data.source import Source
+from ddpm_jax.models import build
+from ddpm_jax.models.classifier import ClassifierModel
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.models.restored import Bound, Restored
+from ddpm_jax.runs import workdir
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.state import Params, TrainState
 
-Bound = TypeVar("Bound", Model, ClassifierModel, Model | ClassifierModel)
 # Of config.data: what makes x of an image, with config.decoder.name.
 _OF_X = ("name", "image_size", "center_crop", "channels", "stride")
 # What changes what a network's numbers mean, and not their shapes.
 _MEANING = ("time_input", "log_snr_bounds", "time_scale")
 
 
-@dataclasses.dataclass(frozen=True)
-class Trained(Generic[Bound]):
-    """A checkpoint's parameters, and what they belong to.
-
-    Attributes:
-      path: the workdir.
-      mesh: the devices.
-      source: the split to evaluate.
-      model: what the parameters bind.
-      step: of the checkpoint.
-      params: raw, or one of the averages.
-    """
-
-    path: epath.Path
-    mesh: Mesh
-    source: Source
-    model: Bound
-    step: int
-    params: Params
-
-
 def load(
     config: Config, directory: epath.PathLike, *, step: int, weights: str
-) -> Trained[Model]:
+) -> Restored[Denoiser]:
     """Reads a denoiser's checkpoint, beside a run that may train, and changes nothing.
 
     Args:
@@ -72,7 +46,7 @@ def load(
 
 def load_classifier(
     config: Config, directory: epath.PathLike, *, step: int, weights: str
-) -> Trained[ClassifierModel]:
+) -> Restored[ClassifierModel]:
     """The same of a classifier's."""
     return _load(config, directory, build.classifier_model, step, weights)
 
@@ -83,12 +57,12 @@ def _load(
     make: Callable[[Config, Source], Bound],
     step: int,
     weights: str,
-) -> Trained[Bound]:
+) -> Restored[Bound]:
     known = build.weight_names(config)
     if weights not in known:
         raise ConfigError(f"its weights {weights!r} are none of {', '.join(known)}.")
     path = epath.Path(directory)
-    workdir.check_config(path, config)
+    workdir.check_same_config(path, config)
     mesh = build.mesh(config)
     source = build.source(config, config.data.eval_split)
     model = make(config, source)
@@ -106,7 +80,7 @@ def _load(
             )
     step, state = found
     params = build.weights(config, state, weights)
-    return Trained(path, mesh, source, model, step, params)
+    return Restored(path, mesh, source, model, step, params)
 
 
 def start_from(config: Config, state: TrainState) -> TrainState:
@@ -203,7 +177,7 @@ def classifier_of(
     *,
     step: int,
     weights: str,
-) -> Trained[ClassifierModel]:
+) -> Restored[ClassifierModel]:
     """Another run's classifier, of the same data as this run's.
 
     Args:

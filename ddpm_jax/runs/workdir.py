@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 import jax
 from etils import epath
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import checks
-from ddpm_jax.config import Config, ConfigError, flat
-from ddpm_jax.training import files
+from ddpm_jax.config import check
+from ddpm_jax.core import files
+from ddpm_jax.core.errors import ConfigError, flat
 
 CONFIG, LOCK = "config.json", ".lock"
 
@@ -62,47 +63,13 @@ def remember_config(workdir: epath.Path, config: Config) -> None:
         files.replace_text(workdir / CONFIG, text)
 
 
-def make_folder(path: epath.Path) -> None:
-    """Makes a folder of the workdir before anything is computed that will go there.
-
-    Raises:
-      ConfigError: it cannot be written.
-    """
-    if jax.process_index() != 0:
-        return
-    probe = path / ".probe"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written ({error.strerror or error}): nothing was computed."
-        ) from error
-
-
-def write(file: epath.Path, data: bytes) -> None:
-    """Writes a whole file, or leaves the one before.
-
-    Raises:
-      ConfigError: it cannot be written.
-    """
-    try:
-        files.replace_bytes(file, data)
-    except OSError as error:
-        raise ConfigError(
-            f"{file} cannot be written ({error.strerror or error}): mend that and run the"
-            " same command again."
-        ) from error
-
-
 def check_if_begun(workdir: epath.Path, config: Config) -> None:
-    """`check_config` where a run has begun; a new workdir passes."""
+    """`check_same_config` where a run has begun; a new workdir passes."""
     if (workdir / CONFIG).exists():
-        check_config(workdir, config)
+        check_same_config(workdir, config)
 
 
-def check_config(workdir: epath.Path, config: Config) -> None:
+def check_same_config(workdir: epath.Path, config: Config) -> None:
     """Fails where this config is not the one that the workdir was made with.
 
     Raises:
@@ -121,7 +88,7 @@ def check_config(workdir: epath.Path, config: Config) -> None:
         ) from error
     except ValueError as error:
         raise ConfigError(f"{path} cannot be read as JSON: {error}.") from error
-    changed = checks.differences(config, flat(saved))
+    changed = check.differences(config, flat(saved))
     if changed:
         raise ConfigError(
             f"--workdir={workdir} belongs to a run with another config:"

@@ -4,11 +4,16 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ddpm_jax import pictures, samplers, shards, tasks
-from ddpm_jax.config import Config, ConfigError, choose, errors_are_the_users
-from ddpm_jax.diffusion import flow, guidance, schedules
-from ddpm_jax.diffusion.samplers import ends, grids
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ml_collections import ConfigDict as Config
+
+from ddpm_jax.core.errors import ConfigError, choose, errors_are_the_users
+from ddpm_jax.diffusion.conditioning import guidance
+from ddpm_jax.diffusion.likelihood import probability_flow
+from ddpm_jax.diffusion.process import schedules
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.diffusion.samplers import readout, time_grids
+from ddpm_jax.pictures import encoding
+from ddpm_jax.sampling import samplers, shards, tasks
 
 # Of an animation, seconds.
 LONGEST = 3600.0
@@ -26,7 +31,7 @@ def check(config: Config) -> None:
     """
     film = config.sample.film
     choose(shards.FORMATS, config.sample.format, "sample.format")
-    animations = {**dict.fromkeys(pictures.ANIMATIONS), "": None}
+    animations = {**dict.fromkeys(encoding.ANIMATIONS), "": None}
     choose(animations, film.animation, "sample.film.animation")
     if film.num_frames and config.sample.sampler == samplers.ODE:
         raise ConfigError(
@@ -52,14 +57,14 @@ def check_way(config: Config) -> None:
     c = config.sample
     tables: dict[str, Mapping[str, Any]] = {
         "sampler": samplers.SAMPLERS,
-        "spacing": grids.GRIDS,
+        "spacing": time_grids.GRIDS,
         "threshold": samplers.THRESHOLDS,
-        "end": ends.ENDS,
+        "end": readout.ENDS,
         "guidance": dict.fromkeys(GUIDANCE),
         "task": tasks.TASKS,
         "ancestral.variance": samplers.VARIANCES,
         "dpm_solver.method": samplers.DPM_SOLVERS,
-        "ode.solver": flow.SOLVERS,
+        "ode.solver": probability_flow.SOLVERS,
     }
     for field, table in tables.items():
         value = c
@@ -80,7 +85,7 @@ def check_way(config: Config) -> None:
         " has not: write 'uniform' or 'quadratic'.": uses_grid
         and learned
         and num_latents != CONTINUOUS
-        and c.spacing in grids.BY_VALUE,
+        and c.spacing in time_grids.BY_VALUE,
         f"config.sample.explicit.times = {tuple(c.explicit.times)} are not used: write"
         " config.sample.spacing = 'explicit' too.": bool(c.explicit.times)
         and not listed,
@@ -106,7 +111,7 @@ def check_way(config: Config) -> None:
         if uses_grid:
             samplers.num_evaluations(config)
             # Any schedule will do to say whether there is such a grid.
-            if not (learned and c.spacing in grids.BY_VALUE):
+            if not (learned and c.spacing in time_grids.BY_VALUE):
                 samplers.times_of(config, schedules.linear_log_snr(-5.0, 5.0).log_snr)
         else:
             samplers.solve_of(config)

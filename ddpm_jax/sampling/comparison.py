@@ -2,22 +2,23 @@
 
 import numpy as np
 from absl import logging
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import drawing, pictures, sample_checks, samplers, variance
-from ddpm_jax.binding import Model
-from ddpm_jax.config import Config
-from ddpm_jax.guides import Guide
-from ddpm_jax.tasks import Task
-from ddpm_jax.trained import Trained
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.models.restored import Restored
+from ddpm_jax.pictures import encoding, grids
+from ddpm_jax.sampling import analytic_variance, checks, sample_batches, samplers
+from ddpm_jax.sampling.guides import Guide
+from ddpm_jax.sampling.tasks import Task
 
 
 def draw(
-    config: Config, t: Trained[Model], guide: Guide, task: Task
+    config: Config, restored: Restored[Denoiser], guide: Guide, task: Task
 ) -> dict[str, bytes]:
     """contrast.png: rows of samplers, columns of steps."""
     c = config.sample.contrast
     cells: dict[str, list[np.ndarray | None]] = {}
-    for name, by_steps in sample_checks.contrasted(config).items():
+    for name, by_steps in checks.contrasted(config).items():
         row = f"{name}, steps of its own" if name == samplers.ODE else name
         cells[row] = []
         for num_steps in c.num_steps:
@@ -26,11 +27,18 @@ def draw(
                 cells[row].append(None)
                 continue
             logging.info("compiling %s of %d steps ...", name, num_steps)
-            few = drawing.of_few(own, c.num_images)
-            batches = drawing.Batches(
-                few, t.mesh, t.model, guide, task, variance.of(few, t, guide)
+            few = sample_batches.of_few(own, c.num_images)
+            batches = sample_batches.Batches(
+                few,
+                restored.mesh,
+                restored.model,
+                guide,
+                task,
+                analytic_variance.of(few, restored, guide),
             )
-            pixels = batches.draw(t.params, 0).pixels[: c.num_images]
-            cells[row].append(pictures.to_uint8(pixels, t.model.codec.num_values))
+            pixels = batches.draw(restored.params, 0).pixels[: c.num_images]
+            cells[row].append(
+                encoding.to_uint8(pixels, restored.model.pixel_decoder.num_values)
+            )
     columns = [f"{num_steps} steps" for num_steps in c.num_steps]
-    return {"contrast.png": pictures.png(pictures.comparison(cells, columns))}
+    return {"contrast.png": encoding.png(grids.comparison(cells, columns))}

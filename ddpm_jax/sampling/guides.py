@@ -7,15 +7,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import build, sample_checks, trained
-from ddpm_jax.binding import Given, Model
-from ddpm_jax.config import Config, ConfigError
-from ddpm_jax.diffusion import guidance
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.core.randomness import Stream, example_keys, stream_key
+from ddpm_jax.diffusion.conditioning import guidance
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.trained import Trained
+from ddpm_jax.models import build
+from ddpm_jax.models.backbone import Conditioning
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.models.restored import Restored
+from ddpm_jax.runs import restore
+from ddpm_jax.sampling import checks
 from ddpm_jax.training.checkpoints import fingerprint
-from ddpm_jax.training.randomness import Stream, example_keys, stream_key
 from ddpm_jax.training.state import Params
 
 Labels = Int[Array, " batch"]
@@ -35,7 +39,7 @@ class Guide(NamedTuple):
     bind: Callable[[Params, Params, Labels], Diffusion]
 
 
-def alone(config: Config, model: Model) -> Guide:
+def alone(config: Config, model: Denoiser) -> Guide:
     """A guide that needs no other model.
 
     Raises:
@@ -47,20 +51,20 @@ def alone(config: Config, model: Model) -> Guide:
             f"config.sample.guidance = {name!r} asks another model, for --mode=sample:"
             " while training write 'none', or config.training.sample_every = 0."
         )
-    with sample_checks.errors_about_guidance(config):
+    with checks.errors_about_guidance(config):
         return ALONE[name](config, model)
 
 
-def of(config: Config, t: Trained[Model]) -> Guide:
+def of(config: Config, restored: Restored[Denoiser]) -> Guide:
     """The guide that config.sample.guidance names; what it asks is read from its workdir.
 
     Raises:
       ConfigError: that is not there, or of other data, classes or times.
     """
-    with sample_checks.errors_about_guidance(config):
+    with checks.errors_about_guidance(config):
         if config.sample.guidance in ALONE:
-            return alone(config, t.model)
-        return ASKING[config.sample.guidance](config, t)
+            return alone(config, restored.model)
+        return ASKING[config.sample.guidance](config, restored)
 
 
 def labels(config: Config, guide: Guide) -> Callable[[Int[Array, " batch"]], Labels]:
@@ -98,76 +102,74 @@ def identity(config: Config, guide: Guide) -> dict[str, Any]:
     return {f"arrays of {config.sample.guidance}": fingerprint(guide.params)}
 
 
-def _told(model: Model, labels: Labels) -> Given:
-    return Given(labels=labels if model.num_classes else None)
+def _told(model: Denoiser, labels: Labels) -> Conditioning:
+    return Conditioning(labels=labels if model.num_classes else None)
 
 
-def _none(config: Config, model: Model) -> Guide:
+def _none(config: Config, model: Denoiser) -> Guide:
     def bind(params: Params, _: Params, labels: Labels) -> Diffusion:
-        return model.bind(params, given=_told(model, labels))
+        return model.bind(params, conditioning=_told(model, labels))
 
     return Guide(model.num_classes, (), bind)
 
 
-def _classifier_free(config: Config, model: Model) -> Guide:
+def _classifier_free(config: Config, model: Denoiser) -> Guide:
     options = config.sample.classifier_free
-    guided = guidance.classifier_free(*sample_checks.strength(options), options.rescale)
+    guided = guidance.classifier_free(*checks.strength(options), options.rescale)
 
     def bind(params: Params, _: Params, labels: Labels) -> Diffusion:
         pairs = jnp.stack([labels, jnp.full_like(labels, -1)], axis=1).ravel()
-        return guided(model.bind(params, given=Given(labels=pairs)))
+        return guided(model.bind(params, conditioning=Conditioning(labels=pairs)))
 
     return Guide(model.num_classes, (), bind)
 
 
-def _classifier(config: Config, t: Trained[Model]) -> Guide:
-    options, model = config.sample.classifier, t.model
+def _classifier(config: Config, restored: Restored[Denoiser]) -> Guide:
+    options, model = config.sample.classifier, restored.model
     field = f"config.sample.classifier.workdir = {options.workdir!r}"
-    theirs = trained.config_of(field, options.workdir, config)
-    trained.check_same_data(field, config, theirs)
+    theirs = restore.config_of(field, options.workdir, config)
+    restore.check_same_data(field, config, theirs)
     _check_times(field, config, theirs)
-    other = trained.classifier_of(
-        *(field, options.workdir, config, t.source),
+    other = restore.classifier_of(
+        *(field, options.workdir, config, restored.source),
         step=options.step,
         weights=options.weights,
     )
     num_classes = other.model.num_classes
 
     def bind(params: Params, asked: Params, labels: Labels) -> Diffusion:
-        diffusion = model.bind(params, given=_told(model, labels))
+        diffusion = model.bind(params, conditioning=_told(model, labels))
         classify = other.model.bind(asked, log_snr=diffusion.log_snr)
 
         def log_probs(z_t: Array, t: Array) -> Array:
             return jax.nn.log_softmax(classify(z_t, t).logits)
 
-        change = guidance.by_classifier(
-            log_probs, labels, *sample_checks.strength(options)
-        )
+        change = guidance.by_classifier(log_probs, labels, *checks.strength(options))
         return change(diffusion)
 
     return Guide(num_classes, other.params, bind)
 
 
-def _autoguidance(config: Config, t: Trained[Model]) -> Guide:
-    options, model = config.sample.autoguidance, t.model
+def _autoguidance(config: Config, restored: Restored[Denoiser]) -> Guide:
+    options, model = config.sample.autoguidance, restored.model
     field = f"config.sample.autoguidance.workdir = {options.workdir!r}"
     if not options.workdir:
         field = f"config.sample.autoguidance.step = {options.step}"
-    directory = options.workdir or t.path
-    theirs = trained.config_of(field, directory, config)
-    trained.check_same_data(field, config, theirs)
+    directory = options.workdir or restored.path
+    theirs = restore.config_of(field, directory, config)
+    restore.check_same_data(field, config, theirs)
     _check_times(field, config, theirs)
-    with trained.errors_about(field):
-        weak = trained.load(
+    with restore.errors_about(field):
+        weak = restore.load(
             theirs, directory, step=options.step, weights=options.weights
         )
 
     def bind(params: Params, asked: Params, labels: Labels) -> Diffusion:
-        good = model.bind(params, given=_told(model, labels))
+        good = model.bind(params, conditioning=_told(model, labels))
         told = _told(weak.model, labels)
-        worse = weak.model.bind(asked, given=told, log_snr=good.log_snr)
+        worse = weak.model.bind(asked, conditioning=told, log_snr=good.log_snr)
         change = guidance.autoguidance(
-            worse, *sample_checks.strength(options), options.rescale
+            worse, *checks.strength(options), options.rescale
         )
         return change(good)
 
@@ -194,11 +196,11 @@ def _check_times(field: str, ours: Config, theirs: Config) -> None:
 
 
 # By config.sample.guidance.
-ALONE: Mapping[str, Callable[[Config, Model], Guide]] = {
-    sample_checks.UNGUIDED: _none,
+ALONE: Mapping[str, Callable[[Config, Denoiser], Guide]] = {
+    checks.UNGUIDED: _none,
     "classifier_free": _classifier_free,
 }
-ASKING: Mapping[str, Callable[[Config, Trained[Model]], Guide]] = {
+ASKING: Mapping[str, Callable[[Config, Restored[Denoiser]], Guide]] = {
     "classifier": _classifier,
     "autoguidance": _autoguidance,
 }

@@ -6,18 +6,21 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import samplers, tasks
-from ddpm_jax.binding import Model
-from ddpm_jax.config import Config, ConfigError, errors_are_the_users
-from ddpm_jax.diffusion import constraints, editing, flow, schedules
-from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.core.errors import ConfigError, errors_are_the_users
+from ddpm_jax.diffusion.conditioning import editing, linear_constraints
+from ddpm_jax.diffusion.likelihood import probability_flow
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.samplers import ancestral, chain, ends
-from ddpm_jax.tasks import Task
+from ddpm_jax.diffusion.process import schedules
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.samplers import ancestral, loop, readout
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.sampling import samplers, tasks
+from ddpm_jax.sampling.tasks import Task
 
 
-class Drawn(NamedTuple):
+class Samples(NamedTuple):
     """Of each sample.
 
     Attributes:
@@ -27,21 +30,21 @@ class Drawn(NamedTuple):
       film: the way, if it was asked for.
     """
 
-    pixels: ends.PixelImages
+    pixels: readout.PixelImages
     converged: Bool[Array, " batch"]
     num_evaluations: Int[Array, " batch"]
-    film: chain.Film | None
+    film: loop.Film | None
 
 
 # (model, keys of the samples, keys of the decoder's draws, progress, and where a sample lies
 # between two images its number) -> samples.
-Draw = Callable[..., Drawn]
+Draw = Callable[..., Samples]
 
 
 @errors_are_the_users()
 def make(
     config: Config,
-    model: Model,
+    model: Denoiser,
     task: Task = tasks.NOTHING,
     log_variance: ancestral.LogVariance | None = None,
     num_frames: int = 0,
@@ -70,7 +73,7 @@ def make(
         way = _by_ode(config, model, task)
     else:
         way = _on_times(config, model, task, log_variance, num_frames)
-    codec, known = model.codec, task.known
+    pixel_decoder, known = model.pixel_decoder, task.known
 
     def draw(
         diffusion: Diffusion,
@@ -78,47 +81,49 @@ def make(
         end_keys: Array,
         progress: Any,
         numbers: Array | None = None,
-    ) -> Drawn:
+    ) -> Samples:
         diffusion = change(diffusion)
         if known is not None:
-            of_x = dataclasses.replace(known, values=codec.from_values(known.values))
-            diffusion = constraints.constrained(of_x)(diffusion)
+            of_x = dataclasses.replace(
+                known, values=pixel_decoder.from_values(known.values)
+            )
+            diffusion = linear_constraints.constrained(of_x)(diffusion)
         arrival, converged, asked = way(diffusion, keys, progress, numbers)
         if known is not None:
-            values = codec.values(arrival.prediction.x)
-            pixels = constraints.settle(values, known, codec.num_values)
+            values = pixel_decoder.values(arrival.prediction.x)
+            pixels = linear_constraints.settle(values, known, pixel_decoder.num_values)
         else:
             at_z_0 = arrival.z, arrival.prediction, end_keys, model.num_steps
-            pixels = ends.to_pixels(c.end, diffusion, codec, *at_z_0)
-        return Drawn(pixels, converged, asked, arrival.film)
+            pixels = readout.to_pixels(c.end, diffusion, pixel_decoder, *at_z_0)
+        return Samples(pixels, converged, asked, arrival.film)
 
     return draw
 
 
 # (model, keys, progress, numbers) -> where it leads, whether it got there, evaluations.
-Way = Callable[
-    [Diffusion, Array, Any, Array | None], tuple[chain.Arrival, Array, Array]
+Rollout = Callable[
+    [Diffusion, Array, Any, Array | None], tuple[loop.Arrival, Array, Array]
 ]
 
 
 def _begin(
-    model: Model, task: Task, diffusion: Diffusion, keys: Array, t: Array
+    model: Denoiser, task: Task, diffusion: Diffusion, keys: Array, t: Array
 ) -> Images:
     """The latent at the first time, t: noise, or a noisy version of what is given."""
     if task.first is None:
-        return chain.first_latent(keys, model.shape, t.dtype)
-    x = model.codec.encode(jnp.asarray(task.first)[None], t.dtype)
+        return loop.first_latent(keys, model.shape, t.dtype)
+    x = model.pixel_decoder.encode(jnp.asarray(task.first)[None], t.dtype)
     x = jnp.broadcast_to(x, (keys.shape[0], *model.shape))
     return editing.begin(diffusion, x, keys, t)
 
 
 def _on_times(
     config: Config,
-    model: Model,
+    model: Denoiser,
     task: Task,
     log_variance: ancestral.LogVariance | None,
     num_frames: int,
-) -> Way:
+) -> Rollout:
     built = samplers.sampler_of(config, log_variance)
     asked, fixed = samplers.num_evaluations(config), None
     # Which latents of a chain are nearest to a log SNR is settled before anything is traced.
@@ -127,36 +132,36 @@ def _on_times(
 
     def way(
         diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
-    ) -> tuple[chain.Arrival, Array, Array]:
+    ) -> tuple[loop.Arrival, Array, Array]:
         times = samplers.times_of(config, diffusion.log_snr) if fixed is None else fixed
         times = times[-samplers.num_visited(config) :]
         z = _begin(model, task, diffusion, keys, times[0])
         options = {"num_frames": num_frames, "progress": progress}
-        arrival = chain.follow(diffusion, built, times, z, keys, **options)
+        arrival = loop.follow(diffusion, built, times, z, keys, **options)
         arrived = jnp.ones(keys.shape, bool)
         return arrival, arrived, jnp.full(keys.shape, asked, jnp.int32)
 
     return way
 
 
-def _by_ode(config: Config, model: Model, task: Task) -> Way:
+def _by_ode(config: Config, model: Denoiser, task: Task) -> Rollout:
     solve, start = samplers.solve_of(config), samplers.share_of_way(config)
 
     def way(
         diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
-    ) -> tuple[chain.Arrival, Array, Array]:
+    ) -> tuple[loop.Arrival, Array, Array]:
         z = _begin(model, task, diffusion, keys, jnp.asarray(start, jnp.float32))
-        found = flow.backward(diffusion, z, solve, start)
+        found = probability_flow.backward(diffusion, z, solve, start)
         prediction = diffusion.denoise(found.z_0, jnp.zeros(keys.shape))
-        arrival = chain.Arrival(found.z_0, prediction, None)
+        arrival = loop.Arrival(found.z_0, prediction, None)
         # The one at z_0 comes on top.
-        asked = flow.num_evaluations(found.num_steps, solve) + 1
+        asked = probability_flow.num_evaluations(found.num_steps, solve) + 1
         return arrival, found.converged, asked
 
     return way
 
 
-def _between(config: Config, model: Model, task: Task) -> Way:
+def _between(config: Config, model: Denoiser, task: Task) -> Rollout:
     """Sample j of N is j / (N - 1) of the way from one image to the other."""
     num_iterations = config.sample.interpolation.num_iterations
     # Of each image once before its first step up and once where it ends, too.
@@ -167,10 +172,10 @@ def _between(config: Config, model: Model, task: Task) -> Way:
 
     def way(
         diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
-    ) -> tuple[chain.Arrival, Array, Array]:
+    ) -> tuple[loop.Arrival, Array, Array]:
         assert numbers is not None
         times = samplers.times_of(config, diffusion.log_snr)
-        first, last = model.codec.encode(ends_of_way, times.dtype)
+        first, last = model.pixel_decoder.encode(ends_of_way, times.dtype)
         fractions = numbers / (config.sample.num_samples - 1)
         arrival = editing.interpolate(
             diffusion, first, last, times, jnp.clip(fractions, 0.0, 1.0), num_iterations

@@ -8,22 +8,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import tasks
-from ddpm_jax.config import Config, ConfigError
-from ddpm_jax.diffusion import flow, predictions
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.diffusion.likelihood import probability_flow
 from ddpm_jax.diffusion.model import Diffusion, LogSnr
+from ddpm_jax.diffusion.process import predictions
 from ddpm_jax.diffusion.samplers import (
     ancestral,
-    chain,
     ddim,
     dpm_solver,
     edm,
-    grids,
+    loop,
     predictor_corrector,
     repaint,
+    time_grids,
     unipc,
 )
+from ddpm_jax.sampling import tasks
 
 
 @contextlib.contextmanager
@@ -47,18 +49,18 @@ VARIANCES: dict[str, ancestral.LogVariance | None] = {
 }
 
 
-def _multistep(o: Config) -> chain.Sampler:
+def _multistep(o: Config) -> loop.Sampler:
     return dpm_solver.multistep(o.order, o.eta, o.lower_order_final)
 
 
-def _single_step(o: Config) -> chain.Sampler:
+def _single_step(o: Config) -> loop.Sampler:
     if o.eta:
         raise ValueError(f"eta = {o.eta}: a single step draws no noise: write 0.0.")
     return dpm_solver.single_step(o.order)
 
 
 # By config.sample.dpm_solver.method, from that group.
-DPM_SOLVERS: dict[str, Callable[[Config], chain.Sampler]] = {
+DPM_SOLVERS: dict[str, Callable[[Config], loop.Sampler]] = {
     "multistep": _multistep,
     "single_step": _single_step,
 }
@@ -71,7 +73,7 @@ def _churn(o: Config) -> edm.Churn:
 
 
 # On a list of times; each from the group of its name, and T.
-ON_TIMES: dict[str, Callable[[Config, int], chain.Sampler]] = {
+ON_TIMES: dict[str, Callable[[Config, int], loop.Sampler]] = {
     "ancestral": lambda o, _: ancestral.make(
         VARIANCES[o.variance] or ancestral.own_variance
     ),
@@ -133,7 +135,7 @@ def num_visited(config: Config) -> int:
 
 def sampler_of(
     config: Config, log_variance: ancestral.LogVariance | None = None
-) -> chain.Sampler:
+) -> loop.Sampler:
     c = config.sample
     with _named(f"config.sample.{c.sampler}."):
         built = ON_TIMES[c.sampler](c[c.sampler], config.schedule.num_steps)
@@ -146,10 +148,10 @@ def sampler_of(
         return repaint.make(built, c.inpainting.num_resamples, c.inpainting.jump_length)
 
 
-def solve_of(config: Config) -> flow.Solve:
+def solve_of(config: Config) -> probability_flow.Solve:
     o = config.sample.ode
     with _named("config.sample.ode."):
-        return flow.Solve(o.solver, o.rtol, o.atol, o.max_steps)
+        return probability_flow.Solve(o.solver, o.rtol, o.atol, o.max_steps)
 
 
 def threshold(config: Config) -> Callable[[Diffusion], Diffusion]:
@@ -161,7 +163,7 @@ def threshold(config: Config) -> Callable[[Diffusion], Diffusion]:
 def times_of(config: Config, log_snr: LogSnr) -> Float[Array, " num_times"]:
     c = config.sample
     with _named(f"config.sample.{c.spacing}."):
-        return grids.GRIDS[c.spacing](
+        return time_grids.GRIDS[c.spacing](
             log_snr,
             config.schedule.num_steps,
             c.num_steps,

@@ -16,9 +16,9 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
-from ddpm_jax import pictures
-from ddpm_jax.config import ConfigError, flat
-from ddpm_jax.training import files
+from ddpm_jax.core import files
+from ddpm_jax.core.errors import ConfigError, flat
+from ddpm_jax.pictures import encoding
 
 RECORD = "samples.json"
 # Fields that an error names of those in which two folders' samples differ.
@@ -57,11 +57,11 @@ def _from_npz(data: bytes, num_values: int) -> Images:
 
 
 def _to_png(images: Images, num_values: int) -> bytes:
-    return pictures.png(pictures.to_uint8(images[0], num_values))
+    return encoding.png(encoding.to_uint8(images[0], num_values))
 
 
 def _from_png(data: bytes, num_values: int) -> Images:
-    return pictures.from_uint8(pictures.from_png(data), num_values)[None]
+    return encoding.from_uint8(encoding.from_png(data), num_values)[None]
 
 
 # By name. An array file holds pixel values as they are, a PNG file has them fill 0..255.

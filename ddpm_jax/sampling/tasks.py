@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import picture_files, pictures
-from ddpm_jax.config import Config, ConfigError
-from ddpm_jax.diffusion import constraints
-from ddpm_jax.diffusion.constraints import BlockMeans
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.diffusion.conditioning import linear_constraints
+from ddpm_jax.diffusion.conditioning.linear_constraints import BlockMeans
+from ddpm_jax.pictures import encoding, image_files
 
 Image = UInt8[np.ndarray, "height width channels"]
 GENERATE = "generate"
@@ -126,15 +127,15 @@ def check(config: Config) -> None:
 def _read(config: Config, name: str, shape: tuple[int, int, int], num: int) -> Image:
     field = f"config.sample.{config.sample.task}.{name}"
     path = files(config)[field]
-    return picture_files.read(path, shape, num, f"{field} = {path!r}")
+    return image_files.read(path, shape, num, f"{field} = {path!r}")
 
 
 def _inpainting(config: Config, shape: tuple[int, int, int], num: int) -> Task:
     image = _read(config, "image", shape, num)
     path = config.sample.inpainting.mask
     field = f"config.sample.inpainting.mask = {path!r}"
-    painted = picture_files.read_mask(path, shape, field)
-    known = constraints.inpainting(_real(image), jnp.asarray(painted)[None])
+    painted = image_files.read_mask(path, shape, field)
+    known = linear_constraints.inpainting(_real(image), jnp.asarray(painted)[None])
     shown = {"before": _seen(image, num), "mask": np.uint8(255) * painted}
     return Task(known=known, shown=shown)
 
@@ -147,7 +148,7 @@ def _colorization(config: Config, shape: tuple[int, int, int], num: int) -> Task
             f" config.data.name = {config.data.name!r} are grey."
         )
     grey = _read(config, "image", (height, width, 1), num)
-    known = constraints.colorization(_real(grey), channels)
+    known = linear_constraints.colorization(_real(grey), channels)
     return Task(known=known, shown={"before": _seen(grey, num)})
 
 
@@ -160,7 +161,7 @@ def _super_resolution(config: Config, shape: tuple[int, int, int], num: int) -> 
             f" {height}x{width} images of config.data.name = {config.data.name!r}."
         )
     small = _read(config, "image", (height // factor, width // factor, channels), num)
-    known = constraints.super_resolution(_real(small), factor)
+    known = linear_constraints.super_resolution(_real(small), factor)
     large = small.repeat(factor, axis=0).repeat(factor, axis=1)
     return Task(known=known, shown={"before": _seen(large, num)})
 
@@ -182,7 +183,7 @@ def _real(image: Image) -> Any:
 
 
 def _seen(image: Image, num_values: int) -> Image:
-    return pictures.to_uint8(image, num_values)
+    return encoding.to_uint8(image, num_values)
 
 
 # By config.sample.task; those with something known to agree with are CONSTRAINED.

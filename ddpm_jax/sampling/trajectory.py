@@ -3,21 +3,22 @@
 import numpy as np
 from absl import logging
 from jaxtyping import UInt8
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import drawing, pictures
-from ddpm_jax.binding import Model
-from ddpm_jax.config import Config
 from ddpm_jax.diffusion.samplers import ancestral
-from ddpm_jax.guides import Guide
-from ddpm_jax.tasks import Task
-from ddpm_jax.trained import Trained
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.models.restored import Restored
+from ddpm_jax.pictures import encoding, grids
+from ddpm_jax.sampling import sample_batches
+from ddpm_jax.sampling.guides import Guide
+from ddpm_jax.sampling.tasks import Task
 
 GAP = 8  # Between what is estimated and what is there, screen pixels.
 
 
 def draw(
     config: Config,
-    t: Trained[Model],
+    restored: Restored[Denoiser],
     guide: Guide,
     task: Task,
     log_variance: ancestral.LogVariance | None,
@@ -25,20 +26,22 @@ def draw(
     """By file name's end, the pictures that config.sample.film asks for."""
     c = config.sample.film
     logging.info("compiling the film's sampler ...")
-    few = drawing.of_few(config, c.num_images)
-    batches = drawing.Batches(
-        few, t.mesh, t.model, guide, task, log_variance, c.num_frames
+    few = sample_batches.of_few(config, c.num_images)
+    batches = sample_batches.Batches(
+        few, restored.mesh, restored.model, guide, task, log_variance, c.num_frames
     )
-    film = batches.draw(t.params, 0).film
+    film = batches.draw(restored.params, 0).film
     assert film is not None
     x_hat, z = (
-        pictures.to_uint8(part[:, : c.num_images], t.model.codec.num_values)
+        encoding.to_uint8(
+            part[:, : c.num_images], restored.model.pixel_decoder.num_values
+        )
         for part in film
     )
-    drawn = {"film.png": pictures.png(pictures.strip(x_hat, z))}
+    drawn = {"film.png": encoding.png(grids.strip(x_hat, z))}
     if c.animation:
         frames = np.stack([_side_by_side(*pair) for pair in zip(x_hat, z, strict=True)])
-        data = pictures.animation(frames, c.animation, c.seconds)
+        data = encoding.animation(frames, c.animation, c.seconds)
         drawn[f"film.{c.animation}"] = data
     return drawn
 
@@ -48,6 +51,6 @@ def _side_by_side(
     z: UInt8[np.ndarray, "images height width channels"],
 ) -> UInt8[np.ndarray, "sheet_height sheet_width channels"]:
     """z_t on the left, x_hat on the right."""
-    left, right = pictures.grid(z), pictures.grid(x_hat)
+    left, right = grids.grid(z), grids.grid(x_hat)
     between = np.full((left.shape[0], GAP, left.shape[2]), 255, np.uint8)
     return np.concatenate([left, between, right], axis=1)

@@ -17,7 +17,7 @@ from absl import logging
 from etils import epath
 from jaxtyping import Array, UInt32
 
-from ddpm_jax.training import files
+from ddpm_jax.core import files
 
 STATE, DIGEST = "state", "digest"
 FOLDER, SET_ASIDE = "checkpoints", "checkpoints_damaged"

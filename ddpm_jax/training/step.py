@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from ddpm_jax.diffusion import times
-from ddpm_jax.diffusion.losses import Parts
+from ddpm_jax.core.randomness import Stream, example_keys
 from ddpm_jax.diffusion.model import LogSnr
-from ddpm_jax.diffusion.time_samplers import Times, TimeSampler
-from ddpm_jax.training.randomness import Stream, example_keys
+from ddpm_jax.diffusion.objectives.denoising import LossTerms
+from ddpm_jax.diffusion.objectives.time_sampling import Times, TimeSampler
+from ddpm_jax.diffusion.process import times
 from ddpm_jax.training.state import NUM_QUARTERS, Params, TrainState, Window
 
 Batch = Mapping[str, Array]
@@ -33,7 +33,7 @@ class Draws(NamedTuple):
 
 
 # (params, batch, draws) -> loss of each example, before the weight of its time.
-LossFn = Callable[[Params, Batch, Draws], Parts]
+LossFn = Callable[[Params, Batch, Draws], LossTerms]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ def _draw(
     )
 
 
-def _weighted(losses: Parts, draws: Draws) -> Float[Array, " batch"]:
+def _weighted(losses: LossTerms, draws: Draws) -> Float[Array, " batch"]:
     return draws.times.weight * losses.timed + losses.rest
 
 
@@ -161,10 +161,10 @@ def _losses_and_grads(
     batch: Batch,
     draws: Draws,
     num_microbatches: int,
-) -> tuple[Parts, Params]:
+) -> tuple[LossTerms, Params]:
     """Loss of each example before its weight, and the gradient of the weighted mean."""
 
-    def weighted_mean(params: Params, piece: Any) -> tuple[Array, Parts]:
+    def weighted_mean(params: Params, piece: Any) -> tuple[Array, LossTerms]:
         batch, draws = piece
         losses = loss_fn(params, batch, draws)
         return jnp.mean(_weighted(losses, draws)), losses
@@ -181,7 +181,7 @@ def _losses_and_grads(
         whole,
     )
 
-    def accumulate(total: Params, piece: Any) -> tuple[Params, Parts]:
+    def accumulate(total: Params, piece: Any) -> tuple[Params, LossTerms]:
         (_, losses), grads = value_and_grad(params, piece)
         return jax.tree.map(jnp.add, total, grads), losses
 

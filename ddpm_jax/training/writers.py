@@ -16,7 +16,7 @@ from absl import logging
 from clu import metric_writers
 from etils import epath
 
-from ddpm_jax.training import files
+from ddpm_jax.core import files
 
 METRICS, SPEED = "metrics.jsonl", "speed.jsonl"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import bare_step, sample
-from ddpm_jax.diffusion.samplers import chain, ddim
+from ddpm_jax.diffusion.samplers import ddim, loop
 from ddpm_jax.nets.unet import UNet
 
 
@@ -54,7 +54,7 @@ def test_given_latents_are_those_drawn():
     params, index = sample.make_params(net), sample.numbers(2)
     draw = sample.make_draw(net, ddim.make(), sample.uniform(3))
     keys = sample.example_keys(sample.stream_key(0, sample.Stream.SAMPLE), index)
-    z_1 = chain.first_latent(keys, bare_step.IMAGE_SHAPE, jnp.float32)
+    z_1 = loop.first_latent(keys, bare_step.IMAGE_SHAPE, jnp.float32)
     drawn, _ = draw(params, index)
     given, _ = draw(params, index, z_1)
     assert np.std(drawn) > 0.1

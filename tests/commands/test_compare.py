@@ -9,17 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm_jax import compare
-from ddpm_jax.results import pairs, plot
-from tests import planted
+from ddpm_jax.commands import compare
+from ddpm_jax.evaluation.results import pairs, plot
+from tests import evaluation_files
 
 
 @pytest.fixture
 def two(tmp_path):
     """Two comparable runs that share most of their noise."""
     return [
-        planted.run(
-            tmp_path / name, planted.halves(seed, shared=5.0, offset=seed), **changes
+        evaluation_files.run(
+            tmp_path / name,
+            evaluation_files.halves(seed, shared=5.0, offset=seed),
+            **changes,
         )
         for seed, (name, changes) in enumerate(
             {"a": {}, "b": {"prediction": "v"}}.items()
@@ -65,7 +67,7 @@ def test_rows_for_a_program_say_the_same(two, capsys):
     "changes, said",
     [
         (
-            {"data": {**planted.CONVENTION["data"], "version": "two"}},
+            {"data": {**evaluation_files.CONVENTION["data"], "version": "two"}},
             "data.version: one (a, b); two (c)",
         ),
         (
@@ -81,7 +83,7 @@ def test_rows_for_a_program_say_the_same(two, capsys):
 def test_figures_of_another_kind_stand_apart_with_a_warning(
     changes, said, two, tmp_path, capsys
 ):
-    other = planted.run(tmp_path / "c", planted.halves(3), **changes)
+    other = evaluation_files.run(tmp_path / "c", evaluation_files.halves(3), **changes)
     text = printed(capsys, *two, other)
     first_line = text.splitlines()[0]
     assert first_line.startswith("WARNING: these are not comparable")
@@ -93,10 +95,12 @@ def test_figures_of_another_kind_stand_apart_with_a_warning(
 
 
 def test_several_estimators_are_rows_and_one_can_be_chosen(tmp_path, capsys):
-    path = planted.run(
-        tmp_path / "a", planted.halves(1), also={"ode": planted.halves(2)}
+    path = evaluation_files.run(
+        tmp_path / "a",
+        evaluation_files.halves(1),
+        also={"ode": evaluation_files.halves(2)},
     )
-    other = planted.run(tmp_path / "b", planted.halves(3))
+    other = evaluation_files.run(tmp_path / "b", evaluation_files.halves(3))
     rows = json.loads(printed(capsys, path, other, "--json"))
     assert [(row["name"], row["estimator"]) for row in rows] == [
         ("a", "stratified"),
@@ -112,7 +116,9 @@ def test_several_estimators_are_rows_and_one_can_be_chosen(tmp_path, capsys):
 def test_two_steps_of_one_run_stand_side_by_side(tmp_path, capsys):
     path = tmp_path / "a"
     for step, seed in ((4, 1), (8, 2)):
-        planted.run(path, planted.halves(seed, shared=3.0, own=0.1), step=step)
+        evaluation_files.run(
+            path, evaluation_files.halves(seed, shared=3.0, own=0.1), step=step
+        )
     rows = json.loads(printed(capsys, f"{path}@4", f"{path}@8", "--json"))
     assert [(row["name"], row["step"]) for row in rows] == [("a@4", 4), ("a@8", 8)]
     assert rows[1]["difference"]["to"] == "a@4"
@@ -123,7 +129,8 @@ def test_two_steps_of_one_run_stand_side_by_side(tmp_path, capsys):
 
 def test_runs_are_told_apart_by_their_paths_where_names_are_the_same(tmp_path, capsys):
     paths = [
-        planted.run(tmp_path / parent / "run", planted.halves(1)) for parent in "xy"
+        evaluation_files.run(tmp_path / parent / "run", evaluation_files.halves(1))
+        for parent in "xy"
     ]
     rows = json.loads(printed(capsys, *paths, "--json"))
     assert [row["name"] for row in rows] == [str(path) for path in paths]
@@ -138,14 +145,16 @@ def test_runs_are_told_apart_by_their_paths_where_names_are_the_same(tmp_path, c
     ],
 )
 def test_what_a_difference_is_not_is_noted(changes, note, two, tmp_path, capsys):
-    other = planted.run(tmp_path / "c", planted.halves(3), **changes)
+    other = evaluation_files.run(tmp_path / "c", evaluation_files.halves(3), **changes)
     text = printed(capsys, *two, other)
     assert f"- {note}" in text
     assert "b and a are" not in text and "b and a differ" not in text
 
 
 def test_the_picture_is_one_and_replaces_another(two, tmp_path, capsys):
-    other = planted.run(tmp_path / "c", planted.halves(3), x_hat="clipped")
+    other = evaluation_files.run(
+        tmp_path / "c", evaluation_files.halves(3), x_hat="clipped"
+    )
     out = tmp_path / "out.png"
     out.write_bytes(b"an older one")
     printed(capsys, *two, other, f"--out={out}")
@@ -219,6 +228,6 @@ def test_the_command_starts_without_jax_or_tensorflow(two):
 def test_a_figure_far_from_the_others_does_not_hide_their_differences(two, tmp_path):
     (group,) = pairs.groups(compare.gather(two))
     assert [axes.get_xscale() for axes in plot.draw([group]).axes] == ["linear"] * 2
-    far = planted.run(tmp_path / "far", 1000 * planted.halves(5))
+    far = evaluation_files.run(tmp_path / "far", 1000 * evaluation_files.halves(5))
     (group,) = pairs.groups(compare.gather([*two, far]))
     assert [axes.get_xscale() for axes in plot.draw([group]).axes] == ["log", "symlog"]

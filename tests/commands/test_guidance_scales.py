@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm_jax import scales, train
+from ddpm_jax import train
+from ddpm_jax.commands import guidance_scales
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("small_network", "one_device")
@@ -31,12 +32,12 @@ def run(tmp_path_factory):
 
 def test_each_scale_has_its_figures_and_pictures(run, judge, capsys):
     arguments = [str(run), f"--judge={judge}", "--scales=2,0", *FEW]
-    assert scales.main(arguments) == 0
+    assert guidance_scales.main(arguments) == 0
     table = capsys.readouterr().out
     report = json.loads((run / "scales" / "2_classifier_free.json").read_text())
     assert [row["scale"] for row in report["rows"]] == [0.0, 2.0]
     for row in report["rows"]:
-        for name in scales.COLUMNS:
+        for name in guidance_scales.COLUMNS:
             each = row[name]["each"]
             assert row[name]["mean"] == pytest.approx(np.mean(each))
             spread = np.std(each, ddof=1) / np.sqrt(2.0)
@@ -54,7 +55,7 @@ def test_each_scale_has_its_figures_and_pictures(run, judge, capsys):
 
 def test_a_guide_does_not_judge_itself(run, judge, capsys):
     arguments = [str(run), f"--judge={judge}", "--guidance=classifier", *FEW]
-    assert scales.main([*arguments, f"--guide={judge}"]) == 2
+    assert guidance_scales.main([*arguments, f"--guide={judge}"]) == 2
     assert f"--judge={judge} is the guide itself" in capsys.readouterr().err
 
 
@@ -70,7 +71,7 @@ def test_a_guide_does_not_judge_itself(run, judge, capsys):
     ],
 )
 def test_what_cannot_work_is_told_in_one_line(run, judge, capsys, flag, message):
-    assert scales.main([str(run), f"--judge={judge}", *FEW, flag]) == 2
+    assert guidance_scales.main([str(run), f"--judge={judge}", *FEW, flag]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
 
@@ -78,7 +79,7 @@ def test_what_cannot_work_is_told_in_one_line(run, judge, capsys, flag, message)
 def test_a_run_without_classes_is_refused(judge, tmp_path, capsys):
     assert train.run(tiny.config(training__num_steps=1), tmp_path) == 0
     arguments = [str(tmp_path), f"--judge={judge}", "--guidance=autoguidance"]
-    assert scales.main([*arguments, "--guide-step=1", *FEW]) == 2
+    assert guidance_scales.main([*arguments, "--guide-step=1", *FEW]) == 2
     assert "is told no classes" in capsys.readouterr().err
-    assert scales.main([str(judge), f"--judge={judge}", *FEW]) == 2
+    assert guidance_scales.main([str(judge), f"--judge={judge}", *FEW]) == 2
     assert "is a classifier's, which draws nothing" in capsys.readouterr().err

@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from configs.sweeps import digits_ablation
-from ddpm_jax import sweep, sweep_file
-from ddpm_jax.config import ConfigError, flat
-from tests import planted
+from ddpm_jax.commands import sweep, sweep_file
+from ddpm_jax.core.errors import ConfigError, flat
+from tests import evaluation_files
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = """
@@ -62,7 +62,7 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "config.py").write_text(CONFIG)
     (tmp_path / "main.py").write_text(FAKE_MAIN)
     (tmp_path / "report.json").write_text(
-        json.dumps(planted.report(planted.halves(1), terms=["prior"]))
+        json.dumps(evaluation_files.report(evaluation_files.halves(1), terms=["prior"]))
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

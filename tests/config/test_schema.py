@@ -2,24 +2,25 @@ import json
 
 import pytest
 
-from ddpm_jax import checks
 from ddpm_jax import config as config_lib
-from ddpm_jax.config import ConfigError
+from ddpm_jax.config import check
+from ddpm_jax.core import errors
+from ddpm_jax.core.errors import ConfigError
 from tests import tiny
 
 
 def test_the_defaults_pass_their_own_checks():
     c = config_lib.default()
-    checks.fields(c)
-    checks.ranges(c)
-    checks.devices(c, 8)
+    check.fields(c)
+    check.ranges(c)
+    check.devices(c, 8)
 
 
 def test_a_choice_is_looked_up_or_corrected():
     table = {"cosine": 1, "linear_beta": 2}
-    assert config_lib.choose(table, "cosine", "schedule.name") == 1
+    assert errors.choose(table, "cosine", "schedule.name") == 1
     with pytest.raises(ConfigError) as error:
-        config_lib.choose(table, "cosin", "schedule.name")
+        errors.choose(table, "cosin", "schedule.name")
     assert str(error.value) == (
         "config.schedule.name = 'cosin' is not one of ['cosine', 'linear_beta']."
         " Did you mean 'cosine'?"
@@ -28,7 +29,7 @@ def test_a_choice_is_looked_up_or_corrected():
 
 def test_a_choice_like_nothing_gets_no_guess():
     with pytest.raises(ConfigError, match=r"\['a'\]\.$"):
-        config_lib.choose({"a": 1}, "zzzzz", "x")
+        errors.choose({"a": 1}, "zzzzz", "x")
 
 
 def test_an_unknown_field_is_named_and_corrected():
@@ -37,25 +38,25 @@ def test_an_unknown_field_is_named_and_corrected():
     with pytest.raises(
         ConfigError, match=r"config.schedule.num_step\. .*'schedule.num_"
     ):
-        checks.fields(c)
+        check.fields(c)
 
 
 def test_an_option_that_a_choice_does_not_take_is_told_what_it_takes():
     with pytest.raises(ConfigError) as error:
-        checks.overrides(["--config.sample.unipc.eta=0.5"])
+        check.overrides(["--config.sample.unipc.eta=0.5"])
     assert str(error.value).startswith("unknown field config.sample.unipc.eta.")
     assert str(error.value).endswith(
         "config.sample.unipc takes lower_order_final, order."
     )
     with pytest.raises(ConfigError, match=r"config\.sample\.heun takes churn\.$"):
-        checks.overrides(["--config.sample.heun.amount=1.0"])
+        check.overrides(["--config.sample.heun.amount=1.0"])
 
 
 def test_a_missing_field_is_named():
     c = config_lib.default()
     del c.optimizer["b1"]
     with pytest.raises(ConfigError, match=r"config.optimizer.b1 is missing"):
-        checks.fields(c)
+        check.fields(c)
 
 
 @pytest.mark.parametrize(
@@ -66,12 +67,12 @@ def test_a_wrong_type_is_named(field, value, kind):
     with c.ignore_type():
         c.update_from_flattened_dict({field: value})
     with pytest.raises(ConfigError, match=rf"config.{field} = .* write a {kind}"):
-        checks.fields(c)
+        check.fields(c)
 
 
 def test_an_int_may_stand_for_a_float():
     c = tiny.config(optimizer__learning_rate=1)
-    checks.fields(c)
+    check.fields(c)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_a_number_out_of_range_is_named_with_its_value(field, value):
     c = config_lib.default()
     c.update_from_flattened_dict({field: value})
     with pytest.raises(ConfigError, match=rf"config.{field} = {value}"):
-        checks.ranges(c)
+        check.ranges(c)
 
 
 @pytest.mark.parametrize("mults", [(), (1, 0)])
@@ -105,38 +106,38 @@ def test_a_resolution_needs_channels(mults):
     c = config_lib.default()
     c.model.unet.feature_mults = mults
     with pytest.raises(ConfigError, match=r"feature_mults = .* whole numbers from 1"):
-        checks.ranges(c)
+        check.ranges(c)
 
 
 def test_a_batch_that_does_not_divide_is_told_the_next_that_does():
     c = tiny.config(data__batch_size=20)
     with pytest.raises(ConfigError, match=r"batch_size = 20 .* 8 devices.* is 24\."):
-        checks.devices(c, 8)
+        check.devices(c, 8)
     c = tiny.config(data__batch_size=16, training__num_microbatches=4)
     with pytest.raises(ConfigError, match=r"8 devices in 4 microbatches.* is 32\."):
-        checks.devices(c, 8)
+        check.devices(c, 8)
     with pytest.raises(ConfigError, match=r"num_microbatches = 3: 18 would"):
-        checks.ranges(tiny.config(training__num_microbatches=3))
+        check.ranges(tiny.config(training__num_microbatches=3))
 
 
 def test_overrides_are_checked_before_they_are_read():
-    checks.overrides(
+    check.overrides(
         ["main.py", "--config=x.py", "--config.seed=1", "--config.data.name=a"]
     )
     with pytest.raises(ConfigError, match=r"config.sed\. Did you mean 'seed'"):
-        checks.overrides(["--config.sed=1"])
+        check.overrides(["--config.sed=1"])
 
 
 def test_two_configs_differ_only_where_it_matters():
     ours = tiny.config()
-    saved = config_lib.flat(json.loads(json.dumps(ours.to_dict())))
-    assert checks.differences(ours, saved) == []
+    saved = errors.flat(json.loads(json.dumps(ours.to_dict())))
+    assert check.differences(ours, saved) == []
     longer = tiny.config(
         training__num_steps=9, training__log_every=1, eval__num_draws=4
     )
-    assert checks.differences(longer, saved) == []
+    assert check.differences(longer, saved) == []
     other = tiny.config(seed=1, prediction="v", training__num_steps=9)
-    assert checks.differences(other, saved) == [
+    assert check.differences(other, saved) == [
         "config.prediction (now 'v', then 'eps')",
         "config.seed (now 1, then 0)",
     ]
@@ -144,28 +145,26 @@ def test_two_configs_differ_only_where_it_matters():
 
 def test_what_an_earlier_version_did_not_have_was_as_the_default_is():
     ours = tiny.config()
-    saved = config_lib.flat(json.loads(json.dumps(ours.to_dict())))
+    saved = errors.flat(json.loads(json.dumps(ours.to_dict())))
     del saved["model.label_dropout"]
-    assert checks.differences(ours, saved) == []
+    assert check.differences(ours, saved) == []
     other = tiny.config(model__label_dropout=0.5)
-    assert checks.differences(other, saved) == [
+    assert check.differences(other, saved) == [
         "config.model.label_dropout (now 0.5, then 0.1)"
     ]
     gone = saved | {"model.gone": 3}
-    assert checks.differences(ours, gone) == [
-        "config.model.gone (now 'absent', then 3)"
-    ]
+    assert check.differences(ours, gone) == ["config.model.gone (now 'absent', then 3)"]
 
 
 def test_errors_of_what_is_built_are_the_users():
     with (
         pytest.raises(ConfigError, match="too many"),
-        config_lib.errors_are_the_users(),
+        errors.errors_are_the_users(),
     ):
         raise ValueError("too many")
 
 
 def test_harmless_fields_exist():
-    known = config_lib.flat(config_lib.default())
-    for field in checks.HARMLESS:
+    known = errors.flat(config_lib.default())
+    for field in check.HARMLESS:
         assert any(k == field or k.startswith(field + ".") for k in known), field

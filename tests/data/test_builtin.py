@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from ddpm_jax.data import sources
+from ddpm_jax.data import table
 
 
 def test_digits_are_scikit_learns_in_their_order():
     data = datasets.load_digits()
-    train, test = sources.make("digits", "train"), sources.make("digits", "test")
+    train, test = table.make("digits", "train"), table.make("digits", "test")
     assert (len(train), len(test)) == (1437, 360)
     images = [s[i]["image"] for s in (train, test) for i in range(len(s))]
     labels = [s[i]["label"] for s in (train, test) for i in range(len(s))]
@@ -21,9 +21,7 @@ def test_digits_are_scikit_learns_in_their_order():
 
 
 def test_identity_tells_the_splits_apart():
-    train, test = (
-        sources.make("digits", split).identity for split in ("train", "test")
-    )
+    train, test = (table.make("digits", split).identity for split in ("train", "test"))
     assert train["num_examples"] == 1437
     assert {k for k in train if train[k] != test[k]} == {"split", "num_examples"}
 
@@ -33,7 +31,7 @@ def test_photo_patches_of_the_two_splits_share_no_pixel(size, stride):
     photos = datasets.load_sample_images().images
     seen = {}
     for split in ("train", "test"):
-        source = sources.make("photos", split, image_size=size, stride=stride)
+        source = table.make("photos", split, image_size=size, stride=stride)
         masks = [np.zeros(photo.shape[:2], bool) for photo in photos]
         for i in range(len(source)):
             patch = source[i]["image"]
@@ -61,7 +59,7 @@ def _whereabouts(source, i):
 
 
 def test_photo_patches_are_as_many_as_fit():
-    train = sources.make("photos", "train")
+    train = table.make("photos", "train")
     rows, columns = (427 - 16) // 8 + 1, (480 - 16) // 8 + 1
     assert len(train) == 2 * rows * columns
     assert {train[0]["label"], train[len(train) - 1]["label"]} == {0, 1}
@@ -80,14 +78,14 @@ def test_photo_patches_are_as_many_as_fit():
 )
 def test_what_cannot_be_is_refused(arguments, options, message):
     with pytest.raises(ValueError, match=message):
-        sources.make(*arguments, **options)
+        table.make(*arguments, **options)
 
 
 def test_classes_are_digits_and_photographs():
     for split in ("train", "test"):
-        digits = sources.make("digits", split)
+        digits = table.make("digits", split)
         labels = {digits[i]["label"] for i in range(len(digits))}
         assert labels == set(range(digits.num_classes)) == set(range(10))
-        photos = sources.make("photos", split, stride=64)
+        photos = table.make("photos", split, stride=64)
         labels = {photos[i]["label"] for i in range(len(photos))}
         assert labels == set(range(photos.num_classes)) == {0, 1}

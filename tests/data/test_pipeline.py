@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from ddpm_jax.data import pipeline, sources
+from ddpm_jax.data import pipeline, table
 
 
 def numbers(batch):
@@ -471,6 +471,6 @@ def test_a_pixel_beyond_the_values_there_are_is_named(batches):
 
 
 def test_a_part_has_the_classes_of_the_whole():
-    whole = sources.make("digits", "test")
+    whole = table.make("digits", "test")
     for part in (pipeline.first(whole, 7), pipeline.spaced(whole, 7)):
         assert len(part) == 7 and part.num_classes == 10

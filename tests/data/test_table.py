@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ddpm_jax.data import sources
+from ddpm_jax.data import table
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,12 @@ def test_an_unknown_name_is_answered_with_a_guess(name, guess):
     with pytest.raises(
         ValueError, match=rf"config\.data\.name = .*Did you mean '{guess}'"
     ):
-        sources.make(name, "train")
+        table.make(name, "train")
 
 
 def test_a_bare_path_is_answered_with_folder(tmp_path):
     with pytest.raises(ValueError, match=f"Did you mean 'folder:{tmp_path}'"):
-        sources.make(str(tmp_path), "train")
+        table.make(str(tmp_path), "train")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_half_name_is_answered_with_the_whole(name, wanted):
     with pytest.raises(
         ValueError, match=f"config.data.name = '{name}': write {wanted}."
     ):
-        sources.make(name, "train")
+        table.make(name, "train")
 
 
 def test_nothing_heavy_is_imported_before_it_is_named():

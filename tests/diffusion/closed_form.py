@@ -15,8 +15,8 @@ import scipy.special
 import scipy.stats
 
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.pixels import Codec
-from ddpm_jax.diffusion.predictions import KINDS
+from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder
+from ddpm_jax.diffusion.process.predictions import PARAMETERIZATIONS
 
 SHAPE = (2, 2, 1)
 MEAN = np.array([0.3, -0.2, 0.0, 0.7]).reshape(SHAPE)
@@ -157,8 +157,8 @@ def entropy() -> float:
     return float(np.sum(0.5 * np.log(2.0 * np.pi * np.e * STD**2)))
 
 
-class OneWayCodec(Codec):
-    """A codec for tests, which never decode."""
+class OneWayCodec(PixelDecoder):
+    """A pixel_decoder for tests, which never decode."""
 
     num_values = 3
     bin_width = 1.0
@@ -233,7 +233,9 @@ def gaussian_data(chain: Chain, kind: str = "x", variance: str = "posterior"):
         fraction = jnp.asarray(FRACTIONS[variance], z_t.dtype)
         if fraction.ndim:
             fraction = jnp.broadcast_to(fraction, z_t.shape)
-        return Prediction(*KINDS[kind].estimates(value, z_t, l_s, l_t), fraction)
+        return Prediction(
+            *PARAMETERIZATIONS[kind].estimates(value, z_t, l_s, l_t), fraction
+        )
 
     return Diffusion(chain.log_snr, denoise)
 

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddpm_jax.diffusion import flow, predictions
+from ddpm_jax.diffusion.likelihood import probability_flow
 from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.process import predictions
 
 SHAPE = (2, 2, 1)
-SOLVE = flow.Solve(rtol=1e-5, atol=1e-5)
+SOLVE = probability_flow.Solve(rtol=1e-5, atol=1e-5)
 
 
 def log_snr(t):
@@ -55,7 +56,7 @@ def test_a_change_reaches_the_model_of_some_examples():
 
 def test_the_flow_takes_each_example_to_where_its_own_model_leads():
     z_1 = jax.random.normal(jax.random.key(0), (3, *SHAPE))
-    arrived = flow.backward(answering_by_example(ANSWERS), z_1, SOLVE)
+    arrived = probability_flow.backward(answering_by_example(ANSWERS), z_1, SOLVE)
     # With x known, z = alpha x + sigma eps, and eps is what it was at the start.
     a_1, a_0 = (np.sqrt(1 / (1 + np.exp(-level))) for level in (-6.0, 6.0))
     s_1, s_0 = np.sqrt(1 - a_1**2), np.sqrt(1 - a_0**2)

@@ -10,11 +10,14 @@ import pytest
 import scipy.special
 from etils import epath
 
-from ddpm_jax import accuracy, build, evaluate, train
-from ddpm_jax.config import ConfigError
+from ddpm_jax import evaluate, train
+from ddpm_jax.check import check_config
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.core.randomness import Stream, example_keys, stream_key
 from ddpm_jax.data import pipeline
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.training.randomness import Stream, example_keys, stream_key
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.evaluation import accuracy, likelihood
+from ddpm_jax.models import build
 from tests import tiny
 from tests.data.conftest import encoded
 
@@ -26,7 +29,7 @@ def run(tmp_path_factory):
     """A classifier's workdir, evaluated while it trained."""
     path = tmp_path_factory.mktemp("run")
     c = tiny.sorting(training__num_steps=4, training__eval_every=2)
-    build.check(c)
+    check_config(c)
     assert train.run(c, path) == 0
     return path
 
@@ -122,7 +125,7 @@ def test_a_classifier_is_evaluated_while_it_trains_and_after(run, capsys):
         assert while_training["accuracy"] == value
         file.unlink()
         c = tiny.sorting(training__num_steps=4, eval__step=step)
-        build.check(c)
+        check_config(c)
         evaluate.run(c, run)
         assert json.loads(file.read_text()) == while_training
         assert f"step {step}: accuracy {value:.4f}" in capsys.readouterr().out
@@ -152,7 +155,7 @@ def test_a_classifier_is_evaluated_while_it_trains_and_after(run, capsys):
 )
 def test_what_cannot_work_is_told_in_one_line(changes, message):
     with pytest.raises(ConfigError, match=message) as error:
-        build.check(tiny.sorting(**changes))
+        check_config(tiny.sorting(**changes))
     assert "\n" not in str(error.value)
 
 
@@ -181,7 +184,7 @@ def images_without_classes(path):
 def test_data_without_classes_is_refused(tmp_path, changes, named):
     name = images_without_classes(tmp_path / "images")
     c = tiny.sorting(**changes, data__name=name)
-    build.check(c)
+    check_config(c)
     with pytest.raises(ConfigError, match=named) as error:
         train.run(c, tmp_path / "run")
     assert "\n" not in str(error.value)
@@ -199,7 +202,7 @@ def test_bits_with_the_class_are_another_figure_by_another_convention():
         source = build.source(c, "test")
         model = build.model(c, source)
         params = tiny.away_from_start(jax.jit(model.init)(jax.random.key(0)))
-        evaluator = evaluate.make_evaluator(c, tiny.one_device(), model, source)
+        evaluator = likelihood.make_evaluator(c, tiny.one_device(), model, source)
         reports[told] = evaluator.report(evaluator.rows(params), 3)
     with_class, without = reports[True], reports[False]
     assert abs(with_class["bits_per_dim"] - without["bits_per_dim"]) > 1e-3
@@ -214,7 +217,7 @@ def test_bits_with_the_class_are_another_figure_by_another_convention():
     none = net.pop("class")["table"]["embedding"][-1]
     net["time"] = {**net["time"], "bias": net["time"]["bias"] + none}
     model = build.model(plain, source)
-    evaluator = evaluate.make_evaluator(plain, tiny.one_device(), model, source)
+    evaluator = likelihood.make_evaluator(plain, tiny.one_device(), model, source)
     report = evaluator.report(evaluator.rows({"net": net}), 3)
     np.testing.assert_allclose(
         without["bits_per_dim"], report["bits_per_dim"], rtol=1e-5
@@ -229,6 +232,6 @@ def test_bits_with_the_class_are_another_figure_by_another_convention():
     found = []
     for own, weights in ((c, params), (plain, {"net": net})):
         model = build.model(own, source)
-        evaluator = evaluate.make_evaluator(own, tiny.one_device(), model, sevens)
+        evaluator = likelihood.make_evaluator(own, tiny.one_device(), model, sevens)
         found.append(evaluator.report(evaluator.rows(weights), 3)["bits_per_dim"])
     np.testing.assert_allclose(*found, rtol=1e-5)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from ddpm_jax import build, convention, estimators
-from ddpm_jax.config import ConfigError
+from ddpm_jax.check import check_config
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.evaluation import convention, estimators
 from tests import tiny
 
 
@@ -43,7 +44,7 @@ from tests import tiny
 )
 def test_what_cannot_work_is_told_in_one_line(changes, message):
     with pytest.raises(ConfigError, match=message) as error:
-        build.check(tiny.config(**changes))
+        check_config(tiny.config(**changes))
     assert "\n" not in str(error.value)
 
 
@@ -57,11 +58,11 @@ def test_what_cannot_work_is_told_in_one_line(changes, message):
     ],
 )
 def test_what_works_passes(changes):
-    build.check(tiny.config(**changes))
+    check_config(tiny.config(**changes))
 
 
 def test_the_mean_serves_the_flow_in_continuous_time():
-    build.check(tiny.variational(prediction="mean", eval__estimators="ode"))
+    check_config(tiny.variational(prediction="mean", eval__estimators="ode"))
 
 
 def test_estimators_are_named_in_their_order():

@@ -12,20 +12,15 @@ import optax
 import pytest
 import scipy.special
 
-from ddpm_jax.binding import Model
-from ddpm_jax.diffusion import (
-    dequantization,
-    elbo,
-    likelihood,
-    losses,
-    predictions,
-    schedules,
-)
-from ddpm_jax.diffusion.categorical import Categorical
-from ddpm_jax.diffusion.divergence import Exact
-from ddpm_jax.diffusion.flow import Solve
-from ddpm_jax.diffusion.gaussian import normal
-from ddpm_jax.diffusion.times import CONTINUOUS, stratified
+from ddpm_jax.diffusion.likelihood import dequantization, elbo, flow_bound
+from ddpm_jax.diffusion.likelihood.divergence import Exact
+from ddpm_jax.diffusion.likelihood.probability_flow import Solve
+from ddpm_jax.diffusion.objectives import denoising
+from ddpm_jax.diffusion.process import predictions, schedules
+from ddpm_jax.diffusion.process.categorical import Categorical
+from ddpm_jax.diffusion.process.gaussian import normal
+from ddpm_jax.diffusion.process.times import CONTINUOUS, stratified
+from ddpm_jax.models.denoiser import Denoiser
 from tests.diffusion.closed_form import MIXTURE
 
 VALUES, NUM = 64, 3000
@@ -62,13 +57,13 @@ def draw(p: np.ndarray, num: int, seed: int) -> jax.Array:
 
 @pytest.fixture(scope="module")
 def trained():
-    model = Model(
+    model = Denoiser(
         network=MLP(),
         num_classes=0,
         schedule=schedules.linear_log_snr(-8.0, 9.0),
-        kind=predictions.KINDS["v"],
+        parameterization=predictions.PARAMETERIZATIONS["v"],
         variance_fraction=0.0,
-        codec=CODEC,
+        pixel_decoder=CODEC,
         num_steps=CONTINUOUS,
         time_input="log_snr",
         log_snr_bounds=None,
@@ -84,7 +79,7 @@ def trained():
         t = stratified(keys[1], jnp.arange(512), 512)
         eps = normal(jax.random.split(keys[2], 512), (1, 2, 1))
         index = jnp.zeros(512, int)
-        found = losses.elbo(
+        found = denoising.elbo(
             *(model.bind(params), CODEC, pixels, index, t, eps, eps, CONTINUOUS)
         )
         return jnp.mean(found.timed)
@@ -117,7 +112,7 @@ def measured(trained):
 
     @jax.jit
     def flow(pixels, keys):
-        return likelihood.by_flow(
+        return flow_bound.by_flow(
             *(trained, CODEC, pixels, keys, CONTINUOUS),
             dequantization=dequantization.decoder,
             divergence=Exact(2),

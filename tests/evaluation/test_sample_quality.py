@@ -11,21 +11,16 @@ import pytest
 import scipy.linalg
 from etils import epath
 
-from ddpm_jax import (
-    build,
-    evaluate,
-    features,
-    quality,
-    reference,
-    sample,
-    train,
-    trained,
-)
-from ddpm_jax.config import ConfigError
-from ddpm_jax.features import Seen
+from ddpm_jax import evaluate, sample, train
+from ddpm_jax.check import check_config
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.evaluation import features, reference, sample_quality
+from ddpm_jax.evaluation.features import ExtractedFeatures
+from ddpm_jax.evaluation.reference import Reference
+from ddpm_jax.evaluation.sample_quality import Samples
 from ddpm_jax.metrics import moments
-from ddpm_jax.quality import Samples
-from ddpm_jax.reference import Reference
+from ddpm_jax.models import build
+from ddpm_jax.runs import restore
 from tests import tiny
 
 ALL = "fid,kid,inception_score,precision_recall,density_coverage"
@@ -75,7 +70,7 @@ def config(judge, **changes):
 
 @pytest.fixture(scope="module")
 def t(run):
-    return trained.load(tiny.config(), run, step=-1, weights="ema")
+    return restore.load(tiny.config(), run, step=-1, weights="ema")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +82,7 @@ def seen_of(extractor, images):
     """What the extractor makes of images, eight devices' worth at a time."""
     padded = np.concatenate([images, images[: -len(images) % 8]])
     seen = extractor.look(jnp.asarray(padded))
-    return Seen(*(part[: len(images)] for part in seen))
+    return ExtractedFeatures(*(part[: len(images)] for part in seen))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +106,7 @@ def frechet(a, b):
 
 def test_features_are_those_of_images_without_noise(extractor, judge, train_images):
     c = tiny.sorting()
-    own = trained.load_classifier(c, judge, step=2, weights="ema")
+    own = restore.load_classifier(c, judge, step=2, weights="ema")
     x = train_images[:16].astype(np.float32) / 8.0 - 1.0
     # At t = 0 the log SNR is 6.
     alpha = np.float32(math.sqrt(1.0 / (1.0 + math.exp(-6.0))))
@@ -128,7 +123,7 @@ def test_a_report_is_what_its_samples_features_say(
     run, judge, extractor, real, tmp_path, capsys
 ):
     c = config(judge, eval__quality__num_repeats=3)
-    build.check(c)
+    check_config(c)
     evaluate.run(c, run)
     report = json.loads((run / "eval" / "2_quality.json").read_text())
     assert report["figures"].keys() == FIGURES
@@ -195,30 +190,35 @@ def test_training_images_are_perfect_samples(judge, extractor, train_images, rea
     few = real[::4]
     own = Reference({}, moments.of(few), few)
     told = Told(seen_of(extractor, train_images[::4]))
-    found = quality.measured(config(judge), own, told)["figures"]
+    found = sample_quality.measured(config(judge), own, told)["figures"]
     assert found["fid"]["mean"] < 1e-6
     for name in ("precision", "recall", "coverage"):
         assert found[name]["mean"] == 1.0
     # Other images are worse.
     noise = np.random.default_rng(0).integers(0, 17, (64, 8, 8, 1)).astype(np.uint8)
-    worse = quality.measured(config(judge), own, Told(seen_of(extractor, noise)))
+    worse = sample_quality.measured(config(judge), own, Told(seen_of(extractor, noise)))
     assert worse["figures"]["fid"]["mean"] > 0.01
     assert worse["figures"]["kid"]["mean"] > found["kid"]["mean"]
 
 
 def test_many_samples_of_few_images_have_a_kernel_distance(judge, real, monkeypatch):
-    monkeypatch.setattr(quality, "MOST_PAIRED", 500)
+    monkeypatch.setattr(sample_quality, "MOST_PAIRED", 500)
     own = Reference({}, moments.of(real[:300]), real[:300])
     log_probs = np.full((600, 2), math.log(0.5), np.float32)
-    found = quality.METRICS["kid"](own, Seen(real[400:1000], log_probs))
-    every = quality.kernel.distance(real[:300], real[400:1000])
+    found = sample_quality.METRICS["kid"](
+        own, ExtractedFeatures(real[400:1000], log_probs)
+    )
+    every = sample_quality.kernel.distance(real[:300], real[400:1000])
     np.testing.assert_allclose(found["kid"], every, atol=1e-2)
 
 
 def test_how_often_a_sample_is_of_its_class():
     log_probs = np.log(np.eye(3, dtype=np.float32)[[0, 1, 2, 2]] + 0.1)
-    seen = Seen(np.zeros((4, 1), np.float32), log_probs)
-    assert quality.accuracy(Samples(seen, np.array([0, 2, 2, -1]), 1.0, 0.0)) == 2 / 3
+    seen = ExtractedFeatures(np.zeros((4, 1), np.float32), log_probs)
+    assert (
+        sample_quality.accuracy(Samples(seen, np.array([0, 2, 2, -1]), 1.0, 0.0))
+        == 2 / 3
+    )
 
 
 def test_a_reference_is_of_every_training_image(t, judge, extractor, real, tmp_path):
@@ -341,7 +341,7 @@ def test_what_cannot_work_is_told_in_one_line(judge, changes, message):
         for name, value in changes.items()
     }
     with pytest.raises(ConfigError, match=message) as error:
-        build.check(config(judge, **options))
+        check_config(config(judge, **options))
     assert "\n" not in str(error.value)
 
 
@@ -362,7 +362,7 @@ def test_extractors_that_cannot_be_had_are_refused(run, judge, tmp_path):
     ):
         options = {f"eval__quality__{field}": str(value)}
         c = config(judge, eval__quality__extractor=field, **options)
-        build.check(c)
+        check_config(c)
         with pytest.raises(ConfigError, match=message) as error:
             evaluate.run(c, run)
         assert "\n" not in str(error.value)

@@ -3,12 +3,14 @@ import jax.numpy as jnp
 import numpy as np
 from etils import epath
 
-from ddpm_jax import build, illustrate, plots
-from ddpm_jax.diffusion import snr_history
-from ddpm_jax.training import parallel
+from ddpm_jax.core import sharding
+from ddpm_jax.diffusion.objectives import snr_history
+from ddpm_jax.evaluation import schedule_plots
+from ddpm_jax.models import build
+from ddpm_jax.pictures import plots
 from tests import tiny
 
-MESH = parallel.make_mesh(4)
+MESH = sharding.make_mesh(4)
 
 
 def model_of(**changes):
@@ -28,15 +30,17 @@ def history_of(num):
 def test_each_run_has_the_pictures_of_what_it_learns(tmp_path):
     c, model = model_of()
     params = model.init(jax.random.key(0))
-    both = illustrate.draw(c, MESH, model, params, history_of(40))
+    both = schedule_plots.draw(c, MESH, model, params, history_of(40))
     assert both.keys() == {"schedule", "loss"}
     # A chain keeps no such history, and a fixed schedule is no news.
-    assert illustrate.draw(c, MESH, model, params, ()).keys() == {"schedule"}
+    assert schedule_plots.draw(c, MESH, model, params, ()).keys() == {"schedule"}
     c, fixed = model_of(schedule__name="cosine")
-    assert illustrate.draw(c, MESH, fixed, params, history_of(40)).keys() == {"loss"}
-    assert illustrate.draw(c, MESH, fixed, params, history_of(1)) == {}
+    assert schedule_plots.draw(c, MESH, fixed, params, history_of(40)).keys() == {
+        "loss"
+    }
+    assert schedule_plots.draw(c, MESH, fixed, params, history_of(1)) == {}
 
-    illustrate.write(epath.Path(tmp_path), 7, both)
+    schedule_plots.write(epath.Path(tmp_path), 7, both)
     files = sorted(p.name for p in (tmp_path / "plots").iterdir())
     assert files == ["7_loss.png", "7_schedule.png"]
 
@@ -59,7 +63,7 @@ def test_the_schedule_stands_against_its_start_and_fixed_ones(monkeypatch):
     params = model.init(jax.random.key(0))
     moved = jax.tree.map(lambda a: a + 0.5, params)
     t, curves, learned = drawn(
-        monkeypatch, "log_snr", lambda: illustrate.draw(c, MESH, model, moved, ())
+        monkeypatch, "log_snr", lambda: schedule_plots.draw(c, MESH, model, moved, ())
     )
     assert set(curves) == {"at the start", "straight line", "cosine", learned}
     np.testing.assert_allclose(curves["at the start"][[0, -1]], [8.0, -6.0], rtol=1e-5)
@@ -80,7 +84,7 @@ def test_the_band_is_the_error_of_the_mean(monkeypatch):
     log_snr, mean, stderr, std, _ = drawn(
         monkeypatch,
         "loss_by_log_snr",
-        lambda: illustrate.draw(c, MESH, model, {}, history),
+        lambda: schedule_plots.draw(c, MESH, model, {}, history),
     )
     np.testing.assert_allclose(log_snr, [0.5, 1.5, 2.5, 3.5])
     # The older half counts a hundredth less.

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from ddpm_jax.data import torch_file, torch_pickle
-from ddpm_jax.data.torch_file import TorchFileError, read_state_dict
+from ddpm_jax.interop import torch_file, torch_pickle
+from ddpm_jax.interop.torch_file import TorchFileError, read_state_dict
 
 REAL = pathlib.Path(__file__).parent / "torch"
 FORMATS = ["zip", "legacy"]

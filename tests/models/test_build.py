@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax import build, objective
-from ddpm_jax.config import ConfigError
-from ddpm_jax.diffusion import gaussian, weightings
-from ddpm_jax.diffusion.time_samplers import Times
+from ddpm_jax.check import check_config
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.diffusion.objectives import weightings
+from ddpm_jax.diffusion.objectives.time_sampling import Times
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.models import build, objective
 from ddpm_jax.training.state import TrainState, Window
 from ddpm_jax.training.step import Draws
 from tests import tiny
@@ -17,7 +19,7 @@ from tests import tiny
 
 def model_of(**changes):
     c = tiny.config(**changes)
-    build.check(c)
+    check_config(c)
     return c, build.model(c, build.source(c, "train"))
 
 
@@ -157,7 +159,7 @@ def test_every_average_and_the_raw_weights_can_be_named():
 def test_a_misspelt_choice_is_corrected(field, value, wanted):
     name = field.replace("__", ".")
     with pytest.raises(ConfigError, match=rf"config.{name} = '{value}'.*{wanted}"):
-        build.check(tiny.config(**{field: value}))
+        check_config(tiny.config(**{field: value}))
 
 
 def test_images_that_do_not_fit_the_network_are_refused():
@@ -167,4 +169,4 @@ def test_images_that_do_not_fit_the_network_are_refused():
 
 def test_an_odd_number_of_stratified_draws_is_refused():
     with pytest.raises(ConfigError, match=r"eval.num_draws = 6: .* multiple of 4"):
-        build.check(tiny.config(eval__num_draws=6))
+        check_config(tiny.config(eval__num_draws=6))

@@ -7,10 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax import build, drawing, evaluate, objective, sample, train
-from ddpm_jax.config import ConfigError
+from ddpm_jax import train
+from ddpm_jax.check import check_config
+from ddpm_jax.core import sharding
+from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.data import pipeline
-from ddpm_jax.training import parallel
+from ddpm_jax.evaluation import likelihood
+from ddpm_jax.models import build, objective
+from ddpm_jax.sampling import sample_batches, snapshots
 from tests import tiny
 from tests.kill_and_resume import differences, newest_state
 from tests.test_train import signal_at
@@ -75,7 +79,7 @@ def trained(mode="jit", fsdp=1, **changes):
         optimizer__learning_rate=2e-4,
         **changes,
     )
-    build.check(c)
+    check_config(c)
     source = build.source(c, "train")
     training = build.training(c, build.mesh(c), build.model(c, source))
     batches = pipeline.train_batches(
@@ -177,13 +181,13 @@ def test_interiors_are_evaluated_and_sampled(interior, num_steps, sampler, spaci
         sample__sampler=sampler,
         sample__spacing=spacing,
     )
-    build.check(c)
+    check_config(c)
     source = build.source(c, "test")
     model, mesh = build.model(c, source), build.mesh(c)
     params = model.init(jax.random.key(0))
-    images = sample.first(c, drawing.Batches(c, mesh, model), params)
+    images = snapshots.first(c, sample_batches.Batches(c, mesh, model), params)
     assert images.shape == (9, 8, 8, 1)
-    evaluator = evaluate.make_evaluator(c, mesh, model, source)
+    evaluator = likelihood.make_evaluator(c, mesh, model, source)
     report = evaluator.report(evaluator.rows(params), 0)
     assert np.isfinite(report["bits_per_dim"])
 
@@ -206,7 +210,7 @@ def test_a_chain_learns_its_schedule_with_any_decoder(decoder, mean, variance):
         model__time_input="t",
         loss__time_sampling="importance",
     )
-    build.check(c)
+    check_config(c)
     source = build.source(c, "train")
     training = build.training(c, build.mesh(c), build.model(c, source))
     state = training.create()
@@ -226,7 +230,7 @@ def test_fixed_schedules_train_by_any_weighting_in_continuous_time(weighting, sa
     c = tiny.variational(
         schedule__name="cosine", loss__weighting=weighting, loss__time_sampling=sampling
     )
-    build.check(c)
+    check_config(c)
     source = build.source(c, "train")
     training = build.training(c, build.mesh(c), build.model(c, source))
     batch = pipeline.train_batches(source, seed=0, batch_size=16)[0]
@@ -239,7 +243,7 @@ def test_the_step_costs_no_second_backward_pass():
     def flops(**changes):
         c = tiny.variational(**changes)
         source = build.source(c, "train")
-        training = build.training(c, parallel.make_mesh(1), build.model(c, source))
+        training = build.training(c, sharding.make_mesh(1), build.model(c, source))
         batch = pipeline.train_batches(source, seed=0, batch_size=16)[0]
         lowered = training.step.lower(training.create(), training.put(batch))
         return lowered.compile().cost_analysis()["flops"]
@@ -364,7 +368,7 @@ def test_a_start_that_does_not_fit_is_refused(fixed, tmp_path):
 )
 def test_what_cannot_work_is_said(changes, message):
     with pytest.raises(ConfigError, match=message):
-        build.check(tiny.variational(**changes))
+        check_config(tiny.variational(**changes))
 
 
 def test_images_that_are_not_square_do_not_turn():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm_jax import pictures
+from ddpm_jax.pictures import encoding, grids
 
 
 def random_images(*shape, seed=0):
@@ -16,7 +16,7 @@ def test_a_grid_shows_each_image_in_its_place():
         np.full((5, 8, 8, 3), 10, np.uint8)
         * np.arange(1, 6, dtype=np.uint8)[:, None, None, None]
     )
-    grid = pictures.grid(images)
+    grid = grids.grid(images)
     scale = grid.shape[0] // (2 * 9 + 1)
     assert grid.shape == (19 * scale, 28 * scale, 3)
     for i in range(5):
@@ -28,24 +28,24 @@ def test_a_grid_shows_each_image_in_its_place():
 
 def test_pixel_values_fill_the_range_of_a_picture():
     values = np.arange(17, dtype=np.uint8).reshape(1, 17)
-    found = pictures.to_uint8(values, 17)
+    found = encoding.to_uint8(values, 17)
     assert found[0, 0] == 0 and found[0, -1] == 255
     np.testing.assert_allclose(np.diff(found.astype(int)), 16, atol=1)
     whole = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(pictures.to_uint8(whole, 256), whole)
+    np.testing.assert_array_equal(encoding.to_uint8(whole, 256), whole)
 
 
 def test_a_picture_gives_back_any_number_of_pixel_values():
     for num_values in range(2, 257):
         values = np.arange(num_values).astype(np.uint8)
-        picture = pictures.to_uint8(values, num_values)
-        np.testing.assert_array_equal(pictures.from_uint8(picture, num_values), values)
+        picture = encoding.to_uint8(values, num_values)
+        np.testing.assert_array_equal(encoding.from_uint8(picture, num_values), values)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_file_gives_back_the_picture(channels):
     picture = random_images(6, 9, channels)
-    np.testing.assert_array_equal(pictures.from_png(pictures.png(picture)), picture)
+    np.testing.assert_array_equal(encoding.from_png(encoding.png(picture)), picture)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -53,7 +53,7 @@ def test_a_strip_has_two_rows_an_image_and_a_column_a_frame(channels):
     num_frames, batch, height, width = 6, 3, 8, 10
     x = random_images(num_frames, batch, height, width, channels)
     z = random_images(num_frames, batch, height, width, channels, seed=1)
-    strip = pictures.strip(x, z)
+    strip = grids.strip(x, z)
     scale = 640 // (num_frames * 11 + 1)
     assert strip.shape == ((6 * 9 + 1) * scale, (6 * 11 + 1) * scale, channels)
     small = strip[::scale, ::scale]
@@ -85,7 +85,7 @@ def test_an_animation_of_greys_is_exact_and_rests_at_its_end(form):
     frames = np.stack([random_images(16, 24, 1, seed=seed) for seed in range(5)])
     frames[1] //= 64
     found_form, loop, found, durations = read_back(
-        pictures.animation(frames, form, seconds=1.0)
+        encoding.animation(frames, form, seconds=1.0)
     )
     assert found_form == form.upper()
     assert loop == 0, "without end"
@@ -95,22 +95,22 @@ def test_an_animation_of_greys_is_exact_and_rests_at_its_end(form):
 
 def test_an_animation_in_colour_is_exact_as_webp_and_near_as_gif():
     frames = np.stack([random_images(32, 32, 3, seed=seed) for seed in range(3)])
-    *_, found, durations = read_back(pictures.animation(frames, "webp", seconds=0.1))
+    *_, found, durations = read_back(encoding.animation(frames, "webp", seconds=0.1))
     np.testing.assert_array_equal(found, frames)
     assert durations == [30, 30, 1030]
-    *_, found, durations = read_back(pictures.animation(frames, "gif", seconds=0.1))
+    *_, found, durations = read_back(encoding.animation(frames, "gif", seconds=0.1))
     assert np.abs(found.astype(int) - frames).mean() < 20
     assert durations == [30, 30, 1030]
     # No more colours than a gif has.
     few = frames // 64 * 64
-    *_, found, _ = read_back(pictures.animation(few, "gif", seconds=0.1))
+    *_, found, _ = read_back(encoding.animation(few, "gif", seconds=0.1))
     np.testing.assert_array_equal(found, few)
 
 
 @pytest.mark.parametrize("form", ["gif", "webp"])
 def test_a_fast_animation_is_no_faster_than_browsers_show(form):
     frames = np.stack([random_images(8, 8, 1, seed=seed) for seed in range(10)])
-    *_, durations = read_back(pictures.animation(frames, form, seconds=0.01))
+    *_, durations = read_back(encoding.animation(frames, form, seconds=0.01))
     assert durations == [20] * 9 + [1020]
 
 
@@ -136,7 +136,7 @@ def test_a_comparison_has_a_row_a_sampler_and_a_column_a_number_of_steps():
         name: [marked(100 + 10 * i + j, 3, 8, 8, seed=10 * i + j) for j in range(3)]
         for i, name in enumerate(("ddim", "heun"))
     }
-    sheet = pictures.comparison(cells, ["5", "10", "20"])
+    sheet = grids.comparison(cells, ["5", "10", "20"])
     assert 900 <= sheet.shape[1] <= 1000
     where = np.array(
         [[place_of(sheet, 100 + 10 * i + j) for j in range(3)] for i in (0, 1)]
@@ -168,15 +168,15 @@ def test_a_comparison_has_a_row_a_sampler_and_a_column_a_number_of_steps():
 def test_a_comparison_of_greys_is_that_of_the_same_colours():
     grey = random_images(4, 8, 8, 1)
     np.testing.assert_array_equal(
-        pictures.comparison({"ddim": [grey]}, ["5"]),
-        pictures.comparison({"ddim": [grey.repeat(3, axis=-1)]}, ["5"]),
+        grids.comparison({"ddim": [grey]}, ["5"]),
+        grids.comparison({"ddim": [grey.repeat(3, axis=-1)]}, ["5"]),
     )
 
 
 def test_a_cell_without_images_has_a_dash_in_its_middle():
     cells = {"ddim": [marked(100, 4, 8, 8), marked(101, 4, 8, 8)]}
     cells["heun"] = [None, marked(102, 4, 8, 8)]
-    sheet = pictures.comparison(cells, ["5", "10"])
+    sheet = grids.comparison(cells, ["5", "10"])
     top, bottom, *_ = place_of(sheet, 102)
     *_, left, right = place_of(sheet, 100)
     ys, xs = ink(sheet[top:bottom, left:right])
@@ -188,7 +188,7 @@ def test_a_cell_without_images_has_a_dash_in_its_middle():
 def test_a_comparison_names_its_rows_and_columns():
     cells = {"ancestral, 9 steps": [marked(100, 4, 8, 8), marked(101, 4, 8, 8)]}
     cells["b"] = [marked(102, 4, 8, 8), marked(103, 4, 8, 8)]
-    sheet = pictures.comparison(cells, ["i", "many steps"])
+    sheet = grids.comparison(cells, ["i", "many steps"])
     places = [place_of(sheet, code) for code in range(100, 104)]
     beside = [ink(sheet[top:bottom, :left]) for top, bottom, left, _ in places[::2]]
     above = [ink(sheet[:top, left:right]) for top, _, left, right in places[:2]]
@@ -200,11 +200,11 @@ def test_a_comparison_names_its_rows_and_columns():
 
 def test_large_images_and_long_names_are_shown_whole():
     cells = {"a": [marked(100, 1, 300, 600), marked(101, 1, 300, 600, seed=1)]}
-    sheet = pictures.comparison(cells, ["10", "20"])
+    sheet = grids.comparison(cells, ["10", "20"])
     for code, (image,) in zip((100, 101), cells["a"], strict=True):
         top, bottom, left, right = place_of(sheet, code)
         np.testing.assert_array_equal(sheet[top:bottom, left:right], image)
-    long = pictures.comparison(cells, ["10", "steps " * 50 + "!"])
+    long = grids.comparison(cells, ["10", "steps " * 50 + "!"])
     top, *_ = place_of(long, 101)
     _, xs = ink(long[:top])
     assert long.shape[1] > sheet.shape[1] and xs.max() < long.shape[1] - 4
@@ -213,7 +213,7 @@ def test_large_images_and_long_names_are_shown_whole():
 def test_an_edit_shows_what_was_painted_beside_all_its_results():
     before, after = marked(100, 1, 8, 8), marked(101, 16, 8, 8)
     mask = np.full((1, 8, 8, 1), 255, np.uint8)
-    sheet = pictures.comparison(
+    sheet = grids.comparison(
         {"inpainting": [before, mask, after], "again": [before, None, before]},
         ["before", "mask", "after"],
     )
@@ -241,7 +241,7 @@ def test_columns_of_a_class_grid_are_upright_under_their_names():
         for i in range(4)
     }
     cells["class 3"][1] = None
-    sheet = pictures.comparison(cells, scales)
+    sheet = grids.comparison(cells, scales)
     for j in range(3):
         shown = range(3 if j == 1 else 4)
         places = [place_of(sheet, 100 + 3 * i + j) for i in shown]

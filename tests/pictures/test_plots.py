@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib import colors
 
-from ddpm_jax import plots
+from ddpm_jax.pictures import plots
 
 SCALE = np.array([0.0, 1.0, 1.5, 4.0])
 

@@ -6,8 +6,9 @@ import sys
 import pytest
 from etils import epath
 
-from ddpm_jax import workdir
-from ddpm_jax.config import ConfigError
+from ddpm_jax.core import files
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.runs import workdir
 from tests import tiny
 
 
@@ -42,13 +43,13 @@ def test_another_config_is_refused_with_its_differences(tmp_path):
 
 def test_a_workdir_without_a_run_is_refused_by_name(tmp_path):
     with pytest.raises(ConfigError, match=r"holds no config.json: train there first"):
-        workdir.check_config(epath.Path(tmp_path), tiny.config())
+        workdir.check_same_config(epath.Path(tmp_path), tiny.config())
 
 
 def test_a_config_that_is_no_json_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ConfigError, match=r"config.json cannot be read as JSON"):
-        workdir.check_config(epath.Path(tmp_path), tiny.config())
+        workdir.check_same_config(epath.Path(tmp_path), tiny.config())
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
@@ -98,8 +99,8 @@ def test_a_workdir_is_free_again_after_use(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_found_before_anything_is_computed(tmp_path):
     path = epath.Path(tmp_path)
-    workdir.make_folder(path / "eval")
+    files.make_folder(path / "eval")
     assert list((tmp_path / "eval").iterdir()) == []
     (tmp_path / "samples").write_text("a file, not a folder")
     with pytest.raises(ConfigError, match=r"samples cannot be written .*nothing was"):
-        workdir.make_folder(path / "samples")
+        files.make_folder(path / "samples")

@@ -12,11 +12,16 @@ import pytest
 import scipy.stats
 from etils import epath
 
-from ddpm_jax import build, drawing, guides, sample, train, trained
-from ddpm_jax.config import ConfigError
+from ddpm_jax import sample, train
+from ddpm_jax.check import check_config
+from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.data import builtin
-from ddpm_jax.guides import Guide
-from ddpm_jax.trained import Trained
+from ddpm_jax.diffusion.process import predictions
+from ddpm_jax.models import build
+from ddpm_jax.models.restored import Restored
+from ddpm_jax.runs import restore
+from ddpm_jax.sampling import guides, sample_batches, samplers
+from ddpm_jax.sampling.guides import Guide
 from tests import tiny
 
 CONDITIONAL = {"model__class_conditional": True}
@@ -58,14 +63,14 @@ def sorter_run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def t(run):
-    return trained.load(config(), run, step=-1, weights="ema")
+    return restore.load(config(), run, step=-1, weights="ema")
 
 
 def drawn(t, **changes):
     """Eight samples, as pixels, guided as the config says."""
     c = config(**changes)
-    build.check(c)
-    batches = drawing.Batches(c, t.mesh, t.model, guides.of(c, t))
+    check_config(c)
+    batches = sample_batches.Batches(c, t.mesh, t.model, guides.of(c, t))
     return batches.draw(t.params, 0).pixels
 
 
@@ -112,13 +117,13 @@ def test_a_classifier_draws_samples_towards_its_class(t, sorter_run):
         np.testing.assert_array_equal(
             drawn(t, **classes, **by_sorter(sorter_run, 0.0)), drawn(t, **classes)
         )
-    own = trained.classifier_of(
+    own = restore.classifier_of(
         "", sorter_run, config(), t.source, step=-1, weights="ema"
     )
     classify = own.model.bind(jax.device_get(own.params))
 
     def score(pixels, label):
-        x = own.model.codec.encode(jnp.asarray(pixels))
+        x = own.model.pixel_decoder.encode(jnp.asarray(pixels))
         log_probs = jax.nn.log_softmax(classify(x, jnp.zeros(len(x))).logits)
         return log_probs[:, label].mean()
 
@@ -135,10 +140,12 @@ def test_a_classifier_draws_samples_towards_its_class(t, sorter_run):
 
 def test_a_classifier_guides_a_model_that_knows_no_classes(plain_run, sorter_run):
     c = tiny.config(**by_sorter(sorter_run, 10.0), sample__classes=(4, -1))
-    build.check(c)
-    t = trained.load(c, plain_run, step=-1, weights="ema")
-    batch = drawing.Batches(c, t.mesh, t.model, guides.of(c, t)).draw(t.params, 0)
-    plain = drawing.Batches(tiny.config(), t.mesh, t.model).draw(t.params, 0)
+    check_config(c)
+    t = restore.load(c, plain_run, step=-1, weights="ema")
+    batch = sample_batches.Batches(c, t.mesh, t.model, guides.of(c, t)).draw(
+        t.params, 0
+    )
+    plain = sample_batches.Batches(tiny.config(), t.mesh, t.model).draw(t.params, 0)
     np.testing.assert_array_equal(batch.labels, [4, -1] * 4)
     np.testing.assert_array_equal(plain.labels, -1)
     same = (batch.pixels == plain.pixels).all(axis=(1, 2, 3))
@@ -149,10 +156,10 @@ def test_autoguidance_by_an_earlier_checkpoint_of_the_same_run(t, run):
     np.testing.assert_array_equal(
         drawn(t, **TOLD, **WEAK, sample__autoguidance__scale=1.0), drawn(t, **TOLD)
     )
-    early = trained.load(config(), run, step=2, weights="ema")
+    early = restore.load(config(), run, step=2, weights="ema")
     zero = {**TOLD, "sample__autoguidance__scale": 0.0}
     np.testing.assert_array_equal(drawn(t, **WEAK, **zero), drawn(early, **TOLD))
-    raw = trained.load(config(), run, step=2, weights="raw")
+    raw = restore.load(config(), run, step=2, weights="raw")
     weights = {"sample__autoguidance__weights": "raw"}
     got = drawn(t, **WEAK, **zero, **weights)
     np.testing.assert_array_equal(got, drawn(raw, **TOLD))
@@ -166,8 +173,8 @@ def test_autoguidance_by_another_run(t, plain_run):
         "sample__autoguidance__scale": 0.0,
     }
     c = tiny.config()
-    weak = trained.load(c, plain_run, step=-1, weights="ema")
-    want = drawing.Batches(c, weak.mesh, weak.model).draw(weak.params, 0).pixels
+    weak = restore.load(c, plain_run, step=-1, weights="ema")
+    want = sample_batches.Batches(c, weak.mesh, weak.model).draw(weak.params, 0).pixels
     np.testing.assert_array_equal(drawn(t, **other), want)
 
 
@@ -198,7 +205,7 @@ def test_listed_labels_come_in_turn():
 @pytest.mark.parametrize("size", [8, 16])
 def test_a_batch_says_which_class_each_sample_was_drawn_for(t, size):
     c = config(sample__batch_size=size)
-    batches = drawing.Batches(c, t.mesh, t.model, guides.of(c, t))
+    batches = sample_batches.Batches(c, t.mesh, t.model, guides.of(c, t))
     found = np.concatenate([batches.draw(t.params, i).labels for i in (0, size)])
     np.testing.assert_array_equal(found, labels_of(10)(np.arange(2 * size)))
     assert batches._compiled._cache_size() == 1
@@ -226,12 +233,12 @@ def test_samples_of_other_guiding_arrays_go_into_another_folder(
 def test_guidance_while_training(tmp_path):
     often = {"training__num_steps": 2, "training__sample_every": 2}
     c = config(**FREE, **often)
-    build.check(c)
+    check_config(c)
     assert train.run(c, tmp_path / "free") == 0
     assert (tmp_path / "free" / "samples" / "2.npz").exists()
     for changes in (by_sorter("somewhere"), WEAK):
         c = config(**changes, **often)
-        build.check(c)
+        check_config(c)
         with pytest.raises(ConfigError, match=r"sample.guidance = '\w+' asks") as error:
             train.run(c, tmp_path / "run")
         assert "\n" not in str(error.value)
@@ -291,16 +298,16 @@ def test_guidance_while_training(tmp_path):
 )
 def test_what_cannot_work_is_told_in_one_line(changes, message):
     with pytest.raises(ConfigError, match=message) as error:
-        build.check(config(**changes))
+        check_config(config(**changes))
     assert "\n" not in str(error.value)
 
 
 def refused(t, message, **changes):
     """Told in one line, once the runs it names are looked at."""
     c = config(**changes)
-    build.check(c)
+    check_config(c)
     with pytest.raises(ConfigError, match=message) as error:
-        drawing.Batches(c, t.mesh, t.model, guides.of(c, t))
+        sample_batches.Batches(c, t.mesh, t.model, guides.of(c, t))
     assert "\n" not in str(error.value)
 
 
@@ -454,8 +461,8 @@ def test_every_choice_there_is_is_in_the_table():
     sampled = tiny.config().sample
     for kind, table in (
         ("guidance", {**guides.ALONE, **guides.ASKING}),
-        ("sampler", build.sample_checks.samplers.SAMPLERS),
-        ("prediction", build.predictions.KINDS),
+        ("sampler", samplers.SAMPLERS),
+        ("prediction", predictions.PARAMETERIZATIONS),
     ):
         assert CHOICES[kind].keys() == table.keys()
     assert sampled.guidance == "none"
@@ -488,7 +495,7 @@ def asked(small_network):
             shapes = jax.eval_shape(model.init, jax.random.key(0))
             zeros = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
             params = jax.device_get(tiny.away_from_start(zeros))
-            made[key] = Trained(nowhere, mesh, source, model, 0, params)
+            made[key] = Restored(nowhere, mesh, source, model, 0, params)
         return made[key]
 
     sorter = built(tiny.sorting())
@@ -498,17 +505,17 @@ def asked(small_network):
         return dataclasses.replace(t, params=jax.tree.map(lambda a: 0.9 * a, t.params))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trained, "config_of", lambda field, path, ours: ours)
-        patch.setattr(trained, "classifier_of", lambda *_, **options: sorter)
-        patch.setattr(trained, "load", weak)
+        patch.setattr(restore, "config_of", lambda field, path, ours: ours)
+        patch.setattr(restore, "classifier_of", lambda *_, **options: sorter)
+        patch.setattr(restore, "load", weak)
         yield built
 
 
 def batches_of(asked, combination):
     c = combined(combination)
-    build.check(c)
+    check_config(c)
     t = asked(c)
-    return drawing.Batches(c, t.mesh, t.model, guides.of(c, t)), t
+    return sample_batches.Batches(c, t.mesh, t.model, guides.of(c, t)), t
 
 
 @pytest.mark.parametrize("combination", cover(), ids="-".join)
@@ -529,7 +536,7 @@ def test_every_guide_goes_with_every_prediction_and_schedule(asked):
     others = [CHOICES[kind] for kind in ("guidance", "prediction", "schedule")]
     for guidance, prediction, schedule in itertools.product(*others):
         c = combined((guidance, "ddim", prediction, schedule))
-        build.check(c)
+        check_config(c)
         own = asked(c)
         guide = guides.of(c, own)
 
@@ -547,5 +554,5 @@ def test_what_is_impossible_is_refused_whatever_guides():
     assert len(impossible) == len(CHOICES["guidance"])
     for combination in impossible:
         with pytest.raises(ConfigError, match="'ode' needs a model between") as error:
-            build.check(combined(combination))
+            check_config(combined(combination))
         assert "\n" not in str(error.value)

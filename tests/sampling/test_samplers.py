@@ -4,9 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from ddpm_jax import build, sample_checks, samplers, ways
-from ddpm_jax.config import ConfigError
+from ddpm_jax.check import check_config
+from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.diffusion.samplers import ancestral
+from ddpm_jax.models import build
+from ddpm_jax.sampling import checks, rollout, samplers
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("small_network")
@@ -147,7 +149,7 @@ LISTED = {"sample__spacing": "explicit"}
 )
 def test_what_cannot_work_is_told_in_one_line(changes, message):
     with pytest.raises(ConfigError, match=message) as error:
-        build.check(tiny.config(**changes))
+        check_config(tiny.config(**changes))
     assert "\n" not in str(error.value)
 
 
@@ -167,15 +169,15 @@ def test_what_cannot_work_is_told_in_one_line(changes, message):
     ],
 )
 def test_what_works_passes(changes):
-    build.check(tiny.config(**changes))
+    check_config(tiny.config(**changes))
 
 
 def drawn(changes, variational=False, num=3, **options):
     c = (tiny.variational if variational else tiny.config)(**changes)
-    build.check(c)
+    check_config(c)
     model = build.model(c, build.source(c, "test"))
     params = jax.jit(model.init)(jax.random.key(0))
-    draw = ways.make(c, model, **options)
+    draw = rollout.make(c, model, **options)
     keys = jax.random.split(jax.random.key(1), num)
     end_keys = jax.random.split(jax.random.key(2), num)
     return jax.jit(lambda p: draw(model.bind(p), keys, end_keys, None))(params)
@@ -302,7 +304,7 @@ def test_a_contrast_has_a_config_for_each_cell():
         sample__contrast__num_steps=(3, 8),
         sample__ddim__eta=0.5,
     )
-    found = sample_checks.contrasted(c)
+    found = checks.contrasted(c)
     assert {name: list(of) for name, of in found.items()} == {
         "ddim": [3, 8],
         "heun": [3, 8],
@@ -312,4 +314,4 @@ def test_a_contrast_has_a_config_for_each_cell():
     assert found["ddim"][3].sample.num_steps == 3
     assert found["ddim"][3].sample.ddim.eta == 0.5
     assert c.sample.sampler == "ancestral"
-    assert sample_checks.contrasted(tiny.config()) == {}
+    assert checks.contrasted(tiny.config()) == {}

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from etils import epath
 
-from ddpm_jax import pictures, shards
-from ddpm_jax.config import ConfigError
-from ddpm_jax.training import files
+from ddpm_jax.core import files
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.pictures import encoding
+from ddpm_jax.sampling import shards
 
 SHAPE = (4, 5, 3)
 IDENTITY = {
@@ -84,8 +85,8 @@ def test_a_picture_file_is_written_at_once(tmp_path):
     store.begin()
     store.add(0, images(2))
     assert set(contents(tmp_path)) == {"samples.json", "000000.png", "000001.png"}
-    brightened = pictures.to_uint8(images(2)[1], 17)
-    assert contents(tmp_path)["000001.png"] == pictures.png(brightened)
+    brightened = encoding.to_uint8(images(2)[1], 17)
+    assert contents(tmp_path)["000001.png"] == encoding.png(brightened)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm_jax import build, drawing, pictures, sample, tasks, train, ways
-from ddpm_jax.config import ConfigError
+from ddpm_jax import sample, train
+from ddpm_jax.check import check_config
+from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.models import build
+from ddpm_jax.pictures import encoding
+from ddpm_jax.sampling import rollout, sample_batches, tasks
 from tests import tiny
 
 NUM_VALUES = 17
@@ -34,12 +38,12 @@ def values(seed, *shape, num_values=NUM_VALUES):
 
 def put(path, image, num_values=NUM_VALUES):
     """Writes pixel values as a PNG; returns its path as text."""
-    path.write_bytes(pictures.png(pictures.to_uint8(image, num_values)))
+    path.write_bytes(encoding.png(encoding.to_uint8(image, num_values)))
     return str(path)
 
 
 def put_mask(path, painted):
-    path.write_bytes(pictures.png(np.uint8(255) * painted[..., None]))
+    path.write_bytes(encoding.png(np.uint8(255) * painted[..., None]))
     return str(path)
 
 
@@ -51,12 +55,12 @@ def config(**changes):
 def drawn(num_batches=1, **changes):
     """A network away from its start, and what the config's task makes by it."""
     c = config(**changes)
-    build.check(c)
+    check_config(c)
     model = build.model(c, build.source(c, "test"))
     params = tiny.away_from_start(jax.jit(model.init)(jax.random.key(0)))
     mesh = tiny.one_device()
-    task = tasks.of(c, model.shape, model.codec.num_values)
-    batches = drawing.Batches(c, mesh, model, None, task)
+    task = tasks.of(c, model.shape, model.pixel_decoder.num_values)
+    batches = sample_batches.Batches(c, mesh, model, None, task)
     found = [batches.draw(params, i * c.sample.batch_size) for i in range(num_batches)]
     assert batches._compiled._cache_size() == 1
     return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
@@ -202,9 +206,9 @@ def of_normal_data(log_snr, calls):
 def test_an_interpolation_goes_along_the_arc_from_image_to_image(tmp_path):
     a, b, options = between(tmp_path, sample__interpolation__num_iterations=25)
     c = config(**options, sample__num_steps=10, sample__threshold="none")
-    build.check(c)
+    check_config(c)
     model = build.model(c, build.source(c, "test"))
-    draw = ways.make(c, model, tasks.of(c, model.shape, NUM_VALUES))
+    draw = rollout.make(c, model, tasks.of(c, model.shape, NUM_VALUES))
     keys, calls = jax.random.split(jax.random.key(0), 6), []
     diffusion = of_normal_data(model.schedule.log_snr, calls)
     found = jax.jit(lambda: draw(diffusion, keys, keys, None, jnp.arange(6)))()
@@ -265,7 +269,7 @@ def test_images_are_recorded_by_what_they_hold(run, tmp_path):
             sample__inpainting__mask=put_mask(tmp_path / "mask.png", mask),
             sample__folder=str(tmp_path / "drawn"),
         )
-        build.check(c)
+        check_config(c)
         sample.run(c, run)
 
     go(tmp_path / "image.png", image)
@@ -394,7 +398,7 @@ SMALL = {"sample__task": "super_resolution", "sample__super_resolution__image": 
 )
 def test_what_cannot_work_is_told_in_one_line(changes, message):
     with pytest.raises(ConfigError, match=message) as error:
-        build.check(config(**changes))
+        check_config(config(**changes))
     assert "\n" not in str(error.value)
 
 
@@ -436,7 +440,7 @@ def test_files_that_are_not_what_is_needed_are_refused(run, tmp_path, changes, m
         options[f"sample__{task}__{name}"] = given
     with pytest.raises(ConfigError, match=message) as error:
         c = tiny.config(**options, sample__folder=str(tmp_path / "drawn"))
-        build.check(c)
+        check_config(c)
         sample.run(c, run)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "drawn").exists()
@@ -449,7 +453,7 @@ def test_training_draws_from_noise_alone(tmp_path):
         sample__task="image_to_image",
         sample__image_to_image__image="a.png",
     )
-    build.check(c)
+    check_config(c)
     with pytest.raises(ConfigError, match="'image_to_image' is for --mode=sample"):
         train.run(c, tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.training import files, parallel
+from ddpm_jax.core import files, sharding
+from ddpm_jax.training import parallel
 from ddpm_jax.training.checkpoints import FOLDER, SET_ASIDE, Checkpoints, digest
 from tests.training import toy
 from tests.training.test_step import assert_same
@@ -27,7 +28,7 @@ def tree(seed):
 
 def abstract(fsdp=1, of=None):
     shapes = jax.eval_shape(lambda: tree(0)) if of is None else of
-    shardings = parallel.state_shardings(parallel.make_mesh(fsdp), shapes)
+    shardings = parallel.state_shardings(sharding.make_mesh(fsdp), shapes)
     return jax.tree.map(
         lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s),
         shapes,

@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
-from ddpm_jax.diffusion import loss_history, time_samplers
+from ddpm_jax.core import sharding
+from ddpm_jax.diffusion.objectives import loss_history, time_sampling
 from ddpm_jax.training import parallel
 from tests.training import toy
 from tests.training.test_step import assert_same
 
 NUM_STEPS = 20
-GRID = time_samplers.Grid(num_steps=20, first=0)
+GRID = time_sampling.Grid(num_steps=20, first=0)
 SAMPLINGS = {
     "uniform": {"time_sampler": GRID, "is_stratified": False},
     "stratified": {"time_sampler": GRID},
     "importance": {"time_sampler": toy.BY_LOSS},
     "continuous importance": {
-        "time_sampler": time_samplers.Continuous(
+        "time_sampler": time_sampling.Continuous(
             low=-1.0, high=0.0, by_loss=True, is_stratified=True
         ),
     },
@@ -39,7 +40,7 @@ def trained(mode, fsdp, **changes):
         return toy.loss_fn(params, batch, draws)
 
     axis = parallel.PMAP_AXIS if mode == "pmap" else None
-    mesh = parallel.make_mesh(fsdp)
+    mesh = sharding.make_mesh(fsdp)
     training = parallel.MODES[mode](
         mesh,
         lambda: toy.init(first_history(changes)),
@@ -89,7 +90,7 @@ def test_a_state_goes_through_global_arrays_unchanged(mode, fsdp):
 
 
 def test_large_arrays_are_cut_along_their_largest_dividing_dimension():
-    mesh = parallel.make_mesh(4)
+    mesh = sharding.make_mesh(4)
     shapes = {
         "tall": jax.ShapeDtypeStruct((64, 32), jnp.float32),
         "odd": jax.ShapeDtypeStruct((63, 33), jnp.float32),
@@ -110,17 +111,17 @@ def test_large_arrays_are_cut_along_their_largest_dividing_dimension():
 
 
 def test_a_batch_is_cut_over_all_devices():
-    mesh = parallel.make_mesh(2)
-    batch = parallel.put_batch(mesh, toy.batch(0))
+    mesh = sharding.make_mesh(2)
+    batch = sharding.put_batch(mesh, toy.batch(0))
     assert len(batch["image"].sharding.device_set) == 8
     assert batch["image"].addressable_shards[0].data.shape == (2, toy.DIM)
     np.testing.assert_array_equal(batch["image"], toy.batch(0)["image"])
 
 
 def test_results_come_back_whole():
-    mesh = parallel.make_mesh(2)
-    double = parallel.compile_for_batch(mesh, lambda p, b: p * b["image"])
-    found = double(2.0, parallel.put_batch(mesh, toy.batch(0)))
+    mesh = sharding.make_mesh(2)
+    double = sharding.compile_for_batch(mesh, lambda p, b: p * b["image"])
+    found = double(2.0, sharding.put_batch(mesh, toy.batch(0)))
     assert found.is_fully_replicated
     np.testing.assert_array_equal(found, 2.0 * toy.batch(0)["image"])
 
@@ -128,4 +129,4 @@ def test_results_come_back_whole():
 @pytest.mark.parametrize("fsdp", [0, 3, 16])
 def test_a_mesh_that_does_not_divide_is_refused(fsdp):
     with pytest.raises(ValueError, match=rf"parallel.fsdp = {fsdp} .*\[1, 2, 4, 8\]"):
-        parallel.make_mesh(fsdp)
+        sharding.make_mesh(fsdp)

@@ -6,10 +6,12 @@ import numpy as np
 import optax
 import pytest
 
-from ddpm_jax.diffusion import loss_history, times
-from ddpm_jax.diffusion.losses import Parts
-from ddpm_jax.diffusion.time_samplers import Grid
-from ddpm_jax.training import randomness, step
+from ddpm_jax.core import randomness
+from ddpm_jax.diffusion.objectives import loss_history
+from ddpm_jax.diffusion.objectives.denoising import LossTerms
+from ddpm_jax.diffusion.objectives.time_sampling import Grid
+from ddpm_jax.diffusion.process import times
+from ddpm_jax.training import step
 from tests.training import toy
 
 
@@ -75,7 +77,7 @@ def test_importance_weights_leave_the_expected_gradient_unchanged():
     # under importance sampling, averaged over many batches, is the uniform one.
     def loss(params, batch, draws):
         found = (1.0 + 30.0 * draws.times.t**4) * params["net"]["dense"]["bias"][0]
-        return Parts(found, jnp.zeros_like(found))
+        return LossTerms(found, jnp.zeros_like(found))
 
     state = toy.init(loss_history.init_history(20, length=1))
     history = loss_history.record(
@@ -152,7 +154,7 @@ def test_the_window_sums_since_the_last_row():
 def test_quarters_hold_their_own_times():
     def loss(params, batch, draws):
         found = draws.times.t + 0.0 * params["net"]["dense"]["bias"][0]
-        return Parts(found, jnp.zeros_like(found))
+        return LossTerms(found, jnp.zeros_like(found))
 
     window = run(toy.make_step(loss=loss), toy.init(), 1).window
     means = np.asarray(window.quarter_loss / window.quarter_count)

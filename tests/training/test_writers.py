@@ -7,7 +7,8 @@ from etils import epath
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
-from ddpm_jax.training import files, writers
+from ddpm_jax.core import files
+from ddpm_jax.training import writers
 from ddpm_jax.training.writers import METRICS, SPEED, Writers
 
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ddpm_jax.diffusion.losses import Parts
-from ddpm_jax.diffusion.time_samplers import Grid, GridByLoss
+from ddpm_jax.diffusion.objectives.denoising import LossTerms
+from ddpm_jax.diffusion.objectives.time_sampling import Grid, GridByLoss
 from ddpm_jax.training import optimizer, state, step
 
 DIM = 8
@@ -23,7 +23,7 @@ def loss_fn(params, batch, draws):
     dense = params["net"]["dense"]
     guess = (x * keep) @ dense["kernel"] + dense["bias"][None]
     found = jnp.mean(jnp.square(guess - batch["image"][:, ::-1]), axis=1)
-    return Parts(timed=found, rest=jnp.zeros_like(found))
+    return LossTerms(timed=found, rest=jnp.zeros_like(found))
 
 
 def first_params():

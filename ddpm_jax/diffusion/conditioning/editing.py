@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.samplers import chain, ddim
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.samplers import ddim, loop
 
 Image = Float[Array, "height width channels"]
 Fractions = Float[Array, " fractions"]
@@ -32,7 +32,7 @@ def begin(
       t: the first of the times to follow, or the `start` of `flow.backward`.
     """
     _, height, width, channels = x.shape
-    noise = chain.first_latent(keys, (height, width, channels), x.dtype)
+    noise = loop.first_latent(keys, (height, width, channels), x.dtype)
     log_snr = diffusion.log_snr(jnp.full(keys.shape, t, x.dtype))
     return gaussian.diffuse(x, noise, log_snr)
 
@@ -78,10 +78,10 @@ def interpolate(
     diffusion: Diffusion,
     x_a: Image,
     x_b: Image,
-    times: chain.Times,
+    times: loop.Times,
     fractions: Fractions,
     num_iterations: int = 3,
-) -> chain.Arrival:
+) -> loop.Arrival:
     """Images between two: both up to noise by DDIM, along the arc, and down again.
 
     Args:
@@ -101,7 +101,7 @@ def interpolate(
     pair = jnp.stack([x_a, x_b])
     first_and_last = jnp.array([0, fractions.shape[0] - 1])
     alpha, _ = gaussian.alpha_sigma(diffusion.log_snr(times[-1]))
-    up = chain.follow(
+    up = loop.follow(
         diffusion.take(first_and_last),
         ddim.inverse(num_iterations),
         times[::-1],
@@ -109,7 +109,7 @@ def interpolate(
         _unused_keys(2),
     )
     z = spherical(up.z[0], up.z[1], fractions)
-    return chain.follow(diffusion, ddim.make(), times, z, _unused_keys(z.shape[0]))
+    return loop.follow(diffusion, ddim.make(), times, z, _unused_keys(z.shape[0]))
 
 
 def _unused_keys(num: int) -> Key[Array, " num"]:

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from ddpm_jax.diffusion import changes
-from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.conditioning import replaced_estimate
 from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.process.gaussian import Images
 
 Block = tuple[int, int, int]
 Means = Float[Array, "examples rows columns groups"]
@@ -114,7 +114,7 @@ def constrained(constraint: BlockMeans) -> Callable[[Diffusion], Diffusion]:
         def denoise(z_t: Array, t: Array) -> Prediction:
             prediction = own.denoise(z_t, t)
             x = constraint.impose(prediction.x)
-            return changes.with_x(prediction, x, own.log_snr(t))
+            return replaced_estimate.with_x(prediction, x, own.log_snr(t))
 
         def of(numbers: Array) -> Diffusion:
             return change(own.take(numbers), constraint.take(numbers))
@@ -135,7 +135,7 @@ def settle(
     Blocks of which nothing is known are rounded and cut.
 
     Args:
-      x: in units of pixel values: what a codec's `encode` would have been given.
+      x: in units of pixel values: what a pixel_decoder's `encode` would have been given.
       constraint: in the same units; a known mean times its block's size is a whole number,
         as it is if the mean is one. Impossible means are cut to [0, V-1].
       num_values: V.

@@ -24,10 +24,12 @@ import jax.numpy as jnp
 from jax.scipy.special import erf, erfc
 from jaxtyping import Array, Float, Key
 
-from ddpm_jax.diffusion import gaussian, terms
-from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.likelihood import terms
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.pixels import LOG_SQRT_2PI, Codec, Pixels
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.discretized_gaussian import LOG_SQRT_2PI
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels
 
 
 class Dequantized(NamedTuple):
@@ -45,39 +47,39 @@ class Dequantized(NamedTuple):
 
 
 Dequantization = Callable[
-    [Diffusion, Codec, Pixels, Key[Array, " batch"], int], Dequantized
+    [Diffusion, PixelDecoder, Pixels, Key[Array, " batch"], int], Dequantized
 ]
 
 
 def uniform(
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     pixels: Pixels,
     keys: Key[Array, " batch"],
     num_steps: int,
 ) -> Dequantized:
     """Evenly over the bin; log q = -D log(alpha_0 width)."""
-    x, log_snr = _start(diffusion, codec, pixels)
+    x, log_snr = _start(diffusion, pixel_decoder, pixels)
     alpha, _ = gaussian.alpha_sigma(log_snr)
 
     def draw(key: Array) -> Array:
         return jax.random.uniform(key, x.shape[1:], x.dtype, -0.5, 0.5)
 
-    z_0 = alpha * (x + codec.bin_width * jax.vmap(draw)(keys))
-    log_volume = x[0].size * jnp.log(alpha * codec.bin_width)
+    z_0 = alpha * (x + pixel_decoder.bin_width * jax.vmap(draw)(keys))
+    log_volume = x[0].size * jnp.log(alpha * pixel_decoder.bin_width)
     return Dequantized(z_0, jnp.full(x.shape[:1], log_volume))
 
 
 def truncated_normal(
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     pixels: Pixels,
     keys: Key[Array, " batch"],
     num_steps: int,
 ) -> Dequantized:
     """The latents of training, cut to the bin: |eps| < tau = alpha_0 width / (2 sigma_0)."""
-    x, log_snr = _start(diffusion, codec, pixels)
-    tau = cut(log_snr, codec.bin_width)
+    x, log_snr = _start(diffusion, pixel_decoder, pixels)
+    tau = cut(log_snr, pixel_decoder.bin_width)
 
     def draw(key: Array) -> Array:
         return jax.random.truncated_normal(key, -tau, tau, x.shape[1:], x.dtype)
@@ -89,22 +91,22 @@ def truncated_normal(
 
 def decoder(
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     pixels: Pixels,
     keys: Key[Array, " batch"],
     num_steps: int,
 ) -> Dequantized:
     """The latents of training, decoded as the variational bound does."""
-    x, log_snr = _start(diffusion, codec, pixels)
+    x, log_snr = _start(diffusion, pixel_decoder, pixels)
     eps = gaussian.normal(keys, x.shape[1:], x.dtype)
     z_0, log_q = _noised(x, log_snr, eps)
-    decoded = -terms.reconstruction(diffusion, codec, pixels, eps, num_steps)
-    asked = int(codec.mean_from == "x_hat")
+    decoded = -terms.reconstruction(diffusion, pixel_decoder, pixels, eps, num_steps)
+    asked = int(pixel_decoder.mean_from == "x_hat")
     log_weight = decoded - gaussian.sum_dims(log_q)
     return Dequantized(z_0, log_weight, asked)
 
 
-KINDS: dict[str, Dequantization] = {
+DEQUANTIZATIONS: dict[str, Dequantization] = {
     "uniform": uniform,
     "truncated_normal": truncated_normal,
     "decoder": decoder,
@@ -124,9 +126,9 @@ def log_mass(tau: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def _start(
-    diffusion: Diffusion, codec: Codec, pixels: Pixels
+    diffusion: Diffusion, pixel_decoder: PixelDecoder, pixels: Pixels
 ) -> tuple[Images, Float[Array, ""]]:
-    x = codec.encode(pixels)
+    x = pixel_decoder.encode(pixels)
     log_snr = diffusion.log_snr(jnp.zeros((), x.dtype))
     return x, log_snr
 

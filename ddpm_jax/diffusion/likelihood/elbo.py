@@ -18,17 +18,17 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
-from ddpm_jax.diffusion import terms
-from ddpm_jax.diffusion.estimate import (
+from ddpm_jax.diffusion.likelihood import terms
+from ddpm_jax.diffusion.likelihood.estimate import (
     Estimate,
     Profile,
     halves_of,
     mean_and_variance,
 )
-from ddpm_jax.diffusion.gaussian import fold_in, normal
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.pixels import Codec, Pixels
-from ddpm_jax.diffusion.times import CONTINUOUS, covering, grid_time, uniform
+from ddpm_jax.diffusion.process.gaussian import fold_in, normal
+from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels
+from ddpm_jax.diffusion.process.times import CONTINUOUS, covering, grid_time, uniform
 
 
 class Terms(NamedTuple):
@@ -57,7 +57,7 @@ class Spread(NamedTuple):
 
 def curve(
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     pixels: Pixels,
     keys: Key[Array, " batch"],
     num_steps: int,
@@ -70,7 +70,7 @@ def curve(
 
     Args:
       diffusion: the model.
-      codec: what made x of pixels.
+      pixel_decoder: what made x of pixels.
       pixels: integers, [batch, height, width, channels].
       keys: one an example; draw j of time k folds in k, then j.
       num_steps: T, the number of latents.
@@ -82,13 +82,13 @@ def curve(
     Raises:
       ValueError: num_draws is below 1, or num_steps below 2.
     """
-    draws = _every_draw(diffusion, codec, pixels, keys, num_steps, num_draws)
+    draws = _every_draw(diffusion, pixel_decoder, pixels, keys, num_steps, num_draws)
     return lax.map(lambda k: mean_and_variance(draws(k)), jnp.arange(num_steps))
 
 
 def full(
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     pixels: Pixels,
     keys: Key[Array, " batch"],
     num_steps: int,
@@ -98,14 +98,14 @@ def full(
 
     With one draw the draw variance is nan: write 2 to know it.
     """
-    draws = _every_draw(diffusion, codec, pixels, keys, num_steps, num_draws)
+    draws = _every_draw(diffusion, pixel_decoder, pixels, keys, num_steps, num_draws)
 
     def at(k: Array) -> tuple[Array, Array, Array]:
         found = draws(k)
         return (*mean_and_variance(found), halves_of(found))
 
     mean, variance, halves = lax.map(at, jnp.arange(num_steps))
-    kl = terms.prior(diffusion, codec.encode(pixels))
+    kl = terms.prior(diffusion, pixel_decoder.encode(pixels))
     of_terms = Terms(jnp.zeros_like(kl), jnp.sum(variance[1:], axis=0), variance[0])
     k = jnp.arange(1, num_steps)
     log_snr, width = terms.span(diffusion.log_snr, k, num_steps)
@@ -128,7 +128,7 @@ def full(
 
 def _every_draw(
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     pixels: Pixels,
     keys: Key[Array, " batch"],
     num_steps: int,
@@ -142,14 +142,16 @@ def _every_draw(
             "config.eval.estimators: 'full' sums over the T transitions of a chain, and in"
             " continuous time there are none: write 'stratified'."
         )
-    x = codec.encode(pixels)
+    x = pixel_decoder.encode(pixels)
 
     def at(k: Array) -> Array:
         index = jnp.full(x.shape[0], k)
 
         def one(draw: Array) -> Array:
             eps = normal(fold_in(fold_in(keys, k), draw), x.shape[1:], x.dtype)
-            return terms.term_at(diffusion, codec, pixels, index, eps, num_steps)
+            return terms.term_at(
+                diffusion, pixel_decoder, pixels, index, eps, num_steps
+            )
 
         return lax.map(one, jnp.arange(num_draws))
 
@@ -158,7 +160,7 @@ def _every_draw(
 
 def stratified(
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     pixels: Pixels,
     keys: Key[Array, " batch"],
     num_steps: int,
@@ -181,7 +183,7 @@ def stratified(
 
     Args:
       diffusion: the model.
-      codec: what made x of pixels.
+      pixel_decoder: what made x of pixels.
       pixels: integers, [batch, height, width, channels].
       keys: one an example; each draw folds in its number.
       num_steps: T, the number of latents, or `times.CONTINUOUS`.
@@ -194,7 +196,7 @@ def stratified(
     """
     num_mirrored, num_strata = _layout(num_draws)
     num_transitions = num_steps - 1
-    x = codec.encode(pixels)
+    x = pixel_decoder.encode(pixels)
     if edges is None:
         edges = jnp.linspace(0.0, 1.0, num_strata + 1)
 
@@ -222,7 +224,7 @@ def stratified(
     def by_the_network(number: Array) -> tuple[Array, Array, Array]:
         u, width, eps = time_and_noise(number)
         index = jnp.where(number < num_draws, latent(u), 0)
-        nats = terms.term_at(diffusion, codec, pixels, index, eps, num_steps)
+        nats = terms.term_at(diffusion, pixel_decoder, pixels, index, eps, num_steps)
         return u, width, jnp.where(number < num_draws, num_transitions * nats, nats)
 
     def of_times(number: Array) -> tuple[Array, Array, Array]:
@@ -231,10 +233,10 @@ def stratified(
 
     def of_decoder(number: Array) -> Array:
         _, _, eps = time_and_noise(number)
-        return terms.reconstruction(diffusion, codec, pixels, eps, num_steps)
+        return terms.reconstruction(diffusion, pixel_decoder, pixels, eps, num_steps)
 
     numbers = jnp.arange(num_draws + _decoder_draws(num_draws))
-    if codec.mean_from == "x_hat":
+    if pixel_decoder.mean_from == "x_hat":
         u, width, draws = lax.map(by_the_network, numbers)
         u, width = u[:num_draws], width[:num_draws]
         in_time, decoded = draws[:num_draws], draws[num_draws:]
@@ -254,7 +256,9 @@ def stratified(
         draw_variance=of_terms,
         total_variance=of_terms.total,
         halves=jnp.sum(pairs, axis=0) + halves_of(decoded) + kl[None],
-        num_evaluations=jnp.full(kl.shape, float(num_evaluations(num_draws, codec))),
+        num_evaluations=jnp.full(
+            kl.shape, float(num_evaluations(num_draws, pixel_decoder))
+        ),
         converged=jnp.ones(kl.shape, bool),
         profile=_profile(diffusion, u, in_time, num_steps, latent),
     )
@@ -291,9 +295,9 @@ def _profile(
     return Profile(u, log_snr, nats / ((num_steps - 1) * width), nats)
 
 
-def num_evaluations(num_draws: int, codec: Codec) -> int:
+def num_evaluations(num_draws: int, pixel_decoder: PixelDecoder) -> int:
     """Of the network an example, in all that `stratified` takes."""
-    if codec.mean_from == "x_hat":
+    if pixel_decoder.mean_from == "x_hat":
         return num_draws + _decoder_draws(num_draws)
     return num_draws
 

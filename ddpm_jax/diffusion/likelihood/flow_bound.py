@@ -20,13 +20,17 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from ddpm_jax.diffusion import flow
-from ddpm_jax.diffusion.dequantization import Dequantization
-from ddpm_jax.diffusion.divergence import Divergence
-from ddpm_jax.diffusion.estimate import Estimate, halves_of, mean_and_variance
-from ddpm_jax.diffusion.gaussian import fold_in
+from ddpm_jax.diffusion.likelihood import probability_flow
+from ddpm_jax.diffusion.likelihood.dequantization import Dequantization
+from ddpm_jax.diffusion.likelihood.divergence import Divergence
+from ddpm_jax.diffusion.likelihood.estimate import (
+    Estimate,
+    halves_of,
+    mean_and_variance,
+)
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.pixels import Codec, Pixels
+from ddpm_jax.diffusion.process.gaussian import fold_in
+from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels
 
 
 class Terms(NamedTuple):
@@ -51,14 +55,14 @@ class Terms(NamedTuple):
 
 def by_flow(
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     pixels: Pixels,
     keys: Key[Array, " batch"],
     num_steps: int,
     *,
     dequantization: Dequantization,
     divergence: Divergence,
-    solve: flow.Solve,
+    solve: probability_flow.Solve,
     num_importance: int = 1,
     num_draws: int = 1,
 ) -> Estimate:
@@ -68,7 +72,7 @@ def by_flow(
 
     Args:
       diffusion: the model.
-      codec: what made x of pixels.
+      pixel_decoder: what made x of pixels.
       pixels: integers, [batch, height, width, channels].
       keys: one an example; draw r folds in r, then 1 for its probes, or 0 and k for its
         k-th latent.
@@ -94,12 +98,12 @@ def by_flow(
         of_draw = fold_in(keys, number // num_importance)
         start = dequantization(
             diffusion,
-            codec,
+            pixel_decoder,
             pixels,
             fold_in(fold_in(of_draw, 0), number % num_importance),
             num_steps,
         )
-        found = flow.forward(
+        found = probability_flow.forward(
             diffusion, start.z_0, fold_in(of_draw, 1), divergence, solve
         )
         nats = Terms(
@@ -108,7 +112,7 @@ def by_flow(
             -start.log_weight,
             jnp.zeros_like(start.log_weight),
         )
-        evaluations = flow.num_evaluations(found.num_steps, solve)
+        evaluations = probability_flow.num_evaluations(found.num_steps, solve)
         return nats, evaluations + start.num_evaluations, found.converged
 
     nats, evaluations, converged = lax.map(one, jnp.arange(num_draws * num_importance))

@@ -24,11 +24,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ddpm_jax.diffusion import gaussian, terms
-from ddpm_jax.diffusion.divergence import Divergence
-from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.likelihood import terms
+from ddpm_jax.diffusion.likelihood.divergence import Divergence
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.pixels import LOG_SQRT_2PI
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.discretized_gaussian import LOG_SQRT_2PI
+from ddpm_jax.diffusion.process.gaussian import Images
 
 # Name -> (method, its stages). The last stage of a step is the first of the next.
 SOLVERS: dict[str, tuple[type[diffrax.AbstractERK], int]] = {

@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import Diffusion, LogSnr, Prediction
-from ddpm_jax.diffusion.pixels import Codec, LogStd, Pixels
-from ddpm_jax.diffusion.times import CONTINUOUS, grid_time
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.process.pixel_decoder import LogStd, PixelDecoder, Pixels
+from ddpm_jax.diffusion.process.times import CONTINUOUS, grid_time
 
 
 class Coordinates(NamedTuple):
@@ -120,7 +120,11 @@ def timed(
 
 
 def reconstruction(
-    diffusion: Diffusion, codec: Codec, pixels: Pixels, eps: Images, num_steps: int
+    diffusion: Diffusion,
+    pixel_decoder: PixelDecoder,
+    pixels: Pixels,
+    eps: Images,
+    num_steps: int,
 ) -> Float[Array, " batch"]:
     """-log p(pixels | z_0) at the one z_0 that eps gives, nats.
 
@@ -132,18 +136,20 @@ def reconstruction(
     Where it is z_0 / alpha_0, its scale is sigma_0 / alpha_0 (Kingma et al. 2021,
     arXiv:2107.00630, section 3.3), and the network is not asked.
     """
-    x = codec.encode(pixels, eps.dtype)
+    x = pixel_decoder.encode(pixels, eps.dtype)
     t = jnp.zeros(x.shape[:1], x.dtype)
     z_0 = gaussian.diffuse(x, eps, diffusion.log_snr(t))
-    prediction = diffusion.denoise(z_0, t) if codec.mean_from == "x_hat" else None
-    return -codec.log_prob(
-        pixels, *decoder(diffusion, codec, z_0, prediction, num_steps)
+    prediction = (
+        diffusion.denoise(z_0, t) if pixel_decoder.mean_from == "x_hat" else None
+    )
+    return -pixel_decoder.log_prob(
+        pixels, *decoder(diffusion, pixel_decoder, z_0, prediction, num_steps)
     )
 
 
 def decoder(
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     z_0: Images,
     prediction: Prediction | None,
     num_steps: int,
@@ -152,12 +158,12 @@ def decoder(
 
     Args:
       diffusion: the model.
-      codec: whose decoder it is.
+      pixel_decoder: whose decoder it is.
       z_0: the first latent.
       prediction: the network's at z_0, for a decoder whose mean is x_hat.
       num_steps: T, the number of latents.
     """
-    if codec.mean_from == "z_0":
+    if pixel_decoder.mean_from == "z_0":
         log_snr = diffusion.log_snr(jnp.zeros((), z_0.dtype))
         alpha, _ = gaussian.alpha_sigma(log_snr)
         return z_0 / alpha, -0.5 * log_snr
@@ -189,7 +195,7 @@ def evaluated(
 
 def term_at(
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     pixels: Pixels,
     index: Int[Array, " batch"],
     eps: Images,
@@ -200,7 +206,7 @@ def term_at(
     One evaluation of the network, whatever the indices. Its sum over 0..T-1 and `prior`
     make the bound.
     """
-    x = codec.encode(pixels, eps.dtype)
+    x = pixel_decoder.encode(pixels, eps.dtype)
     answer = evaluated(diffusion, x, grid_time(index, num_steps), eps)
     kl = transition(answer, x, eps, jnp.maximum(index, 1), num_steps)
 
@@ -212,5 +218,5 @@ def term_at(
         return prediction._replace(x=jnp.where(first, prediction.x, x))
 
     decoder = dataclasses.replace(answer, denoise=decodable)
-    log_loss = reconstruction(decoder, codec, pixels, eps, num_steps)
+    log_loss = reconstruction(decoder, pixel_decoder, pixels, eps, num_steps)
     return jnp.where(index == 0, log_loss, kl)

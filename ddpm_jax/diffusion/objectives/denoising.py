@@ -11,15 +11,16 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from ddpm_jax.diffusion import gaussian, terms
-from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.likelihood import terms
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.pixels import Codec, Pixels
-from ddpm_jax.diffusion.times import grid_time
-from ddpm_jax.diffusion.weightings import Weighting
+from ddpm_jax.diffusion.objectives.weightings import Weighting
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels
+from ddpm_jax.diffusion.process.times import grid_time
 
 
-class Parts(NamedTuple):
+class LossTerms(NamedTuple):
     """A loss an example.
 
     Attributes:
@@ -64,14 +65,14 @@ def weighted(
 
 def elbo(
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     pixels: Pixels,
     index: Int[Array, " batch"],
     t: Float[Array, " batch"],
     eps: Images,
     eps_0: Images,
     num_steps: int,
-) -> Parts:
+) -> LossTerms:
     """The whole bound from one of its times, bits a dimension.
 
     Its mean over times and noise is the bound (`elbo.full`). A decoder that asks the network
@@ -79,7 +80,7 @@ def elbo(
 
     Args:
       diffusion: the model.
-      codec: what makes x of pixels.
+      pixel_decoder: what makes x of pixels.
       pixels: integers.
       index: of the latent, uniform in 0..T-1, or in 1..T-1 where the decoder's mean is z_0;
         not used at T = infinity.
@@ -88,25 +89,29 @@ def elbo(
       eps_0: the same, for the decoder's z_0.
       num_steps: T, or `times.CONTINUOUS`.
     """
-    x = codec.encode(pixels, eps.dtype)
-    if codec.mean_from == "x_hat":
+    x = pixel_decoder.encode(pixels, eps.dtype)
+    if pixel_decoder.mean_from == "x_hat":
         of_time = num_steps * terms.term_at(
-            diffusion, codec, pixels, index, eps, num_steps
+            diffusion, pixel_decoder, pixels, index, eps, num_steps
         )
     else:
         of_time = terms.timed(diffusion, x, eps, index, t, num_steps)
-    rest = outside_time(diffusion, codec, pixels, eps_0, num_steps)
-    return Parts(terms.bits_per_dim(of_time, x[0].size), rest)
+    rest = outside_time(diffusion, pixel_decoder, pixels, eps_0, num_steps)
+    return LossTerms(terms.bits_per_dim(of_time, x[0].size), rest)
 
 
 def outside_time(
-    diffusion: Diffusion, codec: Codec, pixels: Pixels, eps_0: Images, num_steps: int
+    diffusion: Diffusion,
+    pixel_decoder: PixelDecoder,
+    pixels: Pixels,
+    eps_0: Images,
+    num_steps: int,
 ) -> Float[Array, " batch"]:
     """The part of the bound that is evaluated for every example, bits a dimension."""
-    x = codec.encode(pixels, eps_0.dtype)
+    x = pixel_decoder.encode(pixels, eps_0.dtype)
     nats = terms.prior(diffusion, x)
-    if codec.mean_from == "z_0":
-        nats += terms.reconstruction(diffusion, codec, pixels, eps_0, num_steps)
+    if pixel_decoder.mean_from == "z_0":
+        nats += terms.reconstruction(diffusion, pixel_decoder, pixels, eps_0, num_steps)
     return terms.bits_per_dim(nats, x[0].size)
 
 
@@ -125,7 +130,7 @@ def stop_mean_gradient(diffusion: Diffusion) -> Diffusion:
 def hybrid(
     diffusion: Diffusion,
     weighting: Weighting,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     pixels: Pixels,
     index: Int[Array, " batch"],
     eps: Images,
@@ -138,9 +143,16 @@ def hybrid(
     `weighted` teaches the mean, and variance_weight times the bound of all T times, in
     bits a dimension, teaches the variance alone. One evaluation of the network.
     """
-    x, t = codec.encode(pixels, eps.dtype), grid_time(index, num_steps)
+    x, t = pixel_decoder.encode(pixels, eps.dtype), grid_time(index, num_steps)
     answer = terms.evaluated(diffusion, x, t, eps)
     bits = elbo(
-        stop_mean_gradient(answer), codec, pixels, index, t, eps, eps_0, num_steps
+        stop_mean_gradient(answer),
+        pixel_decoder,
+        pixels,
+        index,
+        t,
+        eps,
+        eps_0,
+        num_steps,
     ).total
     return weighted(answer, weighting, x, t, eps) + variance_weight * bits

@@ -11,10 +11,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from ddpm_jax.diffusion import interpolation, loss_history, snr_history
+from ddpm_jax.diffusion.likelihood.terms import coordinates
 from ddpm_jax.diffusion.model import LogSnr
-from ddpm_jax.diffusion.terms import coordinates
-from ddpm_jax.diffusion.times import grid_time
+from ddpm_jax.diffusion.objectives import loss_history, snr_history
+from ddpm_jax.diffusion.process import monotone_curve
+from ddpm_jax.diffusion.process.times import grid_time
 
 
 class Times(NamedTuple):
@@ -133,7 +134,7 @@ class Continuous:
             high, low = log_snr(jnp.zeros(())), log_snr(jnp.ones(()))
             # High log SNRs first, so that t grows with u.
             wanted, density = snr_history.draw(history, 1.0 - u, low, high)
-            t = lax.stop_gradient(interpolation.inverse_of_decreasing(log_snr)(wanted))
+            t = lax.stop_gradient(monotone_curve.inverse_of_decreasing(log_snr)(wanted))
             weight = 1.0 / (-coordinates(log_snr, t).slope * density)
         at = coordinates(log_snr, t)
         known = jnp.zeros_like(t)

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-from ddpm_jax.diffusion.terms import Coordinates
+from ddpm_jax.diffusion.likelihood.terms import Coordinates
 
 Loss = Callable[[Any, Coordinates, Any], Array]
 RoutedLoss = Callable[

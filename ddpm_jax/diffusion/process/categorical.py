@@ -21,8 +21,13 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key, UInt8
 
-from ddpm_jax.diffusion.gaussian import Images, fold_in, sum_dims
-from ddpm_jax.diffusion.pixels import LogStd, MeanFrom, Pixels, check_num_values
+from ddpm_jax.diffusion.process.gaussian import Images, fold_in, sum_dims
+from ddpm_jax.diffusion.process.pixel_decoder import (
+    LogStd,
+    MeanFrom,
+    Pixels,
+    check_num_values,
+)
 
 # Terms below exp(-LARGEST_EXPONENT) of the largest are beyond float64's last digit.
 LARGEST_EXPONENT = 40.0
@@ -30,7 +35,7 @@ LARGEST_EXPONENT = 40.0
 
 @dataclasses.dataclass(frozen=True)
 class Categorical:
-    """VDM's codec: the centres of V equal bins of [-1, 1], and a softmax over them.
+    """VDM's pixel_decoder: the centres of V equal bins of [-1, 1], and a softmax over them.
 
     Value k is x = 2 (k + 1/2) / V - 1.
 

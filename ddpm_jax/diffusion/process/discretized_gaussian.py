@@ -1,79 +1,28 @@
-"""Pixel values as real numbers, and the decoder p(pixels | z_0) that goes with them.
-
-A decoder is only right for its own spacing of the values, so both are one object.
-"""
+"""DDPM's pixels: values evenly spaced over [-1, 1], decoded by a Gaussian cut into bins."""
 
 import dataclasses
 import math
-from typing import Literal, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Integer, Key, UInt8
+from jaxtyping import Array, Float, Key, UInt8
 
-from ddpm_jax.diffusion.gaussian import Images, normal, sum_dims
-
-Pixels = Integer[Array, "batch height width channels"]
-LogStd = Float[Array, ""] | Float[Array, "#batch #height #width #channels"]
-
-# What a decoder's mean is: the network's estimate at z_0, or z_0 / alpha_0 as it stands.
-MeanFrom = Literal["x_hat", "z_0"]
+from ddpm_jax.diffusion.process.gaussian import Images, normal, sum_dims
+from ddpm_jax.diffusion.process.pixel_decoder import (
+    LogStd,
+    MeanFrom,
+    Pixels,
+    check_num_values,
+)
 
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
-@runtime_checkable
-class Codec(Protocol):
-    """Pixel values 0..num_values-1 as real numbers, with the decoder for them."""
-
-    @property
-    def num_values(self) -> int:
-        """V, the number of values that a pixel may take."""
-
-    @property
-    def mean_from(self) -> MeanFrom:
-        """What the decoder's mean is: "x_hat", or "z_0" without the network."""
-
-    @property
-    def bin_width(self) -> float:
-        """From one value to the next, in the units of x."""
-
-    def encode(self, pixels: Pixels, dtype: DTypeLike = jnp.float32) -> Images:
-        """The real numbers that diffusion sees."""
-
-    def from_values(self, values: Images) -> Images:
-        """`encode` of real numbers."""
-
-    def values(self, x: Images) -> Images:
-        """What `from_values` makes x of."""
-
-    def decode(self, x: Images) -> UInt8[Array, "batch height width channels"]:
-        """The nearest pixel values."""
-
-    def log_prob(
-        self, pixels: Pixels, mean: Images, log_std: LogStd
-    ) -> Float[Array, " batch"]:
-        """log p(pixels | mean, std) of each example, in nats."""
-
-    def draw(
-        self, keys: Key[Array, " batch"], mean: Images, log_std: Images
-    ) -> UInt8[Array, "batch height width channels"]:
-        """A draw of p(pixels | mean, std) from each example's key."""
-
-
-def check_num_values(num_values: int) -> None:
-    """Raises ValueError unless num_values is from 2 to 256."""
-    if not 2 <= num_values <= 256:
-        raise ValueError(
-            f"num_values={num_values}: a pixel must have from 2 to 256 values"
-        )
-
-
 @dataclasses.dataclass(frozen=True)
 class DiscretizedGaussian:
-    """DDPM's codec: values evenly spaced over [-1, 1], and a Gaussian cut into bins.
+    """DDPM's pixel_decoder: values evenly spaced over [-1, 1], and a Gaussian cut into bins.
 
     Value k is x = 2k/(V-1) - 1 and has the probability of the interval x +- 1/(V-1);
     the first and the last bin reach to infinity, so the V probabilities sum to 1 (Ho et

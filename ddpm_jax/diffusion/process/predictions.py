@@ -2,7 +2,7 @@
 
 Every kind is two functions: the value it takes for known (x, eps), which is the
 network's target, and (x, eps) from a value and z_t. Any two kinds convert through
-(x, eps), so a new kind is one new entry of `KINDS`.
+(x, eps), so a new kind is one new entry of `PARAMETERIZATIONS`.
 """
 
 import dataclasses
@@ -11,15 +11,15 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import Denoise, Diffusion, Prediction
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.gaussian import Images
 
 Estimates = tuple[Images, Images]
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class Parameterization:
     """One parameterisation of the denoiser.
 
     Both functions end with log_snr_s and log_snr_t, [batch]: t is the latent's time and
@@ -107,12 +107,14 @@ def _mean_estimates(
     return x, _eps_from_x(z_t, x, log_snr_t)
 
 
-KINDS: dict[str, Kind] = {
-    "eps": Kind(value=lambda x, eps, l_s, l_t: eps, estimates=_eps_estimates),
-    "x": Kind(value=lambda x, eps, l_s, l_t: x, estimates=_x_estimates),
-    "v": Kind(value=_v_value, estimates=_v_estimates),
-    "score": Kind(value=_score_value, estimates=_score_estimates),
-    "mean": Kind(value=_mean_value, estimates=_mean_estimates),
+PARAMETERIZATIONS: dict[str, Parameterization] = {
+    "eps": Parameterization(
+        value=lambda x, eps, l_s, l_t: eps, estimates=_eps_estimates
+    ),
+    "x": Parameterization(value=lambda x, eps, l_s, l_t: x, estimates=_x_estimates),
+    "v": Parameterization(value=_v_value, estimates=_v_estimates),
+    "score": Parameterization(value=_score_value, estimates=_score_estimates),
+    "mean": Parameterization(value=_mean_value, estimates=_mean_estimates),
 }
 
 

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ddpm_jax.diffusion import betas as tables
-from ddpm_jax.diffusion import interpolation
+from ddpm_jax.diffusion.process import betas as tables
+from ddpm_jax.diffusion.process import monotone_curve
 
 # alpha^2 or sigma^2 of a log SNR further from 0 is no longer a normal float32.
 LARGEST_LOG_SNR = 80.0
@@ -49,8 +49,8 @@ def from_betas(betas: np.ndarray) -> Schedule:
             f"{LARGEST_LOG_SNR:g} either way float32 loses the signal or the noise; "
             "use fewer steps or other betas"
         )
-    log_snr = interpolation.monotone_cubic(table)
-    return Schedule(log_snr, interpolation.inverse_of_decreasing(log_snr))
+    log_snr = monotone_curve.monotone_cubic(table)
+    return Schedule(log_snr, monotone_curve.inverse_of_decreasing(log_snr))
 
 
 def linear_beta(

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import Prediction
-from ddpm_jax.diffusion.samplers import chain
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.samplers import loop
 
 # (prediction, log SNR of s, log SNR of t) -> log of p(z_s | z_t)'s variance.
 LogVariance = Callable[
@@ -38,24 +38,24 @@ def fixed_variance(fraction: float) -> LogVariance:
     return log_variance
 
 
-def make(log_variance: LogVariance = own_variance) -> chain.Sampler:
+def make(log_variance: LogVariance = own_variance) -> loop.Sampler:
     """Ancestral sampling with the variance given, the model's own by default."""
 
     def step(
-        state: chain.Latent,
+        state: loop.Latent,
         prediction: Prediction,
-        row: chain.Transition,
+        row: loop.Transition,
         noise: Images,
-    ) -> chain.Latent:
-        return chain.Latent(draw(log_variance, prediction, row, noise))
+    ) -> loop.Latent:
+        return loop.Latent(draw(log_variance, prediction, row, noise))
 
-    return chain.Sampler(chain.transitions, chain.Latent, step)
+    return loop.Sampler(loop.transitions, loop.Latent, step)
 
 
 def draw(
     log_variance: LogVariance,
     prediction: Prediction,
-    row: chain.Transition,
+    row: loop.Transition,
     noise: Images,
 ) -> Images:
     """A draw of p(z_s | z_t)."""

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import LogSnr, Prediction
-from ddpm_jax.diffusion.samplers import chain
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.samplers import loop
 
 
-def make(eta: float = 0.0) -> chain.Sampler:
+def make(eta: float = 0.0) -> loop.Sampler:
     """DDIM with the given share of the chain's noise.
 
     Raises:
@@ -28,23 +28,23 @@ def make(eta: float = 0.0) -> chain.Sampler:
         raise ValueError(f"eta = {eta} is not in [0, 1]: 0 draws no noise.")
 
     def step(
-        state: chain.Latent,
+        state: loop.Latent,
         prediction: Prediction,
-        row: chain.Transition,
+        row: loop.Transition,
         noise: Images,
-    ) -> chain.Latent:
+    ) -> loop.Latent:
         l_s, l_t = row.log_snr_s, row.log_snr_t
         mean = gaussian.posterior_mean(prediction.x, prediction.eps, l_s, l_t, eta)
         if eta == 0.0:
-            return chain.Latent(mean)
+            return loop.Latent(mean)
         _, sigma_s = gaussian.alpha_sigma(l_s)
         std = eta * sigma_s * jnp.sqrt(gaussian.noise_removed(l_s, l_t))
-        return chain.Latent(mean + std * noise)
+        return loop.Latent(mean + std * noise)
 
-    return chain.Sampler(chain.transitions, chain.Latent, step)
+    return loop.Sampler(loop.transitions, loop.Latent, step)
 
 
-class Climb(NamedTuple):
+class InversionPlan(NamedTuple):
     """A question on the way up, at t: of the step from s, less noisy, to t.
 
     Attributes:
@@ -62,12 +62,12 @@ class Climb(NamedTuple):
     is_last: Bool[Array, "*rows"]
 
 
-class _Climbing(NamedTuple):
+class _InversionState(NamedTuple):
     z: Images
     start: Images
 
 
-def inverse(num_iterations: int = 3) -> chain.Sampler:
+def inverse(num_iterations: int = 3) -> loop.Sampler:
     """From z_0 up to the z_1 from which `make(eta=0)` comes back to it.
 
     Times increase from 0 to 1. A step down from z_t leads to z_s where
@@ -87,26 +87,31 @@ def inverse(num_iterations: int = 3) -> chain.Sampler:
     if num_iterations < 1:
         raise ValueError(f"num_iterations = {num_iterations}: write 1 or more.")
 
-    def plan(log_snr: LogSnr, times: chain.Times) -> Climb:
+    def plan(log_snr: LogSnr, times: loop.Times) -> InversionPlan:
         # The first question, at s of the first step, is a step of no length.
         lower = jnp.concatenate([times[:1], jnp.repeat(times[:-1], num_iterations)])
         upper = jnp.concatenate([times[:1], jnp.repeat(times[1:], num_iterations)])
         following = jnp.append(upper[1:], times[-1])
         is_last = jnp.arange(upper.size) % num_iterations == 0
-        return Climb(upper, log_snr(lower), log_snr(upper), log_snr(following), is_last)
+        return InversionPlan(
+            upper, log_snr(lower), log_snr(upper), log_snr(following), is_last
+        )
 
     def step(
-        state: _Climbing, prediction: Prediction, row: Climb, noise: Images
-    ) -> _Climbing:
+        state: _InversionState,
+        prediction: Prediction,
+        row: InversionPlan,
+        noise: Images,
+    ) -> _InversionState:
         eps = prediction.eps
         arrived = _lifted(state.start, eps, row.log_snr_s, row.log_snr_t)
         ahead = _lifted(arrived, eps, row.log_snr_t, row.log_snr_next)
-        return _Climbing(
+        return _InversionState(
             z=jnp.where(row.is_last, ahead, arrived),
             start=jnp.where(row.is_last, arrived, state.start),
         )
 
-    return chain.Sampler(plan, lambda z: _Climbing(z, z), step)
+    return loop.Sampler(plan, lambda z: _InversionState(z, z), step)
 
 
 def _lifted(z_s: Images, eps: Images, log_snr_s: Array, log_snr_t: Array) -> Images:

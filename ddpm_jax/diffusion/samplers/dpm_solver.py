@@ -1,6 +1,6 @@
 """DPM-Solver++: exponential integration with x_hat as a polynomial in half log SNR.
 
-Multistep methods put it through the x_hat of times before; single-step ones go over two or
+MultistepPlan methods put it through the x_hat of times before; single-step ones go over two or
 three times of the grid as one step, and through the x_hat found on the way (Lu et al. 2022,
 arXiv:2211.01095). Either asks the network once a time. Order 1 is DDIM.
 
@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import LogSnr, Prediction
-from ddpm_jax.diffusion.samplers import chain, exponential
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.samplers import exponential, loop
 
 
-class Multistep(NamedTuple):
+class MultistepPlan(NamedTuple):
     """A step from t, with what the x_hat of this time and those before count in it."""
 
     t: Float[Array, "*rows"]
@@ -27,14 +27,14 @@ class Multistep(NamedTuple):
     weights: Float[Array, "*rows order"]
 
 
-class _Remembering(NamedTuple):
+class _MultistepState(NamedTuple):
     z: Images
     before: Float[Array, "past batch height width channels"]
 
 
 def multistep(
     order: int = 2, eta: float = 0.0, lower_order_final: bool = True
-) -> chain.Sampler:
+) -> loop.Sampler:
     """DPM-Solver++ of order 1 to 3 from the x_hat of so many times; the first have fewer.
 
     Order 2 is the paper's 2M. Order 3 integrates the parabola through three values
@@ -54,7 +54,7 @@ def multistep(
     if not 0.0 <= eta <= 1.0:
         raise ValueError(f"eta = {eta} is not in [0, 1]: 0 draws no noise.")
 
-    def plan(log_snr: LogSnr, times: chain.Times) -> Multistep:
+    def plan(log_snr: LogSnr, times: loop.Times) -> MultistepPlan:
         lambdas = 0.5 * log_snr(times)
         h = jnp.diff(lambdas)
         step = exponential.step(2.0 * lambdas[:-1], 2.0 * lambdas[1:], eta)
@@ -62,24 +62,27 @@ def multistep(
         used = exponential.orders(h.size, order, lower_order_final)
         moments = exponential.moments((1.0 + eta) * h, order)
         weights = exponential.by_order(nodes, moments, used)
-        return Multistep(times[:-1], step, weights.T)
+        return MultistepPlan(times[:-1], step, weights.T)
 
-    def init(z: Images) -> _Remembering:
-        return _Remembering(z, jnp.zeros((order - 1, *z.shape), z.dtype))
+    def init(z: Images) -> _MultistepState:
+        return _MultistepState(z, jnp.zeros((order - 1, *z.shape), z.dtype))
 
     def step(
-        state: _Remembering, prediction: Prediction, row: Multistep, noise: Images
-    ) -> _Remembering:
+        state: _MultistepState,
+        prediction: Prediction,
+        row: MultistepPlan,
+        noise: Images,
+    ) -> _MultistepState:
         known = jnp.concatenate([prediction.x[None], state.before])
         z = exponential.advanced(state.z, known, row.step, row.weights)
         if eta > 0.0:
             z = z + row.step.std * noise
-        return _Remembering(z, known[:-1])
+        return _MultistepState(z, known[:-1])
 
-    return chain.Sampler(plan, init, step)
+    return loop.Sampler(plan, init, step)
 
 
-class SingleStep(NamedTuple):
+class SingleStepPlan(NamedTuple):
     """A way from the start of a block to its next time.
 
     Attributes:
@@ -95,13 +98,13 @@ class SingleStep(NamedTuple):
     weights: Float[Array, "*rows 2"]
 
 
-class _InBlock(NamedTuple):
+class _SingleStepState(NamedTuple):
     z: Images
     start: Images
     x_start: Images
 
 
-def single_step(order: int = 2) -> chain.Sampler:
+def single_step(order: int = 2) -> loop.Sampler:
     """DPM-Solver++ 2S or 3S: steps over two or three intervals of the grid.
 
     The inner times are the grid's own, so that a model is asked at no others. Its order needs
@@ -117,7 +120,7 @@ def single_step(order: int = 2) -> chain.Sampler:
     if order not in (2, 3):
         raise ValueError(f"order = {order}: a single step has order 2 or 3.")
 
-    def plan(log_snr: LogSnr, times: chain.Times) -> SingleStep:
+    def plan(log_snr: LogSnr, times: loop.Times) -> SingleStepPlan:
         position = _positions(times.size - 1, order)
         ends = np.arange(1, times.size)
         starts = ends - 1 - position
@@ -132,18 +135,21 @@ def single_step(order: int = 2) -> chain.Sampler:
         node = jnp.where(is_first, 1.0, (lambdas[ends - 1] - lambdas[starts]) / h)
         of_last = jnp.where(is_first, 0.0, slope / node)
         weights = jnp.stack([first - of_last, of_last], axis=-1)
-        return SingleStep(times[:-1], is_first, step, weights)
+        return SingleStepPlan(times[:-1], is_first, step, weights)
 
     def step(
-        state: _InBlock, prediction: Prediction, row: SingleStep, noise: Images
-    ) -> _InBlock:
+        state: _SingleStepState,
+        prediction: Prediction,
+        row: SingleStepPlan,
+        noise: Images,
+    ) -> _SingleStepState:
         start = jnp.where(row.is_first, state.z, state.start)
         x_start = jnp.where(row.is_first, prediction.x, state.x_start)
         known = jnp.stack([x_start, prediction.x])
         z = exponential.advanced(start, known, row.step, row.weights)
-        return _InBlock(z, start, x_start)
+        return _SingleStepState(z, start, x_start)
 
-    return chain.Sampler(plan, lambda z: _InBlock(z, z, jnp.zeros_like(z)), step)
+    return loop.Sampler(plan, lambda z: _SingleStepState(z, z, jnp.zeros_like(z)), step)
 
 
 def _positions(num_intervals: int, order: int) -> Int[np.ndarray, " intervals"]:

@@ -14,12 +14,12 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.gaussian import Images
-from ddpm_jax.diffusion.interpolation import inverse_of_decreasing
 from ddpm_jax.diffusion.model import LogSnr, Prediction
-from ddpm_jax.diffusion.samplers import chain
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.process.monotone_curve import inverse_of_decreasing
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.diffusion.samplers import loop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Churn:
             )
 
 
-class Question(NamedTuple):
+class Plan(NamedTuple):
     """At t, of a step from `start` to s.
 
     Attributes:
@@ -68,50 +68,48 @@ class Question(NamedTuple):
     is_last: Bool[Array, "*rows"]
 
 
-class _Stepping(NamedTuple):
+class _State(NamedTuple):
     z: Images
     reached: Images
     eps: Images
 
 
-def euler(churn: Churn = Churn(), num_steps: int = CONTINUOUS) -> chain.Sampler:
+def euler(churn: Churn = Churn(), num_steps: int = CONTINUOUS) -> loop.Sampler:
     """First order: one question a step. num_steps: T of the model."""
 
     def step(
-        state: chain.Latent, prediction: Prediction, row: Question, noise: Images
-    ) -> chain.Latent:
+        state: loop.Latent, prediction: Prediction, row: Plan, noise: Images
+    ) -> loop.Latent:
         l_t, l_s = row.log_snr_start, row.log_snr_s
         z = gaussian.posterior_mean(prediction.x, prediction.eps, l_s, l_t, 0.0)
-        return chain.Latent(_churned(churn, z, row, noise))
+        return loop.Latent(_churned(churn, z, row, noise))
 
-    return chain.Sampler(_planner(churn, num_steps, 1), chain.Latent, step)
+    return loop.Sampler(_planner(churn, num_steps, 1), loop.Latent, step)
 
 
-def heun(churn: Churn = Churn(), num_steps: int = CONTINUOUS) -> chain.Sampler:
+def heun(churn: Churn = Churn(), num_steps: int = CONTINUOUS) -> loop.Sampler:
     """Second order: the slope at the step's end is asked for too, and both averaged."""
 
-    def init(z: Images) -> _Stepping:
-        return _Stepping(z, jnp.zeros_like(z), jnp.zeros_like(z))
+    def init(z: Images) -> _State:
+        return _State(z, jnp.zeros_like(z), jnp.zeros_like(z))
 
-    def step(
-        state: _Stepping, prediction: Prediction, row: Question, noise: Images
-    ) -> _Stepping:
+    def step(state: _State, prediction: Prediction, row: Plan, noise: Images) -> _State:
         l_t, l_s = row.log_snr_start, row.log_snr_s
         eps = prediction.eps
         by_euler = gaussian.posterior_mean(prediction.x, eps, l_s, l_t, 0.0)
         alpha_s, _ = gaussian.alpha_sigma(l_s)
         length = alpha_s * (jnp.exp(-0.5 * l_s) - jnp.exp(-0.5 * l_t))
         mended = state.reached + 0.5 * length * (eps - state.eps)
-        return _Stepping(
+        return _State(
             z=jnp.where(row.is_last, _churned(churn, mended, row, noise), by_euler),
             reached=by_euler,
             eps=eps,
         )
 
-    return chain.Sampler(_planner(churn, num_steps, 2), init, step)
+    return loop.Sampler(_planner(churn, num_steps, 2), init, step)
 
 
-def _churned(churn: Churn, z: Images, row: Question, noise: Images) -> Images:
+def _churned(churn: Churn, z: Images, row: Plan, noise: Images) -> Images:
     """The latent at s with noise up to where the next step starts."""
     if not churn.amount:
         return z
@@ -126,7 +124,7 @@ def _churned(churn: Churn, z: Images, row: Question, noise: Images) -> Images:
 def _planner(churn: Churn, num_steps: int, num_questions: int):
     """The plan of a sampler that asks at the start of a step, and then at its end."""
 
-    def plan(log_snr: LogSnr, times: chain.Times) -> Question:
+    def plan(log_snr: LogSnr, times: loop.Times) -> Plan:
         starts, ends = _churned_times(churn, num_steps, log_snr, times), times[1:]
         following = jnp.append(starts, times[-1])[1:]
 
@@ -134,7 +132,7 @@ def _planner(churn: Churn, num_steps: int, num_questions: int):
             return jnp.stack([first, later][:num_questions], axis=1).ravel()
 
         is_last = jnp.arange(ends.size * num_questions) % num_questions
-        return Question(
+        return Plan(
             t=each(starts, ends),
             log_snr_start=log_snr(each(starts, starts)),
             log_snr_s=log_snr(each(ends, ends)),
@@ -146,7 +144,7 @@ def _planner(churn: Churn, num_steps: int, num_questions: int):
 
 
 def _churned_times(
-    churn: Churn, num_steps: int, log_snr: LogSnr, times: chain.Times
+    churn: Churn, num_steps: int, log_snr: LogSnr, times: loop.Times
 ) -> Float[Array, " intervals"]:
     """Where each step starts: later times than the grid's, of a chain the nearest of its own.
 

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.gaussian import Images
 
 # Below this kappa h, moments are found by quadrature: their recursion would cancel.
 SMALL = 1.0

@@ -19,8 +19,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from ddpm_jax.diffusion.gaussian import Images, fold_in, normal
 from ddpm_jax.diffusion.model import Diffusion, LogSnr, Prediction
+from ddpm_jax.diffusion.process.gaussian import Images, fold_in, normal
 
 Times = Float[Array, " num_times"]
 Frames = Float[Array, "frames batch height width channels"]

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import LogSnr, Prediction
-from ddpm_jax.diffusion.samplers import ancestral, chain
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.samplers import ancestral, loop
 
 
-class Question(NamedTuple):
+class Plan(NamedTuple):
     """At t: to be mended there, or to go on to s from there."""
 
     t: Float[Array, "*rows"]
@@ -29,7 +29,7 @@ class Question(NamedTuple):
     corrects: Bool[Array, "*rows"]
 
 
-def make(snr: float = 0.16, num_corrections: int = 1) -> chain.Sampler:
+def make(snr: float = 0.16, num_corrections: int = 1) -> loop.Sampler:
     """Ancestral sampling with the model's variance, and corrections at each time but the first.
 
     Args:
@@ -45,23 +45,23 @@ def make(snr: float = 0.16, num_corrections: int = 1) -> chain.Sampler:
         raise ValueError(f"num_corrections = {num_corrections}: write 1 or more.")
     num_questions = 1 + num_corrections
 
-    def plan(log_snr: LogSnr, times: chain.Times) -> Question:
+    def plan(log_snr: LogSnr, times: loop.Times) -> Plan:
         # After the step to s, corrections at s.
         there = jnp.repeat(times[1:, None], num_corrections, axis=1)
         t = jnp.concatenate([times[:-1, None], there], axis=1).ravel()
         s = jnp.repeat(times[1:], num_questions)
         corrects = jnp.arange(t.size) % num_questions > 0
-        return Question(t, log_snr(t), log_snr(s), corrects)
+        return Plan(t, log_snr(t), log_snr(s), corrects)
 
     def step(
-        state: chain.Latent, prediction: Prediction, row: Question, noise: Images
-    ) -> chain.Latent:
-        onward = chain.Transition(row.t, row.log_snr_t, row.log_snr_s)
+        state: loop.Latent, prediction: Prediction, row: Plan, noise: Images
+    ) -> loop.Latent:
+        onward = loop.Transition(row.t, row.log_snr_t, row.log_snr_s)
         z_s = ancestral.draw(ancestral.own_variance, prediction, onward, noise)
         mended = _corrected(state.z, prediction.eps, row.log_snr_t, noise, snr)
-        return chain.Latent(jnp.where(row.corrects, mended, z_s))
+        return loop.Latent(jnp.where(row.corrects, mended, z_s))
 
-    return chain.Sampler(plan, chain.Latent, step)
+    return loop.Sampler(plan, loop.Latent, step)
 
 
 def _corrected(

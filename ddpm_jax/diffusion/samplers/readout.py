@@ -10,10 +10,10 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Key, UInt8
 
-from ddpm_jax.diffusion import terms
-from ddpm_jax.diffusion.gaussian import Images
+from ddpm_jax.diffusion.likelihood import terms
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.pixels import Codec, LogStd
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.process.pixel_decoder import LogStd, PixelDecoder
 
 PixelImages = UInt8[Array, "batch height width channels"]
 Keys = Key[Array, " batch"]
@@ -21,21 +21,27 @@ Keys = Key[Array, " batch"]
 Decoder = Callable[[], tuple[Images, LogStd]]
 
 
-def _denoise(codec: Codec, x_hat: Images, decoder: Decoder, keys: Keys) -> PixelImages:
-    return codec.decode(x_hat)
+def _denoise(
+    pixel_decoder: PixelDecoder, x_hat: Images, decoder: Decoder, keys: Keys
+) -> PixelImages:
+    return pixel_decoder.decode(x_hat)
 
 
-def _mean(codec: Codec, x_hat: Images, decoder: Decoder, keys: Keys) -> PixelImages:
+def _mean(
+    pixel_decoder: PixelDecoder, x_hat: Images, decoder: Decoder, keys: Keys
+) -> PixelImages:
     centre, _ = decoder()
-    return codec.decode(centre)
+    return pixel_decoder.decode(centre)
 
 
-def _draw(codec: Codec, x_hat: Images, decoder: Decoder, keys: Keys) -> PixelImages:
+def _draw(
+    pixel_decoder: PixelDecoder, x_hat: Images, decoder: Decoder, keys: Keys
+) -> PixelImages:
     centre, log_std = decoder()
-    return codec.draw(keys, centre, jnp.broadcast_to(log_std, centre.shape))
+    return pixel_decoder.draw(keys, centre, jnp.broadcast_to(log_std, centre.shape))
 
 
-ENDS: dict[str, Callable[[Codec, Images, Decoder, Array], PixelImages]] = {
+ENDS: dict[str, Callable[[PixelDecoder, Images, Decoder, Array], PixelImages]] = {
     "denoise": _denoise,
     "mean": _mean,
     "draw": _draw,
@@ -45,7 +51,7 @@ ENDS: dict[str, Callable[[Codec, Images, Decoder, Array], PixelImages]] = {
 def to_pixels(
     end: str,
     diffusion: Diffusion,
-    codec: Codec,
+    pixel_decoder: PixelDecoder,
     z_0: Images,
     prediction: Prediction,
     keys: Keys,
@@ -56,7 +62,7 @@ def to_pixels(
     Args:
       end: one of `ENDS`.
       diffusion: the model.
-      codec: whose values and decoder they are.
+      pixel_decoder: whose values and decoder they are.
       z_0: the last latent.
       prediction: the network's there.
       keys: one an image, for "draw".
@@ -64,6 +70,6 @@ def to_pixels(
     """
 
     def decoder() -> tuple[Images, LogStd]:
-        return terms.decoder(diffusion, codec, z_0, prediction, num_steps)
+        return terms.decoder(diffusion, pixel_decoder, z_0, prediction, num_steps)
 
-    return ENDS[end](codec, prediction.x, decoder, keys)
+    return ENDS[end](pixel_decoder, prediction.x, decoder, keys)

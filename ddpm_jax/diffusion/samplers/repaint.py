@@ -15,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import LogSnr, Prediction
-from ddpm_jax.diffusion.samplers import chain
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.samplers import loop
 
 
-class Stretch(NamedTuple):
+class Plan(NamedTuple):
     """From t down to s, and up again to u, which is s where no jump is due.
 
     Attributes:
@@ -38,8 +38,8 @@ class Stretch(NamedTuple):
 
 
 def make(
-    inner: chain.Sampler, num_resamples: int = 10, jump_length: int = 10
-) -> chain.Sampler:
+    inner: loop.Sampler, num_resamples: int = 10, jump_length: int = 10
+) -> loop.Sampler:
     """A sampler that goes through each stretch of the times several times.
 
     Args:
@@ -55,14 +55,14 @@ def make(
     for name, value in (("num_resamples", num_resamples), ("jump_length", jump_length)):
         if value < 1:
             raise ValueError(f"{name} = {value}: write 1 or more.")
-    if inner.plan is not chain.transitions or inner.init is not chain.Latent:
+    if inner.plan is not loop.transitions or inner.init is not loop.Latent:
         raise ValueError(
             "inner asks more than once a time, or remembers: write ancestral or ddim."
         )
     if num_resamples == 1:
         return inner
 
-    def plan(log_snr: LogSnr, times: chain.Times) -> Stretch:
+    def plan(log_snr: LogSnr, times: loop.Times) -> Plan:
         num_times = times.shape[0]
         if 1 < num_times <= jump_length:
             raise ValueError(
@@ -71,19 +71,19 @@ def make(
         last = num_times - 1
         t, s, u = last - _passes(num_times, num_resamples, jump_length)
         at = log_snr(times)
-        return Stretch(times[t], at[t], at[s], at[u])
+        return Plan(times[t], at[t], at[s], at[u])
 
     def step(
-        state: chain.Latent,
+        state: loop.Latent,
         prediction: Prediction,
-        row: Stretch,
+        row: Plan,
         noise: Float[Array, "2 batch height width channels"],
-    ) -> chain.Latent:
-        downward = chain.Transition(row.t, row.log_snr_t, row.log_snr_s)
+    ) -> loop.Latent:
+        downward = loop.Transition(row.t, row.log_snr_t, row.log_snr_s)
         z_s = inner.step(state, prediction, downward, noise[0]).z
-        return chain.Latent(_raised(z_s, row.log_snr_s, row.log_snr_u, noise[1]))
+        return loop.Latent(_raised(z_s, row.log_snr_s, row.log_snr_u, noise[1]))
 
-    return chain.Sampler(plan, chain.Latent, step, num_draws=2)
+    return loop.Sampler(plan, loop.Latent, step, num_draws=2)
 
 
 def _raised(z_s: Images, log_snr_s: Array, log_snr_u: Array, noise: Images) -> Images:

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ddpm_jax.diffusion.interpolation import inverse_of_decreasing
 from ddpm_jax.diffusion.model import LogSnr
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process.monotone_curve import inverse_of_decreasing
+from ddpm_jax.diffusion.process.times import CONTINUOUS
 
 Grid = Int[np.ndarray, " num_visited"]
 

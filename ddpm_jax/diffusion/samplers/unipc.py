@@ -12,12 +12,12 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddpm_jax.diffusion.gaussian import Images
 from ddpm_jax.diffusion.model import LogSnr, Prediction
-from ddpm_jax.diffusion.samplers import chain, exponential
+from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.samplers import exponential, loop
 
 
-class Correction(NamedTuple):
+class Plan(NamedTuple):
     """At t: the step that led there once more, and the next.
 
     Attributes:
@@ -35,13 +35,13 @@ class Correction(NamedTuple):
     weights: Float[Array, "*rows order"]
 
 
-class _Mending(NamedTuple):
+class _State(NamedTuple):
     z: Images
     start: Images
     before: Float[Array, "order batch height width channels"]
 
 
-def make(order: int = 2, lower_order_final: bool = True) -> chain.Sampler:
+def make(order: int = 2, lower_order_final: bool = True) -> loop.Sampler:
     """UniPC with the values of so many times, 1 to 3.
 
     The first steps have fewer, and if so wished the last, as in `dpm_solver.multistep`.
@@ -52,7 +52,7 @@ def make(order: int = 2, lower_order_final: bool = True) -> chain.Sampler:
     if order not in (1, 2, 3):
         raise ValueError(f"order = {order}: write 1, 2 or 3.")
 
-    def plan(log_snr: LogSnr, times: chain.Times) -> Correction:
+    def plan(log_snr: LogSnr, times: loop.Times) -> Plan:
         lambdas = 0.5 * log_snr(times)
         h = jnp.diff(lambdas)
         used = exponential.orders(h.size, order, lower_order_final)
@@ -70,17 +70,15 @@ def make(order: int = 2, lower_order_final: bool = True) -> chain.Sampler:
 
         back = exponential.Step(*map(shifted, ahead))
         back = back._replace(keep=back.keep.at[:1].set(1.0))
-        return Correction(times[:-1], back, shifted(mended.T), ahead, weights.T)
+        return Plan(times[:-1], back, shifted(mended.T), ahead, weights.T)
 
-    def init(z: Images) -> _Mending:
-        return _Mending(z, z, jnp.zeros((order, *z.shape), z.dtype))
+    def init(z: Images) -> _State:
+        return _State(z, z, jnp.zeros((order, *z.shape), z.dtype))
 
-    def step(
-        state: _Mending, prediction: Prediction, row: Correction, noise: Images
-    ) -> _Mending:
+    def step(state: _State, prediction: Prediction, row: Plan, noise: Images) -> _State:
         known = jnp.concatenate([prediction.x[None], state.before])
         start = exponential.advanced(state.start, known, row.back, row.mended)
         z = exponential.advanced(start, known[:-1], row.ahead, row.weights)
-        return _Mending(z, start, known[:-1])
+        return _State(z, start, known[:-1])
 
-    return chain.Sampler(plan, init, step)
+    return loop.Sampler(plan, init, step)

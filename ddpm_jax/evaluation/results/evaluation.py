@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Found(NamedTuple):
+class Evaluation(NamedTuple):
     """For a log and a run's metrics.
 
     Attributes:

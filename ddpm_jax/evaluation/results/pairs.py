@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpm_jax.config import flat
-from ddpm_jax.results.saved import DEFINING, Result, known
+from ddpm_jax.core.errors import flat
+from ddpm_jax.evaluation.results.saved import DEFINING, Result, known
 
 # Of the options of the flow, those by which its noise is drawn.
 DRAWING = (

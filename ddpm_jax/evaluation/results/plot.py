@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ddpm_jax.results import pairs
-from ddpm_jax.results.saved import Result
+from ddpm_jax.evaluation.results import pairs
+from ddpm_jax.evaluation.results.saved import Result
 
 # Of two standard errors: over draws, and over images.
 DRAWS: dict[str, Any] = {"elinewidth": 3.0, "capsize": 0.0, "color": "C0"}

@@ -14,9 +14,9 @@ import jax
 import numpy as np
 from etils import epath
 
-from ddpm_jax.results.rows import Rows, loss_by_log_snr
-from ddpm_jax.results.saved import FOLDER, known
-from ddpm_jax.training import files
+from ddpm_jax.core import files
+from ddpm_jax.evaluation.results.rows import Rows, loss_by_log_snr
+from ddpm_jax.evaluation.results.saved import FOLDER, known
 
 Report = dict[str, Any]
 # The bound among a run's metrics.

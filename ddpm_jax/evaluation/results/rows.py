@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ddpm_jax.diffusion.estimate import Estimate
+from ddpm_jax.diffusion.likelihood.estimate import Estimate
 
 # Of each image, [n]: index, evaluations, converged, nats.<term> and variance.<term>, both
 # with "total"; halves [n, 2]. Of a batch: profile [1, 3, NUM_BINS], count, sum and sum of

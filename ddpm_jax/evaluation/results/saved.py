@@ -10,7 +10,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float64, Int64
 
-from ddpm_jax.config import ConfigError
+from ddpm_jax.core.errors import ConfigError
 
 FOLDER, CONFIG = "eval", "config.json"
 # Groups of a convention's fields by which figures are of one kind, or are not comparable.

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ddpm_jax.results import pairs
-from ddpm_jax.results.pairs import Difference
-from ddpm_jax.results.saved import Result
+from ddpm_jax.evaluation.results import pairs
+from ddpm_jax.evaluation.results.pairs import Difference
+from ddpm_jax.evaluation.results.saved import Result
 
 ERRORS = ("± draws", "± images")
 UNKNOWN = "-"

@@ -14,9 +14,9 @@ import jax
 import numpy as np
 from etils import epath
 
-from ddpm_jax.results.rows import Rows
-from ddpm_jax.results.saved import FOLDER
-from ddpm_jax.training import files
+from ddpm_jax.core import files
+from ddpm_jax.evaluation.results.rows import Rows
+from ddpm_jax.evaluation.results.saved import FOLDER
 
 
 class Store:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ddpm_jax.results import report
-from ddpm_jax.results.table import aligned
+from ddpm_jax.evaluation.results import report
+from ddpm_jax.evaluation.results.table import aligned
 
 
 def summary(found: report.Report) -> str:

@@ -20,8 +20,8 @@ import numpy as np
 from flax import traverse_util
 from jaxtyping import Array, Float, UInt8
 
-from ddpm_jax.nets import resizing
-from ddpm_jax.nets.inception_blocks import (
+from ddpm_jax.nets.inception import resizing
+from ddpm_jax.nets.inception.blocks import (
     PRECISION,
     BlockA,
     BlockB,

@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import editing, flow, schedules
+from ddpm_jax.diffusion.conditioning import editing
+from ddpm_jax.diffusion.likelihood import probability_flow
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.samplers import chain, ddim
+from ddpm_jax.diffusion.process import schedules
+from ddpm_jax.diffusion.samplers import ddim, loop
 from tests.diffusion import closed_form
 
 CHAIN = closed_form.Chain.of(10)
@@ -51,8 +53,8 @@ def test_begun_at_the_last_time_it_is_nearly_plain_sampling():
     times = jnp.linspace(1.0, 0.0, 10)
     x = jnp.asarray(random_images(0, 3, 2, 2, 1))
     z = editing.begin(model, x, keys(), times[0])
-    edited = chain.follow(model, ddim.make(), times, z, keys())
-    sampled = chain.sample(model, ddim.make(), times, keys(), (2, 2, 1))
+    edited = loop.follow(model, ddim.make(), times, z, keys())
+    sampled = loop.sample(model, ddim.make(), times, keys(), (2, 2, 1))
     np.testing.assert_allclose(edited.z, sampled.z, atol=1e-3)
     assert np.any(edited.z != sampled.z)
 
@@ -63,8 +65,8 @@ def test_the_flow_goes_down_from_where_it_is_begun(k):
     z = editing.begin(
         model, jnp.asarray(random_images(0, 3, 2, 2, 1)), keys(), jnp.asarray(k / 9)
     )
-    solve = flow.Solve("dopri8", 1e-9, 1e-9)
-    found = flow.backward(model, z, solve, start=k / 9)
+    solve = probability_flow.Solve("dopri8", 1e-9, 1e-9)
+    found = probability_flow.backward(model, z, solve, start=k / 9)
     assert np.all(found.converged)
     np.testing.assert_allclose(
         deviates(np.asarray(found.z_0), CHAIN.alpha_bar[0]),
@@ -79,7 +81,9 @@ def test_a_flow_starts_at_a_time_there_is(start):
     with pytest.raises(
         ValueError, match=rf"^start = {start}: write a number in \(0, 1"
     ):
-        flow.backward(model, jnp.zeros((1, 2, 2, 1)), flow.Solve(), start=start)
+        probability_flow.backward(
+            model, jnp.zeros((1, 2, 2, 1)), probability_flow.Solve(), start=start
+        )
 
 
 def test_the_arc_is_a_rotation_in_the_plane_of_both():

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import scipy.integrate
 
-from ddpm_jax.diffusion import flow, guidance, schedules
+from ddpm_jax.diffusion.conditioning import guidance
+from ddpm_jax.diffusion.likelihood import probability_flow
 from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.process import schedules
 from tests.diffusion import closed_form
 
 DATA = closed_form.LABELLED
@@ -279,8 +281,10 @@ def test_guided_flow_ends_where_scipys_does(way):
             DATA.classifier(SHORT), jnp.asarray(labels), scale
         )
         steered = change(model(np.full(4, -1), SHORT))
-    solve = flow.Solve("dopri8", rtol=1e-8, atol=1e-8)
-    found = jax.jit(flow.backward, static_argnums=(0, 2))(steered, z_1, solve)
+    solve = probability_flow.Solve("dopri8", rtol=1e-8, atol=1e-8)
+    found = jax.jit(probability_flow.backward, static_argnums=(0, 2))(
+        steered, z_1, solve
+    )
     assert np.all(found.converged)
     want = end_points(way, scale, labels, z_1)
     np.testing.assert_allclose(found.z_0.reshape(4, 2), want, atol=1e-6)

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ddpm_jax.diffusion import constraints, gaussian, schedules
-from ddpm_jax.diffusion.constraints import BlockMeans
+from ddpm_jax.diffusion.conditioning import linear_constraints
+from ddpm_jax.diffusion.conditioning.linear_constraints import BlockMeans
 from ddpm_jax.diffusion.model import Prediction
-from ddpm_jax.diffusion.pixels import DiscretizedGaussian
-from ddpm_jax.diffusion.samplers import chain, ddim
+from ddpm_jax.diffusion.process import gaussian, schedules
+from ddpm_jax.diffusion.process.discretized_gaussian import DiscretizedGaussian
+from ddpm_jax.diffusion.samplers import ddim, loop
 from tests.diffusion import closed_form
 
 SHAPE = (4, 2, 3)
@@ -41,7 +42,9 @@ def model():
 
 def some_known(block, examples: int = 3, share: float = 0.5) -> BlockMeans:
     """Means of other images, of which about this share is known."""
-    means = constraints.block_means(jnp.asarray(random_images(8, examples)), block)
+    means = linear_constraints.block_means(
+        jnp.asarray(random_images(8, examples)), block
+    )
     known = np.random.default_rng(9).random(means.shape) < share
     return BlockMeans(block, means, jnp.asarray(known))
 
@@ -77,7 +80,7 @@ def test_imposing_is_the_projection_of_linear_algebra(block):
 def test_the_estimate_agrees_with_what_is_known_and_the_latent_stays(block):
     constraint, diffusion = some_known(block), model()
     z_t, t = jnp.asarray(random_images(2)), jnp.array([0.1, 0.5, 1.0])
-    change = constraints.constrained(constraint)
+    change = linear_constraints.constrained(constraint)
     got = jax.jit(change(diffusion).denoise)(z_t, t)
     measured, known = constraint.measure(got.x), np.asarray(constraint.known)
     np.testing.assert_allclose(
@@ -92,7 +95,7 @@ def test_where_nothing_is_known_it_is_the_model_to_the_last_bit(block):
     x, eps = (jnp.asarray(random_images(n), jnp.float32) for n in (0, 1))
     want = Prediction(x, eps, jnp.full(x.shape, 0.3, jnp.float32))
     diffusion = closed_form.answering(LINE, **want._asdict())
-    change = constraints.constrained(some_known(block, share=0.0))
+    change = linear_constraints.constrained(some_known(block, share=0.0))
     t = jnp.asarray([0.0, 0.5, 1.0], jnp.float32)
     got = jax.jit(change(diffusion).denoise)(x, t)
     jax.tree.map(np.testing.assert_array_equal, got, want)
@@ -103,14 +106,16 @@ def test_the_three_tasks_know_what_they_say():
     small, grey = x[:, ::2, ::2], x[..., :1]
     painted = np.zeros((1, 4, 2, 1), bool)
     painted[:, 1:3] = True
-    found = constraints.inpainting(x, jnp.asarray(painted)).impose(jnp.zeros_like(x))
+    found = linear_constraints.inpainting(x, jnp.asarray(painted)).impose(
+        jnp.zeros_like(x)
+    )
     np.testing.assert_array_equal(found, np.where(painted, 0.0, x))
 
-    enlarged = constraints.super_resolution(small, 2).impose(x)
+    enlarged = linear_constraints.super_resolution(small, 2).impose(x)
     means = np.asarray(enlarged).reshape(3, 2, 2, 1, 2, 3).mean(axis=(2, 4))
     np.testing.assert_allclose(means, small, rtol=1e-12, atol=1e-14)
 
-    coloured = np.asarray(constraints.colorization(grey).impose(x))
+    coloured = np.asarray(linear_constraints.colorization(grey).impose(x))
     np.testing.assert_allclose(coloured.mean(axis=-1), grey[..., 0], atol=1e-14)
     shades = np.asarray(x) - np.asarray(x).mean(axis=-1, keepdims=True)
     np.testing.assert_allclose(coloured - grey, shades, atol=1e-14)
@@ -118,14 +123,14 @@ def test_the_three_tasks_know_what_they_say():
 
 def test_a_part_of_a_batch_takes_its_own_values_along():
     z_t, numbers = jnp.asarray(random_images(2)), jnp.array([2, 0])
-    change = constraints.constrained(some_known((2, 2, 1)))
+    change = linear_constraints.constrained(some_known((2, 2, 1)))
     diffusion = change(model())
     t = jnp.full(3, 0.5)
     whole = jax.jit(diffusion.denoise)(z_t, t)
     part = jax.jit(diffusion.take(numbers).denoise)(z_t[numbers], t[:2])
     np.testing.assert_allclose(part.x, whole.x[numbers], rtol=1e-12)
 
-    for_all = constraints.constrained(some_known((2, 2, 1), examples=1))
+    for_all = linear_constraints.constrained(some_known((2, 2, 1), examples=1))
     assert for_all(model()).of is None
     own = for_all(change(model())).take(numbers)
     assert np.all(np.isfinite(jax.jit(own.denoise)(z_t[numbers], t[:2]).x))
@@ -135,10 +140,10 @@ def test_known_pixels_keep_the_noise_that_they_began_with():
     """By DDIM without noise: z_s = alpha_s x + sigma_s eps, eps that of z_1."""
     x, z_1 = random_images(0), random_images(3)
     painted = np.random.default_rng(4).random((1, *SHAPE)) < 0.5
-    constraint = constraints.inpainting(jnp.asarray(x), jnp.asarray(painted))
+    constraint = linear_constraints.inpainting(jnp.asarray(x), jnp.asarray(painted))
     keys, times = jax.random.split(jax.random.key(0), 3), jnp.array([1.0, 0.6, 0.3])
-    diffusion = constraints.constrained(constraint)(model())
-    got = chain.follow(diffusion, ddim.make(), times, jnp.asarray(z_1), keys)
+    diffusion = linear_constraints.constrained(constraint)(model())
+    got = loop.follow(diffusion, ddim.make(), times, jnp.asarray(z_1), keys)
     (a_1, s_1), (a, s) = (
         (np.sqrt(1 / (1 + np.exp(-level))), np.sqrt(1 / (1 + np.exp(level))))
         for level in (-8.0, 8.0 - 16.0 * 0.3)
@@ -150,7 +155,7 @@ def test_known_pixels_keep_the_noise_that_they_began_with():
 
 
 settled = jax.jit(
-    lambda x, block, values, known, num_values: constraints.settle(
+    lambda x, block, values, known, num_values: linear_constraints.settle(
         x, BlockMeans(block, values, known), num_values
     ),
     static_argnums=(1, 4),
@@ -213,18 +218,22 @@ def test_settled_pixels_are_the_nearest_of_all():
 
 
 def test_known_pixels_come_back_to_the_last_bit():
-    codec = DiscretizedGaussian(256)
+    pixel_decoder = DiscretizedGaussian(256)
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (2, 4, 2, 3))
     known = rng.random(pixels.shape) < 0.5
     # Off by some pixel values, as by a sampler that does not know.
-    near = codec.encode(jnp.asarray(pixels)) + 0.02 * rng.standard_normal(pixels.shape)
+    near = pixel_decoder.encode(jnp.asarray(pixels)) + 0.02 * rng.standard_normal(
+        pixels.shape
+    )
     drawn = np.where(known, near, rng.standard_normal(pixels.shape))
     real = jnp.asarray((drawn + 1.0) * 127.5, jnp.float32)
     values = jnp.asarray(pixels, jnp.float32)
     got = settled(real, (1, 1, 1), values, known, 256)
     np.testing.assert_array_equal(got[known], pixels[known])
-    np.testing.assert_array_equal(got[~known], codec.decode(jnp.asarray(drawn))[~known])
+    np.testing.assert_array_equal(
+        got[~known], pixel_decoder.decode(jnp.asarray(drawn))[~known]
+    )
 
 
 def test_sizes_that_do_not_fit():
@@ -232,12 +241,16 @@ def test_sizes_that_do_not_fit():
     with pytest.raises(
         ValueError, match=r"^block = \(3, 2, 1\) does not divide images"
     ):
-        constraints.block_means(x, (3, 2, 1))
-    wrong = constraints.super_resolution(x, 2)
-    for use in (wrong.measure, wrong.impose, lambda x: constraints.settle(x, wrong, 4)):
+        linear_constraints.block_means(x, (3, 2, 1))
+    wrong = linear_constraints.super_resolution(x, 2)
+    for use in (
+        wrong.measure,
+        wrong.impose,
+        lambda x: linear_constraints.settle(x, wrong, 4),
+    ):
         with pytest.raises(
             ValueError, match=r"^values of shape \(4, 2, 3\).*\(2, 1, 3\)"
         ):
             use(x)
     with pytest.raises(ValueError, match=r"^block = \(0, 0, 1\): write three numbers"):
-        constraints.super_resolution(x, 0)
+        linear_constraints.super_resolution(x, 0)

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import elbo, schedules, terms
-from ddpm_jax.diffusion.categorical import Categorical
-from ddpm_jax.diffusion.pixels import DiscretizedGaussian
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.likelihood import elbo, terms
+from ddpm_jax.diffusion.process import schedules
+from ddpm_jax.diffusion.process.categorical import Categorical
+from ddpm_jax.diffusion.process.discretized_gaussian import DiscretizedGaussian
+from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.nets import monotone
 from tests.diffusion import closed_form
 
@@ -83,16 +84,16 @@ SCHEDULES = {
 @functools.cache
 def estimate(schedule, num_values, ends):
     """Mean bits a dimension over the images, and its error over draws."""
-    codec = Categorical(num_values)
+    pixel_decoder = Categorical(num_values)
     values = np.asarray(
-        codec.encode(jnp.arange(num_values)[:, None, None, None])
+        pixel_decoder.encode(jnp.arange(num_values)[:, None, None, None])
     ).ravel()
     model = closed_form.discrete_data(
         SCHEDULES[schedule](*ends), lumpy(num_values) / NUM_PIXELS, values=values
     )
     keys = jax.random.split(jax.random.key(3), NUM_IMAGES)
     found = jax.jit(elbo.stratified, static_argnums=(0, 1, 4, 5))(
-        model, codec, data(num_values), keys, CONTINUOUS, NUM_DRAWS
+        model, pixel_decoder, data(num_values), keys, CONTINUOUS, NUM_DRAWS
     )
     return mean_and_error(found)
 
@@ -172,9 +173,11 @@ def test_the_integrand_is_the_limit_of_a_chain():
     np.testing.assert_allclose(limit, chain, rtol=1e-3)
 
 
-@pytest.mark.parametrize("codec", [Categorical(17), DiscretizedGaussian(17, "z_0")])
+@pytest.mark.parametrize(
+    "pixel_decoder", [Categorical(17), DiscretizedGaussian(17, "z_0")]
+)
 @pytest.mark.parametrize("num_steps", [2, 10, CONTINUOUS])
-def test_a_decoder_of_z_0_leaves_the_network_alone(codec, num_steps):
+def test_a_decoder_of_z_0_leaves_the_network_alone(pixel_decoder, num_steps):
     calls = []
     best = closed_form.discrete_data(lambda t: 6.0 - 12.0 * t, np.full(17, 1 / 17))
 
@@ -185,13 +188,18 @@ def test_a_decoder_of_z_0_leaves_the_network_alone(codec, num_steps):
     model = type(best)(best.log_snr, denoise)
     pixels, eps = data(17)[:4], jnp.ones((4, *SHAPE))
     jax.eval_shape(
-        lambda *given: terms.reconstruction(model, codec, *given, num_steps),
+        lambda *given: terms.reconstruction(model, pixel_decoder, *given, num_steps),
         pixels,
         eps,
     )
     assert not calls
     found = jax.jit(elbo.stratified, static_argnums=(0, 1, 4, 5))(
-        model, codec, pixels, jax.random.split(jax.random.key(0), 4), num_steps, 2
+        model,
+        pixel_decoder,
+        pixels,
+        jax.random.split(jax.random.key(0), 4),
+        num_steps,
+        2,
     )
     assert len(calls) == 1  # Traced once, for the draws of time.
     assert np.all(np.isfinite(found.terms.total))
@@ -199,13 +207,13 @@ def test_a_decoder_of_z_0_leaves_the_network_alone(codec, num_steps):
 
 def test_a_chain_of_many_steps_has_the_continuous_bound():
     """With the same decoder, from above: each transition adds a little."""
-    p, codec = lumpy(17) / NUM_PIXELS, Categorical(17)
+    p, pixel_decoder = lumpy(17) / NUM_PIXELS, Categorical(17)
     values = (2.0 * np.arange(17) + 1.0) / 17 - 1.0
     log_snr = schedules.linear_log_snr(*WIDE[17]).log_snr
     model = closed_form.discrete_data(log_snr, p, values=values)
     keys = jax.random.split(jax.random.key(4), NUM_IMAGES)
     found = jax.jit(elbo.stratified, static_argnums=(0, 1, 4, 5))(
-        model, codec, data(17), keys, 4000, NUM_DRAWS
+        model, pixel_decoder, data(17), keys, 4000, NUM_DRAWS
     )
     bits, error = mean_and_error(found)
     assert -3.0 * error < bits - entropy(17) < 0.02 + 3.0 * error

@@ -7,13 +7,13 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
-from ddpm_jax.diffusion import dequantization
-from ddpm_jax.diffusion.categorical import Categorical
+from ddpm_jax.diffusion.likelihood import dequantization
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.pixels import DiscretizedGaussian
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process.categorical import Categorical
+from ddpm_jax.diffusion.process.discretized_gaussian import DiscretizedGaussian
+from ddpm_jax.diffusion.process.times import CONTINUOUS
 
-CODECS = [DiscretizedGaussian(6, mean_from="z_0"), Categorical(6)]
+PIXEL_DECODERS = [DiscretizedGaussian(6, mean_from="z_0"), Categorical(6)]
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +26,11 @@ def model(log_snr_0: float) -> Diffusion:
     return Diffusion(lambda t: log_snr_0 - 20.0 * t, lambda z_t, t: None)
 
 
-def draws(name, codec, log_snr_0, value, num):
+def draws(name, pixel_decoder, log_snr_0, value, num):
     keys = jax.random.split(jax.random.key(0), num)
     pixels = jnp.full((num, 1, 1, 1), value)
-    found = jax.jit(dequantization.KINDS[name], static_argnums=(0, 1, 4))(
-        model(log_snr_0), codec, pixels, keys, CONTINUOUS
+    found = jax.jit(dequantization.DEQUANTIZATIONS[name], static_argnums=(0, 1, 4))(
+        model(log_snr_0), pixel_decoder, pixels, keys, CONTINUOUS
     )
     return np.asarray(found.z_0).ravel(), np.asarray(found.log_weight)
 
@@ -40,18 +40,22 @@ def scales(log_snr_0: float) -> tuple[float, float]:
     return np.sqrt(alpha_sq), np.sqrt(1.0 - alpha_sq)
 
 
-@pytest.mark.parametrize("codec", CODECS, ids=["gaussian", "categorical"])
+@pytest.mark.parametrize(
+    "pixel_decoder", PIXEL_DECODERS, ids=["gaussian", "categorical"]
+)
 @pytest.mark.parametrize("log_snr_0", [0.0, 3.0, 5.0])
-@pytest.mark.parametrize("name", dequantization.KINDS)
-def test_weights_average_to_the_probability_of_the_pixel(name, log_snr_0, codec):
+@pytest.mark.parametrize("name", dequantization.DEQUANTIZATIONS)
+def test_weights_average_to_the_probability_of_the_pixel(
+    name, log_snr_0, pixel_decoder
+):
     """E_q[p(z_0) w] = integral of p(z_0) p(pixel | z_0), for any density p."""
     alpha, sigma = scales(log_snr_0)
     density = scipy.stats.norm(0.3, 0.8)
-    z_0, log_weight = draws(name, codec, log_snr_0, 4, 20_000)
+    z_0, log_weight = draws(name, pixel_decoder, log_snr_0, 4, 20_000)
     weights = density.pdf(z_0) * np.exp(log_weight)
 
-    width = codec.bin_width
-    x = float(codec.encode(jnp.full((1, 1, 1, 1), 4), jnp.float64).squeeze())
+    width = pixel_decoder.bin_width
+    x = float(pixel_decoder.encode(jnp.full((1, 1, 1, 1), 4), jnp.float64).squeeze())
     low, high = alpha * (x - width / 2), alpha * (x + width / 2)
     expected = density.cdf(high) - density.cdf(low)
     if name == "decoder":
@@ -60,7 +64,7 @@ def test_weights_average_to_the_probability_of_the_pixel(name, log_snr_0, codec)
             images = jnp.asarray(z / alpha)[:, None, None, None]
             log_std = jnp.asarray(np.log(sigma / alpha))
             pixels = jnp.full(images.shape, 4)
-            log_p = codec.log_prob(pixels, images, log_std)
+            log_p = pixel_decoder.log_prob(pixels, images, log_std)
             return density.pdf(z) * np.exp(np.asarray(log_p))
 
         grid = np.linspace(-7.0, 7.0, 20_001)

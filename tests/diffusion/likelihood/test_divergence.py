@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion.divergence import Exact, Hutchinson
+from ddpm_jax.diffusion.likelihood.divergence import Exact, Hutchinson
 
 SHAPE = (4, 3, 2)
 SIZE = 24

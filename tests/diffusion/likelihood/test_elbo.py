@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from ddpm_jax.diffusion import elbo, terms
-from ddpm_jax.diffusion.categorical import Categorical
-from ddpm_jax.diffusion.estimate import Estimate
+from ddpm_jax.diffusion.likelihood import elbo, terms
+from ddpm_jax.diffusion.likelihood.estimate import Estimate
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.pixels import DiscretizedGaussian
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process.categorical import Categorical
+from ddpm_jax.diffusion.process.discretized_gaussian import DiscretizedGaussian
+from ddpm_jax.diffusion.process.times import CONTINUOUS
 from tests.diffusion import closed_form
 
 CODEC = closed_form.DensityCodec()
@@ -89,13 +89,13 @@ def test_every_term_of_gaussian_data_is_numpys(kind, variance, num_steps):
 def test_decoder_of_pixels_is_scipys(variance):
     chain, num_values = closed_form.Chain.of(10), 17
     model = closed_form.gaussian_data(chain, "eps", variance)
-    codec = DiscretizedGaussian(num_values)
+    pixel_decoder = DiscretizedGaussian(num_values)
     keys = jax.random.split(jax.random.key(0))
     pixels = jax.random.randint(keys[0], (32, *closed_form.SHAPE), 0, num_values)
     eps = jax.random.normal(keys[1], pixels.shape)
 
     decoder = jax.jit(terms.reconstruction, static_argnums=(0, 1, 4))
-    got = decoder(model, codec, pixels, eps, chain.num_steps)
+    got = decoder(model, pixel_decoder, pixels, eps, chain.num_steps)
 
     a, x = chain.alpha_bar[0], 2.0 * np.asarray(pixels) / (num_values - 1) - 1.0
     mean = closed_form.best_x(np.sqrt(a) * x + np.sqrt(1.0 - a) * np.asarray(eps), a)
@@ -119,17 +119,19 @@ def test_bound_of_discrete_pixels_falls_to_their_entropy(fraction):
     pixels = jnp.repeat(jnp.arange(4), eps.size)[:, None, None, None]
     eps_images = jnp.tile(eps, 4)[:, None, None, None]
     model = closed_form.discrete_data(lambda t: 11.0 - 22.0 * t, p, fraction)
-    codec = DiscretizedGaussian(4)
+    pixel_decoder = DiscretizedGaussian(4)
 
     @functools.partial(jax.jit, static_argnums=0)
     def bound(num_steps):
         def term(k):
             index = jnp.full(pixels.shape[0], k)
-            return terms.term_at(model, codec, pixels, index, eps_images, num_steps)
+            return terms.term_at(
+                model, pixel_decoder, pixels, index, eps_images, num_steps
+            )
 
         summed = jnp.sum(jax.lax.map(term, jnp.arange(num_steps)), axis=0)
         means = summed.reshape(4, eps.size) @ eps_weight
-        x = codec.encode(jnp.arange(4)[:, None, None, None], jnp.float64)
+        x = pixel_decoder.encode(jnp.arange(4)[:, None, None, None], jnp.float64)
         return p @ (means + terms.prior(model, x))
 
     gaps = np.array([bound(t) - entropy for t in (10, 100, 1000)])
@@ -242,9 +244,9 @@ def test_mirrored_times_miss_nothing_of_a_straight_line():
 
     model = Diffusion(lambda t: 2.0 - 3.0 * t, denoise)
     keys = jax.random.split(jax.random.key(4), 50)
-    codec = closed_form.DensityCodec()
-    codec.mean_from = "z_0"
-    arguments = (model, codec, same_pixels(2, 50), keys, CONTINUOUS)
+    pixel_decoder = closed_form.DensityCodec()
+    pixel_decoder.mean_from = "z_0"
+    arguments = (model, pixel_decoder, same_pixels(2, 50), keys, CONTINUOUS)
     for num_draws, spread in ((2, True), (4, False), (8, False)):
         found = stratified(*arguments, num_draws).terms.diffusion
         np.testing.assert_allclose(found.mean(), 0.75 * x[0].size, rtol=0.2)
@@ -366,9 +368,9 @@ def test_stated_numbers_of_evaluations():
     keys = jax.random.split(jax.random.key(9), 1)
 
     @functools.partial(jax.jit, static_argnums=(0, 1))
-    def stated(codec, num_draws):
+    def stated(pixel_decoder, num_draws):
         pixels = same_pixels(0, 1)
-        found = elbo.stratified(model, codec, pixels, keys, 10, num_draws)
+        found = elbo.stratified(model, pixel_decoder, pixels, keys, 10, num_draws)
         return found.num_evaluations
 
     cases = ((CODEC, 2), (CODEC, 8), (CODEC, 16), (WITHOUT, 16))

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import scipy.special
 
-from ddpm_jax.diffusion import dequantization, likelihood, schedules
-from ddpm_jax.diffusion.categorical import Categorical
-from ddpm_jax.diffusion.divergence import Exact, Hutchinson
-from ddpm_jax.diffusion.flow import Solve
-from ddpm_jax.diffusion.pixels import DiscretizedGaussian
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.likelihood import dequantization, flow_bound
+from ddpm_jax.diffusion.likelihood.divergence import Exact, Hutchinson
+from ddpm_jax.diffusion.likelihood.probability_flow import Solve
+from ddpm_jax.diffusion.process import schedules
+from ddpm_jax.diffusion.process.categorical import Categorical
+from ddpm_jax.diffusion.process.discretized_gaussian import DiscretizedGaussian
+from ddpm_jax.diffusion.process.times import CONTINUOUS
 from tests.diffusion import closed_form
 
 PROBABILITIES = np.array([0.4, 0.1, 0.25, 0.05, 0.2])
@@ -33,16 +34,18 @@ def pixels(num: int) -> jax.Array:
 
 
 @functools.cache
-def compiled(name, model, codec, **options):
+def compiled(name, model, pixel_decoder, **options):
     options = {
         "divergence": Exact(4),
         "solve": Solve(rtol=1e-4, atol=1e-4),
-        "dequantization": dequantization.KINDS.get(name, name),
+        "dequantization": dequantization.DEQUANTIZATIONS.get(name, name),
     } | options
 
     @jax.jit
     def run(images, keys):
-        return likelihood.by_flow(model, codec, images, keys, CONTINUOUS, **options)
+        return flow_bound.by_flow(
+            model, pixel_decoder, images, keys, CONTINUOUS, **options
+        )
 
     return run
 
@@ -113,10 +116,12 @@ def test_terms_add_up_and_the_mean_over_draws_stands_inside_the_logarithm():
     for number in range(2):
         of_draw = jax.vmap(lambda k: jax.random.fold_in(k, 0))(keys)
 
-        def alone(model, codec, images, _, steps, number=number, of_draw=of_draw):
+        def alone(
+            model, pixel_decoder, images, _, steps, number=number, of_draw=of_draw
+        ):
             own = jax.vmap(lambda k: jax.random.fold_in(k, 0))(of_draw)
             own = jax.vmap(lambda k: jax.random.fold_in(k, number))(own)
-            return dequantization.uniform(model, codec, images, own, steps)
+            return dequantization.uniform(model, pixel_decoder, images, own, steps)
 
         log_weights.append(-estimate(alone, 8).terms.total)
     expected = -(scipy.special.logsumexp(log_weights, axis=0) - np.log(2))
@@ -151,13 +156,13 @@ def test_error_over_draws_is_the_one_that_repeats_show():
 
 def test_a_decoder_that_asks_the_network_serves_too():
     """The bound of a chain with x_hat's decoder, its transitions replaced by the flow."""
-    codec = DiscretizedGaussian(5)
+    pixel_decoder = DiscretizedGaussian(5)
     chain = schedules.linear_log_snr(-14.0, 6.0)
     model = closed_form.discrete_data(chain.log_snr, PROBABILITIES)
     images = pixels(300)
-    found = likelihood.by_flow(
+    found = flow_bound.by_flow(
         model,
-        codec,
+        pixel_decoder,
         images,
         jax.random.split(jax.random.key(3), 300),
         100,

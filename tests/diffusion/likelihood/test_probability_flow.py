@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from ddpm_jax.diffusion import flow, schedules
-from ddpm_jax.diffusion.divergence import Exact, Hutchinson
+from ddpm_jax.diffusion.likelihood import probability_flow
+from ddpm_jax.diffusion.likelihood.divergence import Exact, Hutchinson
 from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.process import schedules
 from tests.diffusion import closed_form
 
 MIXTURE = closed_form.MIXTURE
 LINE = schedules.linear_log_snr(-20.0, 5.0).log_snr
 COSINE = schedules.cosine(-20.0, 5.0).log_snr
 EXACT = Exact()
-TIGHT = flow.Solve(rtol=1e-8, atol=1e-8)
+TIGHT = probability_flow.Solve(rtol=1e-8, atol=1e-8)
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def keys(num: int) -> jax.Array:
 
 
 def forward(diffusion, z_0, divergence=EXACT, solve=TIGHT, keys_=None):
-    run = jax.jit(flow.forward, static_argnums=(0, 3, 4))
+    run = jax.jit(probability_flow.forward, static_argnums=(0, 3, 4))
     given = keys(len(z_0)) if keys_ is None else keys_
     return run(diffusion, jnp.asarray(z_0), given, divergence, solve)
 
@@ -56,7 +57,7 @@ def test_density_of_a_mixture_is_the_true_one(log_snr):
 def test_density_in_float32_at_default_tolerances():
     z_0 = latents(5.0, 64).astype(np.float32)
     with jax.enable_x64(False):
-        found = forward(MIXTURE.diffusion(LINE), z_0, solve=flow.Solve())
+        found = forward(MIXTURE.diffusion(LINE), z_0, solve=probability_flow.Solve())
         assert found.log_density.dtype == jnp.float32
     np.testing.assert_allclose(
         found.log_density, MIXTURE.log_density(z_0, 5.0), rtol=0, atol=2e-3
@@ -85,13 +86,13 @@ def test_density_of_a_gaussian_in_192_dimensions():
         np.sqrt(alpha_sq) * mean.ravel(),
         alpha_sq * covariance + (1 - alpha_sq) * np.eye(192),
     )
-    solve = flow.Solve("dopri8", rtol=1e-8, atol=1e-8)
+    solve = probability_flow.Solve("dopri8", rtol=1e-8, atol=1e-8)
     exact = forward(model, z_0, Exact(chunk=48), solve).log_density
     np.testing.assert_allclose(exact, truth, rtol=0, atol=1e-4)
 
     # 200 probes of one image, against its exact density.
     repeated = np.repeat(z_0[:1], 200, axis=0)
-    rough = flow.Solve(rtol=1e-4, atol=1e-4)
+    rough = probability_flow.Solve(rtol=1e-4, atol=1e-4)
     for probe in (Hutchinson(), Hutchinson("gaussian")):
         found = np.asarray(forward(model, repeated, probe, rough).log_density)
         stderr = found.std(ddof=1) / np.sqrt(found.size)
@@ -104,7 +105,7 @@ def test_end_point_of_a_gaussian_flow():
     chain = closed_form.Chain.of(10)
     model = closed_form.gaussian_data(chain)
     z_0 = np.random.default_rng(3).standard_normal((4, *closed_form.SHAPE))
-    found = forward(model, z_0, solve=flow.Solve("dopri8", 1e-9, 1e-9))
+    found = forward(model, z_0, solve=probability_flow.Solve("dopri8", 1e-9, 1e-9))
     deviates = []
     for z, alpha_bar in (
         (z_0, chain.alpha_bar[0]),
@@ -115,7 +116,7 @@ def test_end_point_of_a_gaussian_flow():
     np.testing.assert_allclose(*deviates, rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize("solver", flow.SOLVERS)
+@pytest.mark.parametrize("solver", probability_flow.SOLVERS)
 def test_every_solver_agrees_and_its_evaluations_are_counted(solver):
     model, calls = MIXTURE.diffusion(LINE), []
 
@@ -124,19 +125,21 @@ def test_every_solver_agrees_and_its_evaluations_are_counted(solver):
         return model.denoise(z_t, t)
 
     z_0 = latents(5.0, 1)
-    solve = flow.Solve(solver, 1e-6, 1e-6, max_steps=4000)
+    solve = probability_flow.Solve(solver, 1e-6, 1e-6, max_steps=4000)
     found = forward(Diffusion(LINE, counted), z_0, Hutchinson(), solve)
     jax.effects_barrier()
     truth = forward(model, z_0, Hutchinson())
     np.testing.assert_allclose(found.log_density, truth.log_density, atol=2e-4)
-    assert len(calls) == int(flow.num_evaluations(found.num_steps, solve)[0])
+    assert len(calls) == int(
+        probability_flow.num_evaluations(found.num_steps, solve)[0]
+    )
 
 
 def test_every_example_takes_its_own_steps():
     """Alone or beside others that are harder, its numbers are the same."""
     model, z_0 = MIXTURE.diffusion(LINE), latents(5.0, 6)
     z_0[3] *= 30.0
-    solve = flow.Solve(rtol=1e-4, atol=1e-4)
+    solve = probability_flow.Solve(rtol=1e-4, atol=1e-4)
     together = forward(model, z_0, solve=solve)
     alone = forward(model, z_0[:1], solve=solve)
     assert together.num_steps[3] != together.num_steps[0] == alone.num_steps[0]
@@ -147,7 +150,9 @@ def test_every_example_takes_its_own_steps():
 
 def test_what_does_not_arrive_says_so():
     model, z_0 = MIXTURE.diffusion(LINE), latents(5.0, 4)
-    short = forward(model, z_0, solve=flow.Solve(rtol=1e-9, atol=1e-9, max_steps=5))
+    short = forward(
+        model, z_0, solve=probability_flow.Solve(rtol=1e-9, atol=1e-9, max_steps=5)
+    )
     assert not np.any(short.converged)
     assert np.all(short.num_steps == 5)
 
@@ -168,14 +173,14 @@ def test_what_does_not_arrive_says_so():
 )
 def test_settings_that_cannot_work(settings, message):
     with pytest.raises(ValueError, match=message):
-        flow.Solve(**settings)
+        probability_flow.Solve(**settings)
 
 
 def test_backward_returns_along_the_way_that_forward_came():
     z_0 = latents(5.0, 16)
     model = MIXTURE.diffusion(LINE)
     z_1 = forward(model, z_0).z_1
-    run = jax.jit(flow.backward, static_argnums=(0, 2))
+    run = jax.jit(probability_flow.backward, static_argnums=(0, 2))
     found = run(model, z_1, TIGHT)
     assert np.all(found.converged) and found.z_0.dtype == jnp.float64
     np.testing.assert_allclose(found.z_0, z_0, atol=1e-5)
@@ -188,6 +193,6 @@ def test_backward_returns_along_the_way_that_forward_came():
 
 def test_a_sample_that_does_not_arrive_says_so():
     z_1 = jax.random.normal(jax.random.key(0), (3, *MIXTURE.shape))
-    few = flow.Solve(max_steps=3)
-    found = flow.backward(MIXTURE.diffusion(LINE), z_1, few)
+    few = probability_flow.Solve(max_steps=3)
+    found = probability_flow.backward(MIXTURE.diffusion(LINE), z_1, few)
     assert not np.any(found.converged)

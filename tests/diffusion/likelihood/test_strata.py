@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import allocation
+from ddpm_jax.diffusion.likelihood import strata
 
 NUM_BINS = 16
 
@@ -40,7 +40,7 @@ def variance_with(edges: np.ndarray, num: int = 20_000) -> float:
 def test_strata_vary_less_than_even_ones(num_strata):
     rng = np.random.default_rng(0)
     t = pilot_times(rng, 200)
-    edges = allocation.edges(t, loss(rng, t), num_strata)
+    edges = strata.edges(t, loss(rng, t), num_strata)
     assert edges[0] == 0.0 and edges[-1] == 1.0
     assert len(edges) == num_strata + 1 and np.all(np.diff(edges) > 0)
     even = np.linspace(0, 1, num_strata + 1)
@@ -53,7 +53,7 @@ def test_strata_vary_less_than_even_ones(num_strata):
 def test_no_other_borders_of_the_pilot_are_better():
     rng = np.random.default_rng(1)
     t = pilot_times(rng, 500)
-    edges = allocation.edges(t, loss(rng, t), 2)
+    edges = strata.edges(t, loss(rng, t), 2)
     others = {k: variance_with(np.array([0, k / 16, 1])) for k in range(1, 16)}
     assert variance_with(edges) < 1.1 * min(others.values())
 
@@ -61,6 +61,6 @@ def test_no_other_borders_of_the_pilot_are_better():
 def test_where_all_is_alike_strata_are_even():
     rng = np.random.default_rng(2)
     t = pilot_times(rng, 5000)
-    edges = allocation.edges(t, rng.standard_normal(t.shape), 4)
+    edges = strata.edges(t, rng.standard_normal(t.shape), 4)
     widths = [b - a for a, b in itertools.pairwise(edges)]
     np.testing.assert_allclose(widths, 0.25, atol=1 / 16 + 1e-9)

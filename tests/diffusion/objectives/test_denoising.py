@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from jax.typing import ArrayLike
 
-from ddpm_jax.diffusion import elbo, losses, weightings
+from ddpm_jax.diffusion.likelihood import elbo
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.pixels import DiscretizedGaussian
+from ddpm_jax.diffusion.objectives import denoising, weightings
+from ddpm_jax.diffusion.process.discretized_gaussian import DiscretizedGaussian
 from tests.diffusion import closed_form
 
 CHAIN = closed_form.Chain.of(10)
@@ -62,7 +63,7 @@ def test_predicting_zero_costs_the_mean_square_of_the_target(kind):
     target = {"eps": eps, "x": x, "v": alpha * eps - sigma * x}[kind]
     weighting = {"eps": weightings.simple, "x": weightings.x, "v": weightings.v}[kind]()
     model = predicting_zero(kind, x, t, eps)
-    got = losses.weighted(model, weighting, x, t, eps)
+    got = denoising.weighted(model, weighting, x, t, eps)
     assert got.dtype == jnp.float64
     np.testing.assert_allclose(got, mean_dims(np.square(target)), rtol=1e-9)
 
@@ -72,7 +73,7 @@ def test_the_true_answer_costs_nothing(name):
     pixels, t, eps = draws()
     x = CODEC.encode(pixels, jnp.float64)
     model = closed_form.answering(CHAIN.log_snr, x=x, eps=eps)
-    got = losses.weighted(model, weightings.WEIGHTINGS[name](), x, t, eps)
+    got = denoising.weighted(model, weightings.WEIGHTINGS[name](), x, t, eps)
     np.testing.assert_array_equal(got, 0.0)
 
 
@@ -94,7 +95,7 @@ def test_density_over_log_snr_does_not_see_the_schedule(name):
             )
 
         model = Diffusion(log_snr, denoise)
-        return jnp.mean(losses.weighted(model, weighting, x, t, jnp.zeros_like(x)))
+        return jnp.mean(denoising.weighted(model, weighting, x, t, jnp.zeros_like(x)))
 
     straight = mean_loss(lambda t: 9.0 - 18.0 * t)
     bent = mean_loss(lambda t: 9.0 - 18.0 * t**2 * (3.0 - 2.0 * t))
@@ -120,7 +121,7 @@ def test_single_times_average_to_the_whole_bound():
     eps = [jax.vmap(functools.partial(noise, k))(keys) for k in range(num_steps)]
     index = jnp.repeat(jnp.arange(num_steps), batch)
     eps_0 = jnp.full((index.size, *closed_form.SHAPE), jnp.nan)  # Not for this decoder.
-    bits = jax.jit(losses.elbo, static_argnums=(0, 1, 7))(
+    bits = jax.jit(denoising.elbo, static_argnums=(0, 1, 7))(
         model,
         DENSITY,
         jnp.tile(pixels, (num_steps, 1, 1, 1)),
@@ -171,13 +172,13 @@ def gradients() -> dict[str, tuple[jax.Array, dict[str, jax.Array]]]:
     x, t = DENSITY.encode(pixels), index / 9
 
     def bits(m):
-        return losses.elbo(m, DENSITY, pixels, index, t, eps, eps, 10).total
+        return denoising.elbo(m, DENSITY, pixels, index, t, eps, eps, 10).total
 
     cases = {
-        "weighted": lambda m: losses.weighted(m, weightings.simple(), x, t, eps),
+        "weighted": lambda m: denoising.weighted(m, weightings.simple(), x, t, eps),
         "elbo": bits,
-        "stopped": lambda m: bits(losses.stop_mean_gradient(m)),
-        "hybrid": lambda m: losses.hybrid(
+        "stopped": lambda m: bits(denoising.stop_mean_gradient(m)),
+        "hybrid": lambda m: denoising.hybrid(
             m, weightings.simple(), DENSITY, pixels, index, eps, eps, 10, 0.01
         ),
     }
@@ -216,7 +217,7 @@ def test_hybrid_evaluates_the_network_once():
     pixels, _, eps = draws(4)
     calls: list[int] = []
     hybrid = functools.partial(
-        losses.hybrid, two_heads(PARAMETERS, calls), weightings.simple(), CODEC
+        denoising.hybrid, two_heads(PARAMETERS, calls), weightings.simple(), CODEC
     )
     index = jnp.arange(4)
     jax.eval_shape(lambda *draws: hybrid(*draws, num_steps=10), pixels, index, eps, eps)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import loss_history, times
+from ddpm_jax.diffusion.objectives import loss_history
+from ddpm_jax.diffusion.process import times
 
 
 def recorded(history: loss_history.LossHistory) -> list[list[float]]:

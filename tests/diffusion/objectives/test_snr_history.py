@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import snr_history
-from ddpm_jax.diffusion.snr_history import SnrHistory
+from ddpm_jax.diffusion.objectives import snr_history
+from ddpm_jax.diffusion.objectives.snr_history import SnrHistory
 
 LOW, HIGH = jnp.float32(-4.0), jnp.float32(6.0)
 WHOLE = (-4.0, 6.0)

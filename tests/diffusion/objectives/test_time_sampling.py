@@ -5,14 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import loss_history, schedules, snr_history
-from ddpm_jax.diffusion.time_samplers import (
+from ddpm_jax.diffusion.objectives import loss_history, snr_history
+from ddpm_jax.diffusion.objectives.time_sampling import (
     Continuous,
     Grid,
     GridByLoss,
     Times,
     TimeSampler,
 )
+from ddpm_jax.diffusion.process import schedules
 
 LOW, HIGH = -6.0, 6.0
 SCHEDULE = schedules.cosine(LOW, HIGH)

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import interior, terms
-from ddpm_jax.diffusion.categorical import Categorical
-from ddpm_jax.diffusion.losses import outside_time
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.likelihood import terms
+from ddpm_jax.diffusion.objectives import variance_gradient
+from ddpm_jax.diffusion.objectives.denoising import outside_time
+from ddpm_jax.diffusion.process.categorical import Categorical
+from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.nets import monotone
 from tests.diffusion import closed_form
 
@@ -116,7 +117,7 @@ def routed_gradient(module, schedule, net, is_stratified):
     expected = jnp.zeros_like(losses)
     if is_stratified:
         expected = mean_at_its_time(losses, weight)
-    routed = interior.route(timed_at)
+    routed = variance_gradient.route(timed_at)
 
     def total(schedule, net):
         still = jax.lax.stop_gradient(schedule)
@@ -264,7 +265,7 @@ def test_times_by_importance_teach_it_the_same():
     at = jax.jit(lambda t: terms.coordinates(log_snr_of(module, schedule), t))(t)
     losses = losses_of(module, schedule)
     expected = mean_at_its_time(losses, weight)
-    routed = interior.route(timed_at)
+    routed = variance_gradient.route(timed_at)
     density = 0.5 + t  # Of times drawn by importance, 1 / w.
 
     @jax.jit
@@ -307,6 +308,7 @@ def test_it_takes_one_backward_pass():
     ones = jnp.ones(3)
     at = terms.Coordinates(2.0 * ones, 3.0 * ones)
     jax.grad(
-        lambda p, a, b: jnp.sum(interior.route(loss)(p, a, b, ones, None)), (0, 1, 2)
+        lambda p, a, b: jnp.sum(variance_gradient.route(loss)(p, a, b, ones, None)),
+        (0, 1, 2),
     )(1.5, at, at)
     assert len(calls) == 1

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from ddpm_jax.diffusion import weightings
-from ddpm_jax.diffusion.weightings import WEIGHTINGS
+from ddpm_jax.diffusion.objectives import weightings
+from ddpm_jax.diffusion.objectives.weightings import WEIGHTINGS
 
 LOG_SNR = np.linspace(-12.0, 12.0, 97)
 SNR = np.exp(LOG_SNR)

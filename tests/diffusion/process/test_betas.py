@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from ddpm_jax.diffusion import betas
+from ddpm_jax.diffusion.process import betas
 
 NUM_STEPS = [2, 10, 1000, 4000]
 

@@ -7,8 +7,8 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from ddpm_jax.diffusion.categorical import Categorical
-from ddpm_jax.diffusion.pixels import Codec
+from ddpm_jax.diffusion.process.categorical import Categorical
+from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder
 
 SHAPE = (3, 4, 5, 2)
 
@@ -88,12 +88,12 @@ def test_gradients_are_those_of_the_plain_softmax(num_values, std):
 
 def test_memory_is_that_of_a_few_batches_of_images():
     shape = (64, 32, 32, 3)
-    codec = Categorical(256)
+    pixel_decoder = Categorical(256)
     pixels = jax.ShapeDtypeStruct(shape, jnp.uint8)
     mean = jax.ShapeDtypeStruct(shape, jnp.float32)
 
     def total(mean, log_std, pixels):
-        return jnp.sum(codec.log_prob(pixels, mean, log_std))
+        return jnp.sum(pixel_decoder.log_prob(pixels, mean, log_std))
 
     compiled = jax.jit(jax.grad(total, (0, 1))).lower(
         mean, jax.ShapeDtypeStruct((), jnp.float32), pixels
@@ -109,7 +109,7 @@ def test_encoding_is_the_papers_and_decodes_to_itself():
     np.testing.assert_array_equal(Categorical(256).decode(x), pixels)
     beyond = Categorical(17).decode(jnp.asarray([-3.0, 3.0])[:, None, None, None])
     np.testing.assert_array_equal(beyond[:, 0, 0, 0], [0, 16])
-    assert isinstance(Categorical(17), Codec)
+    assert isinstance(Categorical(17), PixelDecoder)
 
 
 @pytest.mark.parametrize("num_values", [0, 1, 257])
@@ -120,13 +120,13 @@ def test_a_number_of_values_that_cannot_be_is_an_error(num_values):
 
 @pytest.mark.parametrize("num_values", [2, 17, 256])
 def test_values_and_from_values_are_each_others_inverse(num_values):
-    codec = Categorical(num_values)
+    pixel_decoder = Categorical(num_values)
     k = jnp.arange(num_values)[:, None, None, None]
-    of_integers = codec.from_values(k.astype(jnp.float32))
-    np.testing.assert_allclose(of_integers, codec.encode(k), atol=3e-7)
+    of_integers = pixel_decoder.from_values(k.astype(jnp.float32))
+    np.testing.assert_allclose(of_integers, pixel_decoder.encode(k), atol=3e-7)
     between = jnp.linspace(-1.5, num_values + 0.5, 97)[:, None, None, None]
-    x = codec.from_values(between)
+    x = pixel_decoder.from_values(between)
     # Half a value from -1 stands the first.
-    want = (np.asarray(between, np.float64) + 0.5) * codec.bin_width - 1.0
+    want = (np.asarray(between, np.float64) + 0.5) * pixel_decoder.bin_width - 1.0
     np.testing.assert_allclose(x, want, atol=1e-6)
-    np.testing.assert_allclose(codec.values(x), between, atol=5e-7 * num_values)
+    np.testing.assert_allclose(pixel_decoder.values(x), between, atol=5e-7 * num_values)

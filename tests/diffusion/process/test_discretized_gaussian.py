@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from ddpm_jax.diffusion.pixels import DiscretizedGaussian
+from ddpm_jax.diffusion.process.discretized_gaussian import DiscretizedGaussian
 
 every_num_values = pytest.mark.parametrize("num_values", [2, 17, 256])
 both_dtypes = pytest.mark.parametrize("x64", [False, True])
@@ -35,12 +35,12 @@ def every_case(num_values, dtype):
 @functools.cache
 def log_prob_and_gradients(num_values):
     """Each example's log probability, and its gradients to mean and log deviation."""
-    codec = DiscretizedGaussian(num_values)
+    pixel_decoder = DiscretizedGaussian(num_values)
 
     @jax.jit
     def function(pixels, mean, log_std):
         def total(mean, log_std):
-            log_prob = codec.log_prob(pixels, mean, log_std)
+            log_prob = pixel_decoder.log_prob(pixels, mean, log_std)
             return jnp.sum(log_prob), log_prob
 
         gradients, log_prob = jax.grad(total, argnums=(0, 1), has_aux=True)(
@@ -66,16 +66,20 @@ def test_encoding_is_even_from_minus_1_to_1(num_values, x64):
 
 @every_num_values
 def test_decoding_undoes_encoding_rounds_and_clips(num_values):
-    codec = DiscretizedGaussian(num_values)
+    pixel_decoder = DiscretizedGaussian(num_values)
     k = all_values(num_values)
-    decoded = codec.decode(codec.encode(k))
+    decoded = pixel_decoder.decode(pixel_decoder.encode(k))
     assert decoded.dtype == jnp.uint8
     np.testing.assert_array_equal(decoded, k)
     almost_half_a_bin = 0.99 / (num_values - 1)
     for off in (-almost_half_a_bin, almost_half_a_bin):
-        np.testing.assert_array_equal(codec.decode(codec.encode(k) + off), k)
+        np.testing.assert_array_equal(
+            pixel_decoder.decode(pixel_decoder.encode(k) + off), k
+        )
     far = jnp.asarray([-9.0, 9.0]).reshape(2, 1, 1, 1)
-    np.testing.assert_array_equal(codec.decode(far).ravel(), [0, num_values - 1])
+    np.testing.assert_array_equal(
+        pixel_decoder.decode(far).ravel(), [0, num_values - 1]
+    )
 
 
 @every_num_values
@@ -230,18 +234,18 @@ def test_a_bad_number_of_values_is_named(num_values):
 def test_values_and_from_values_are_each_others_inverse(num_values, x64):
     with jax.enable_x64(x64):
         dtype = jnp.float64 if x64 else jnp.float32
-        codec = DiscretizedGaussian(num_values)
+        pixel_decoder = DiscretizedGaussian(num_values)
         k = all_values(num_values)
         rounding = np.finfo(dtype).eps
-        of_integers = codec.from_values(k.astype(dtype))
+        of_integers = pixel_decoder.from_values(k.astype(dtype))
         np.testing.assert_allclose(
-            of_integers, codec.encode(k, dtype), atol=2 * rounding
+            of_integers, pixel_decoder.encode(k, dtype), atol=2 * rounding
         )
         between = jnp.linspace(-1.5, num_values + 0.5, 97, dtype=dtype)
         between = between[:, None, None, None]
-        x = codec.from_values(between)
-        want = np.asarray(between, np.float64) * codec.bin_width - 1.0
+        x = pixel_decoder.from_values(between)
+        want = np.asarray(between, np.float64) * pixel_decoder.bin_width - 1.0
         np.testing.assert_allclose(x, want, atol=8 * rounding)
-        back = codec.values(x)
+        back = pixel_decoder.values(x)
         np.testing.assert_allclose(back, between, atol=4 * num_values * rounding)
         assert x.dtype == back.dtype == dtype

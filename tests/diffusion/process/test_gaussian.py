@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import gaussian
 from ddpm_jax.diffusion.model import Prediction
+from ddpm_jax.diffusion.process import gaussian
 
 BETAS = np.linspace(1e-4, 0.2, 50)
 ALPHA_BAR = np.cumprod(1 - BETAS)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm_jax.diffusion import gaussian, predictions, schedules
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.predictions import KINDS
+from ddpm_jax.diffusion.process import gaussian, predictions, schedules
+from ddpm_jax.diffusion.process.predictions import PARAMETERIZATIONS
 
 NUM_STEPS = 1000
 SCHEDULES = {
@@ -24,7 +24,7 @@ SCHEDULES = {
     "linear_log_snr": schedules.linear_log_snr(-10.0, 10.0),
 }
 SHAPE = (16, 2, 2, 3)
-every_kind = pytest.mark.parametrize("kind", KINDS)
+every_kind = pytest.mark.parametrize("kind", PARAMETERIZATIONS)
 
 
 def normal(seed, shape=SHAPE):
@@ -67,12 +67,14 @@ def round_trip_errors(x, eps, l_s, l_t):
     }
     z_t = gaussian.diffuse(x, eps, l_t)
     raw, in_units = {}, {}
-    for a in KINDS:
-        first = KINDS[a].value(x, eps, l_s, l_t)
-        estimates = KINDS[a].estimates(first, z_t, l_s, l_t)
-        for b in KINDS:
-            second = KINDS[b].value(*estimates, l_s, l_t)
-            back = KINDS[a].value(*KINDS[b].estimates(second, z_t, l_s, l_t), l_s, l_t)
+    for a in PARAMETERIZATIONS:
+        first = PARAMETERIZATIONS[a].value(x, eps, l_s, l_t)
+        estimates = PARAMETERIZATIONS[a].estimates(first, z_t, l_s, l_t)
+        for b in PARAMETERIZATIONS:
+            second = PARAMETERIZATIONS[b].value(*estimates, l_s, l_t)
+            back = PARAMETERIZATIONS[a].value(
+                *PARAMETERIZATIONS[b].estimates(second, z_t, l_s, l_t), l_s, l_t
+            )
             raw[a, b] = jnp.max(jnp.abs(back - first))
             in_units[a, b] = jnp.max(jnp.abs(back - first) * units[a])
         for name, got, want in zip(("x", "eps"), estimates, (x, eps), strict=True):
@@ -119,17 +121,17 @@ def test_targets_are_what_their_names_say():
                 x, eps, gaussian.per_example(l_s), gaussian.per_example(l_t)
             ),
         }
-        assert want.keys() == KINDS.keys()
+        assert want.keys() == PARAMETERIZATIONS.keys()
         for kind, target in want.items():
-            got = KINDS[kind].value(x, eps, l_s, l_t)
+            got = PARAMETERIZATIONS[kind].value(x, eps, l_s, l_t)
             np.testing.assert_allclose(got, target, rtol=1e-9, atol=1e-9, err_msg=kind)
 
 
 def test_the_mean_before_the_first_latent_is_the_data():
     x, eps, l_t = normal(0), normal(1), jnp.linspace(-9.0, 9.0, 16)
     l_s, z_t = jnp.full(16, jnp.inf), gaussian.diffuse(x, eps, l_t)
-    np.testing.assert_array_equal(KINDS["mean"].value(x, eps, l_s, l_t), x)
-    x_hat, _ = KINDS["mean"].estimates(x, z_t, l_s, l_t)
+    np.testing.assert_array_equal(PARAMETERIZATIONS["mean"].value(x, eps, l_s, l_t), x)
+    x_hat, _ = PARAMETERIZATIONS["mean"].estimates(x, z_t, l_s, l_t)
     np.testing.assert_array_equal(x_hat, x)
 
 
@@ -141,8 +143,10 @@ def test_gradients_are_finite_with_and_without_a_latent_before(kind):
 
         def total(x, eps, l_t, l_s=l_s):
             z_t = gaussian.diffuse(x, eps, l_t)
-            value = KINDS[kind].value(x, eps, l_s, l_t)
-            x_hat, eps_hat = KINDS[kind].estimates(jnp.sin(value), z_t, l_s, l_t)
+            value = PARAMETERIZATIONS[kind].value(x, eps, l_s, l_t)
+            x_hat, eps_hat = PARAMETERIZATIONS[kind].estimates(
+                jnp.sin(value), z_t, l_s, l_t
+            )
             return jnp.sum(x_hat) + jnp.sum(jnp.sin(eps_hat))
 
         for gradient in jax.jit(jax.grad(total, argnums=(0, 1, 2)))(x, eps, l_t):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import betas, gaussian, schedules
+from ddpm_jax.diffusion.process import betas, gaussian, schedules
 
 # Each schedule by its number of steps. The continuous ones have no number.
 FACTORIES = {

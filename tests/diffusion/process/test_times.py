@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import times
+from ddpm_jax.diffusion.process import times
 
 # 49 and 98 are sizes at which arange with a step of 1/B has one element too many.
 BATCH_SIZES = [1, 2, 7, 49, 98, 128, 1000]

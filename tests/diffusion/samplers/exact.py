@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ddpm_jax.diffusion import flow, schedules
+from ddpm_jax.diffusion.likelihood import probability_flow
 from ddpm_jax.diffusion.model import Diffusion, LogSnr, Prediction
-from ddpm_jax.diffusion.samplers import chain
+from ddpm_jax.diffusion.process import schedules
+from ddpm_jax.diffusion.samplers import loop
 from tests.diffusion import closed_form
 
 COSINE = schedules.cosine(-10.0, 10.0).log_snr
@@ -25,13 +26,13 @@ COVARIANCE = np.array([[0.30, 0.12], [0.12, 0.10]])
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def follow(
     diffusion: Diffusion,
-    sampler: chain.Sampler,
+    sampler: loop.Sampler,
     times: jax.Array,
     z: jax.Array,
     keys: jax.Array,
-) -> chain.Arrival:
+) -> loop.Arrival:
     """`chain.follow`, compiled once for all times of one number."""
-    return chain.follow(diffusion, sampler, times, z, keys)
+    return loop.follow(diffusion, sampler, times, z, keys)
 
 
 def keys(num: int, seed: int = 0) -> jax.Array:
@@ -67,8 +68,8 @@ def mixture_flow(
     mixture: closed_form.Mixture, log_snr: LogSnr, z_1: jax.Array
 ) -> np.ndarray:
     """Where the flow of a mixture leads, by a solver of order 8 at tolerances of 1e-12."""
-    solve = flow.Solve("dopri8", rtol=1e-12, atol=1e-12, max_steps=20_000)
-    run = jax.jit(flow.backward, static_argnums=(0, 2))
+    solve = probability_flow.Solve("dopri8", rtol=1e-12, atol=1e-12, max_steps=20_000)
+    run = jax.jit(probability_flow.backward, static_argnums=(0, 2))
     found = run(mixture.diffusion(log_snr), z_1, solve)
     assert np.all(found.converged)
     return np.asarray(found.z_0)
@@ -95,7 +96,7 @@ class Asked:
 
 
 def count_questions(
-    diffusion: Diffusion, sampler: chain.Sampler, times: jax.Array
+    diffusion: Diffusion, sampler: loop.Sampler, times: jax.Array
 ) -> int:
     """How often a sampler asks the model of one image."""
     calls = []

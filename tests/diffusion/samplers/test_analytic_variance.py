@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion.samplers import analytic, ancestral, grids
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.diffusion.samplers import analytic_variance, ancestral, time_grids
 from tests.diffusion import closed_form
 from tests.diffusion.samplers import exact
 
@@ -32,16 +32,16 @@ def true_error(log_snr: np.ndarray) -> np.ndarray:
     return STD**2 / (alpha**2 * STD**2 + sigma**2)
 
 
-def true_table() -> analytic.Table:
+def true_table() -> analytic_variance.Table:
     log_snr = np.linspace(-10.0, 10.0, 2001)
-    return analytic.Table(log_snr, true_error(log_snr))
+    return analytic_variance.Table(log_snr, true_error(log_snr))
 
 
 @pytest.mark.parametrize("t", [0.0, 0.3, 0.7, 1.0])
 def test_the_error_of_the_best_model_is_the_spread_of_x_given_z(t):
     rng = np.random.default_rng(0)
     x = jnp.asarray(MEAN + STD * rng.standard_normal((NUM, *SHAPE)))
-    found = jax.jit(analytic.error, static_argnums=0)(
+    found = jax.jit(analytic_variance.error, static_argnums=0)(
         MODEL, x, jnp.asarray(t), exact.keys(NUM)
     )
     assert found.shape == (NUM,)
@@ -64,14 +64,16 @@ def test_the_variance_is_that_of_the_true_reverse_process():
     expected = variance_s - covariance**2 / variance_t
 
     nothing = MODEL.denoise(jnp.zeros((1, *SHAPE)), jnp.zeros(1))
-    of = analytic.log_variance(true_table())
+    of = analytic_variance.log_variance(true_table())
     found = of(nothing, jnp.asarray(log_snr_s, jnp.float64), jnp.asarray(log_snr_t))
     np.testing.assert_allclose(np.exp(found), expected, rtol=1e-5)
 
 
 def test_between_its_points_the_table_is_a_straight_line():
-    table = analytic.Table(np.array([-2.0, 0.0, 1.0]), np.array([0.1, 0.5, 0.9]))
-    of = analytic.log_variance(table)
+    table = analytic_variance.Table(
+        np.array([-2.0, 0.0, 1.0]), np.array([0.1, 0.5, 0.9])
+    )
+    of = analytic_variance.log_variance(table)
     nothing = MODEL.denoise(jnp.zeros((1, *SHAPE)), jnp.zeros(1))
     log_snr_s = jnp.full(4, 3.0)
     log_snr_t = np.array([-5.0, -1.0, 0.75, 2.0])
@@ -87,7 +89,7 @@ def output_moments(
     log_variance: ancestral.LogVariance, num_visited: int
 ) -> tuple[np.ndarray, float]:
     """Mean and variance of what ancestral sampling draws, by how it moves both a step."""
-    times = grids.by_log_snr(exact.COSINE, CONTINUOUS, num_visited)
+    times = time_grids.by_log_snr(exact.COSINE, CONTINUOUS, num_visited)
     sampler = ancestral.make(log_variance)
     rows = sampler.plan(exact.COSINE, times)
     mean, variance = np.zeros(SHAPE), 1.0
@@ -113,7 +115,7 @@ def test_few_steps_with_it_give_exactly_the_right_moments():
     right = alpha**2 * STD**2 + sigma**2
     # It starts from N(0, 1), not from z_1, whose variance differs by alpha_1^2 = 5e-5 and
     # whose mean by alpha_1 = 0.007 of the data's.
-    mean, variance = output_moments(analytic.log_variance(true_table()), 4)
+    mean, variance = output_moments(analytic_variance.log_variance(true_table()), 4)
     np.testing.assert_allclose(variance, right, rtol=2e-4)
     np.testing.assert_allclose(mean, alpha * MEAN, rtol=0.01)
     (_, too_little), (_, too_much) = (

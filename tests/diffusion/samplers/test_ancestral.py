@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import gaussian
-from ddpm_jax.diffusion.samplers import ancestral, chain, grids
+from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.samplers import ancestral, loop, time_grids
 from tests.diffusion import closed_form
 
 NUM_SAMPLES = 20_000
@@ -37,10 +37,10 @@ def x_hat_slope(alpha_bar: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("num_steps", "grid"),
     [
-        (2, closed_form.visited(grids.uniform, 2, 2)),
-        (10, closed_form.visited(grids.uniform, 10, 10)),
-        (1000, closed_form.visited(grids.uniform, 1000, 20)),
-        (1000, closed_form.visited(grids.quadratic, 1000, 20)),
+        (2, closed_form.visited(time_grids.uniform, 2, 2)),
+        (10, closed_form.visited(time_grids.uniform, 10, 10)),
+        (1000, closed_form.visited(time_grids.uniform, 1000, 20)),
+        (1000, closed_form.visited(time_grids.quadratic, 1000, 20)),
     ],
 )
 @pytest.mark.parametrize("variance", closed_form.FRACTIONS)
@@ -49,7 +49,7 @@ def test_samples_have_the_moments_of_the_chain(variance, num_steps, grid):
     model = closed_form.gaussian_data(full_chain, "v", variance)
     sample = jax.jit(
         functools.partial(
-            chain.sample,
+            loop.sample,
             model,
             ancestral.make(),
             closed_form.times_of(grid, num_steps),
@@ -82,11 +82,11 @@ def test_one_step_is_numpys_for_every_prediction(kind):
         got = []
         for i in range(9):
             z, at = z_t[i : i + 1], t[i : i + 1]
-            row = chain.transitions(model.log_snr, jnp.stack([t[i], s[i]]))
+            row = loop.transitions(model.log_snr, jnp.stack([t[i], s[i]]))
             row = jax.tree.map(lambda a: a[0], row)
             prediction = model.denoise(z, at)
             step = ancestral.make().step
-            state = step(chain.Latent(z), prediction, row, noise[i : i + 1])
+            state = step(loop.Latent(z), prediction, row, noise[i : i + 1])
             got.append(state.z[0])
     for i in range(9):
         of_x, of_z = full_chain.posterior_coefficients(k[i])
@@ -105,9 +105,9 @@ def test_one_long_step_keeps_its_digits():
     prediction = closed_form.answering(
         lambda t: t, x=x, eps=(z_t - alpha_t * x) / sigma_t
     ).denoise(z_t, l_t)
-    row = chain.Transition(l_t[0], l_t[0], l_s[0])
+    row = loop.Transition(l_t[0], l_t[0], l_s[0])
     step = ancestral.make(ancestral.fixed_variance(0.0)).step
-    got = step(chain.Latent(z_t), prediction, row, jnp.zeros_like(x)).z
+    got = step(loop.Latent(z_t), prediction, row, jnp.zeros_like(x)).z
     alpha_s = np.sqrt(1.0 / (1.0 + np.exp(-8.0)))
     weight_of_eps = np.sqrt(1.0 / (1.0 + np.exp(8.0))) * np.exp(-15.0)
     expected = alpha_s * 0.3 + weight_of_eps * 1.7
@@ -122,7 +122,7 @@ def test_a_fixed_variance_takes_the_place_of_the_models_own(fraction):
 
     def drawn(variance, sampler):
         model = closed_form.gaussian_data(full_chain, "eps", variance)
-        return chain.sample(model, sampler, times, keys, closed_form.SHAPE).z
+        return loop.sample(model, sampler, times, keys, closed_form.SHAPE).z
 
     own = {0.0: "posterior", 1.0: "forward"}[fraction]
     fixed = ancestral.make(ancestral.fixed_variance(fraction))

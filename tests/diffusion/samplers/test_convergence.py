@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import schedules
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.samplers import chain, ddim, dpm_solver, edm, grids, unipc
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process import schedules
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.diffusion.samplers import ddim, dpm_solver, edm, loop, time_grids, unipc
 from tests.diffusion import closed_form
 from tests.diffusion.samplers import exact
 
@@ -28,7 +28,7 @@ TOLERANCE = 0.3
 # The leading error of a method of order 3 that keeps to the true x_hat is the integral of
 # f f''' over lambda, f = (s^2 + e^(-2 lambda))^(-1/2): that of a derivative which is 0 at
 # both ends. So 3M has order 4 on Gaussian data, when its steps in log SNR are even.
-BY_LOG_SNR: dict[str, tuple[chain.Sampler, int, int]] = {
+BY_LOG_SNR: dict[str, tuple[loop.Sampler, int, int]] = {
     "ddim": (ddim.make(), 1, 1),
     "heun": (edm.heun(), 2, 2),
     "2m": (dpm_solver.multistep(2, lower_order_final=False), 2, 2),
@@ -86,12 +86,12 @@ def both_kinds() -> Diffusion:
     return Diffusion(exact.COSINE, denoise)
 
 
-def errors(sampler: chain.Sampler, spacing: str) -> np.ndarray:
+def errors(sampler: loop.Sampler, spacing: str) -> np.ndarray:
     """Of each number of steps, on Gaussian data and on the mixture."""
     z = jnp.asarray(np.concatenate([start(), start()]))
     found = []
     for num_steps in STEPS:
-        times = grids.GRIDS[spacing](exact.COSINE, CONTINUOUS, num_steps + 1)
+        times = time_grids.GRIDS[spacing](exact.COSINE, CONTINUOUS, num_steps + 1)
         end = exact.follow(both_kinds(), sampler, times, z, exact.keys(len(z))).z
         pairs = zip(np.split(np.asarray(end), 2), truths(), strict=True)
         found.append([exact.distance(*pair) for pair in pairs])
@@ -146,7 +146,7 @@ def test_twenty_questions_end_within_a_hundredth_of_the_flow(schedule):
     sampler = unipc.make(2)
 
     def end(num_visited: int, spacing: str) -> np.ndarray:
-        times = grids.GRIDS[spacing](diffusion.log_snr, num_steps, num_visited)
+        times = time_grids.GRIDS[spacing](diffusion.log_snr, num_steps, num_visited)
         return np.asarray(exact.follow(diffusion, sampler, times, z, keys).z)
 
     assert exact.distance(end(20, "quadratic"), end(1000, "uniform")) < 0.01

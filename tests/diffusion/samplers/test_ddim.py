@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from ddpm_jax.diffusion import flow, gaussian, schedules
-from ddpm_jax.diffusion.divergence import Hutchinson
-from ddpm_jax.diffusion.samplers import ancestral, chain, ddim, grids
+from ddpm_jax.diffusion.likelihood import probability_flow
+from ddpm_jax.diffusion.likelihood.divergence import Hutchinson
+from ddpm_jax.diffusion.process import gaussian, schedules
+from ddpm_jax.diffusion.samplers import ancestral, ddim, loop, time_grids
 from tests.diffusion import closed_form
 
 
@@ -28,7 +29,7 @@ def keys(number: int = 4) -> jax.Array:
 def sample(full_chain, grid, eta, kind="eps"):
     model = closed_form.gaussian_data(full_chain, kind, "forward")
     times = closed_form.times_of(grid, full_chain.num_steps)
-    run = functools.partial(chain.sample, model, ddim.make(eta), times)
+    run = functools.partial(loop.sample, model, ddim.make(eta), times)
     arrival = jax.jit(functools.partial(run, image_shape=closed_form.SHAPE))(keys())
     return arrival.prediction.x
 
@@ -54,10 +55,10 @@ def song_et_al(visited: closed_form.Chain, eta: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("num_steps", "grid"),
     [
-        (2, closed_form.visited(grids.uniform, 2, 2)),
-        (10, closed_form.visited(grids.uniform, 10, 10)),
-        (1000, closed_form.visited(grids.uniform, 1000, 50)),
-        (1000, closed_form.visited(grids.quadratic, 1000, 30)),
+        (2, closed_form.visited(time_grids.uniform, 2, 2)),
+        (10, closed_form.visited(time_grids.uniform, 10, 10)),
+        (1000, closed_form.visited(time_grids.uniform, 1000, 50)),
+        (1000, closed_form.visited(time_grids.quadratic, 1000, 30)),
     ],
 )
 def test_samples_are_those_of_the_papers_recursion(num_steps, grid, eta):
@@ -71,11 +72,11 @@ def test_samples_are_those_of_the_papers_recursion(num_steps, grid, eta):
 def test_eta_one_is_ancestral_sampling_with_the_posteriors_variance():
     full_chain = closed_form.Chain.of(10)
     model = closed_form.gaussian_data(full_chain, "eps", "posterior")
-    times = grids.uniform(jnp.negative, 10, 10)
-    arrival = chain.sample(model, ancestral.make(), times, keys(), closed_form.SHAPE)
+    times = time_grids.uniform(jnp.negative, 10, 10)
+    arrival = loop.sample(model, ancestral.make(), times, keys(), closed_form.SHAPE)
     expected = arrival.prediction.x
     # `sample` has a model with the forward variance: DDIM does not look at it.
-    got = sample(full_chain, closed_form.visited(grids.uniform, 10, 10), 1.0)
+    got = sample(full_chain, closed_form.visited(time_grids.uniform, 10, 10), 1.0)
     np.testing.assert_allclose(got, expected, rtol=1e-9)
 
 
@@ -97,7 +98,7 @@ def test_without_noise_it_solves_the_flow_to_first_order():
         np.abs(
             sample(
                 full_chain,
-                closed_form.visited(grids.uniform, 1000, 999 // gap + 1),
+                closed_form.visited(time_grids.uniform, 1000, 999 // gap + 1),
                 0.0,
             )
             - exact
@@ -115,9 +116,9 @@ def test_given_timesteps_of_the_linear_table_are_the_papers_recursion():
     log_snr = schedules.linear_beta(1000).log_snr
     model = dataclasses.replace(closed_form.gaussian_data(table), log_snr=log_snr)
     with jax.enable_x64(False):
-        times = grids.explicit(log_snr, 1000, 0, listed)
+        times = time_grids.explicit(log_snr, 1000, 0, listed)
         own = [jnp.asarray(noise(0), jnp.float32)]
-        got = chain.follow(model, ddim.make(), times, own[0], keys()).prediction.x
+        got = loop.follow(model, ddim.make(), times, own[0], keys()).prediction.x
         assert got.dtype == jnp.float32
     z = np.asarray(own[0], np.float64)
     for k, s in zip(listed, (*listed[1:], None), strict=True):
@@ -144,10 +145,10 @@ def digits_model():
 def round_trip(num_iterations, num_times):
     model, x = digits_model()
     alpha_0, _ = gaussian.alpha_sigma(model.log_snr(jnp.zeros(())))
-    times = grids.by_log_snr(model.log_snr, 0, num_times)
+    times = time_grids.by_log_snr(model.log_snr, 0, num_times)
     up = ddim.inverse(num_iterations)
-    z_1 = chain.follow(model, up, times[::-1], alpha_0 * x, keys()).z
-    back = chain.follow(model, ddim.make(), times, z_1, keys()).z / alpha_0
+    z_1 = loop.follow(model, up, times[::-1], alpha_0 * x, keys()).z
+    back = loop.follow(model, ddim.make(), times, z_1, keys()).z / alpha_0
     return np.asarray(z_1), np.abs(back - x).max()
 
 
@@ -163,12 +164,12 @@ def test_inversion_leads_to_where_the_flow_does():
     """Of Gaussian data, the latent as many deviations from the mean along each axis."""
     coarse, fine = (round_trip(5, n)[0] for n in (101, 401))
     model, x = digits_model()
-    end = flow.forward(
+    end = probability_flow.forward(
         model,
         x * gaussian.alpha_sigma(model.log_snr(jnp.zeros(())))[0],
         keys(),
         Hutchinson("rademacher", 1, False),
-        flow.Solve("dopri8", 1e-9, 1e-9),
+        probability_flow.Solve("dopri8", 1e-9, 1e-9),
     ).z_1
     first, second = np.abs(coarse - end).max(), np.abs(fine - end).max()
     assert second < 0.1

@@ -10,8 +10,8 @@ import pytest
 import scipy.integrate
 
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.samplers import ancestral, chain, ddim, dpm_solver, grids
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.diffusion.samplers import ancestral, ddim, dpm_solver, loop, time_grids
 from tests.diffusion import closed_form
 from tests.diffusion.samplers import exact
 
@@ -50,7 +50,7 @@ class Places:
 
 
 def uniform(num: int) -> jax.Array:
-    return grids.uniform(exact.COSINE, CONTINUOUS, num)
+    return time_grids.uniform(exact.COSINE, CONTINUOUS, num)
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
@@ -159,9 +159,7 @@ def test_third_order_integrates_a_parabola_exactly(eta):
     times = uniform(9)
     model = polynomial_model(lambda at: 0.3 - 0.2 * at + 0.1 * at**2)
     sampler = dpm_solver.multistep(3, eta, lower_order_final=False)
-    run = jax.jit(
-        functools.partial(chain.follow, model, sampler, num_frames=times.size)
-    )
+    run = jax.jit(functools.partial(loop.follow, model, sampler, num_frames=times.size))
     z = np.asarray(run(times, jnp.asarray(start()), KEYS()).film.z)
     at = Places(times)
 

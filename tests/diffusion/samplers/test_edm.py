@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import schedules
-from ddpm_jax.diffusion.samplers import ddim, edm, grids
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process import schedules
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.diffusion.samplers import ddim, edm, time_grids
 from tests.diffusion import closed_form
 from tests.diffusion.samplers import exact
 
@@ -40,7 +40,7 @@ def followed(sampler, times, z=None):
 
 
 def uniform(num: int) -> jax.Array:
-    return grids.uniform(exact.COSINE, CONTINUOUS, num)
+    return time_grids.uniform(exact.COSINE, CONTINUOUS, num)
 
 
 def test_euler_without_churn_is_ddim():
@@ -125,7 +125,7 @@ def test_churned_times_are_later_none_above_one():
 
 def test_churned_times_of_a_chain_are_its_own():
     log_snr = schedules.linear_beta(100).log_snr
-    times = grids.uniform(log_snr, 100, 12)
+    times = time_grids.uniform(log_snr, 100, 12)
     asked = asked_at(edm.Churn(amount=4.0), times, log_snr, 100)
     np.testing.assert_allclose(99.0 * asked, np.rint(99.0 * asked), atol=1e-9)
     assert np.all(asked <= 1.0)

@@ -11,12 +11,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.samplers import (
     ancestral,
-    chain,
     ddim,
     dpm_solver,
     edm,
-    grids,
+    loop,
     predictor_corrector,
+    time_grids,
     unipc,
 )
 from tests.diffusion import closed_form
@@ -48,9 +48,9 @@ def adding(log_snr):
     def step(state, prediction, row, noise):
         gap = row.log_snr_s - row.log_snr_t
         added = prediction.x + (1.0 + 10.0 * row.log_snr_t) * gap + noise
-        return chain.Latent(added)
+        return loop.Latent(added)
 
-    return chain.Sampler(chain.transitions, chain.Latent, step)
+    return loop.Sampler(loop.transitions, loop.Latent, step)
 
 
 def echoing(log_snr):
@@ -73,7 +73,7 @@ def test_every_time_is_asked_for_once_in_order_and_the_last_answer_returned():
         return known.denoise(z_t, t)
 
     times = jnp.asarray([1.0, 0.5, 0.25])
-    got = chain.sample(
+    got = loop.sample(
         Diffusion(CHAIN.log_snr, denoise), ddim.make(), times, keys(2), (2, 3, 1)
     )
     jax.effects_barrier()
@@ -84,7 +84,7 @@ def test_every_time_is_asked_for_once_in_order_and_the_last_answer_returned():
 def test_each_transition_goes_from_its_time_to_the_next_with_its_own_noise():
     times = jnp.asarray([1.0, 0.5, 0.25, 0.0])
     shape = (2, 2, 1)
-    got = chain.sample(
+    got = loop.sample(
         echoing(jnp.negative), adding(jnp.negative), times, keys(3), shape
     )
     noise = [closed_form.noise(keys(3), i, shape, jnp.float32) for i in range(4)]
@@ -99,13 +99,13 @@ def test_each_transition_goes_from_its_time_to_the_next_with_its_own_noise():
 def test_one_time_is_one_question():
     """From noise to x_hat at once: the shortest list there is."""
     model = closed_form.gaussian_data(CHAIN)
-    z_1 = chain.first_latent(keys(3), closed_form.SHAPE, jnp.float32)
+    z_1 = loop.first_latent(keys(3), closed_form.SHAPE, jnp.float32)
     want = model.denoise(z_1, jnp.ones(3)).x
     for sampler in SAMPLERS.values():
 
         @jax.jit
         def sample(times, keys, sampler=sampler):
-            return chain.sample(model, sampler, times, keys, closed_form.SHAPE)
+            return loop.sample(model, sampler, times, keys, closed_form.SHAPE)
 
         got = sample(jnp.ones(1), keys(3))
         np.testing.assert_array_equal(got.z, z_1)
@@ -120,7 +120,7 @@ def compiled(name):
     @jax.jit
     def sample(keys):
         times = jnp.asarray(TIMES, jnp.float32)
-        return chain.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE).z
+        return loop.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE).z
 
     return sample
 
@@ -157,9 +157,9 @@ def test_the_network_stands_once_in_the_program_whatever_the_number_of_steps(nam
 
     @jax.jit
     def sample(keys):
-        times = grids.uniform(jnp.negative, 10, 10)
+        times = time_grids.uniform(jnp.negative, 10, 10)
         model = Diffusion(CHAIN.log_snr, denoise)
-        return chain.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE).z
+        return loop.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE).z
 
     assert sample.lower(keys(2)).as_text().count("stablehlo.tanh") == 1
 
@@ -168,7 +168,7 @@ def test_a_film_shows_even_moments_from_the_first_to_the_last():
     times = jnp.asarray([1.0, 0.75, 0.5, 0.25, 0.0])
     model, shape = closed_form.gaussian_data(CHAIN), closed_form.SHAPE
     sampler, denoise = ddim.make(), jax.jit(model.denoise)
-    z = chain.first_latent(keys(2), shape, jnp.float32)
+    z = loop.first_latent(keys(2), shape, jnp.float32)
     moments = []
     for t in times:
         x_hat = denoise(z, jnp.full(2, t)).x
@@ -179,7 +179,7 @@ def test_a_film_shows_even_moments_from_the_first_to_the_last():
 
     @functools.partial(jax.jit, static_argnums=1)
     def sample(keys, num_frames):
-        return chain.sample(model, sampler, times, keys, shape, num_frames=num_frames)
+        return loop.sample(model, sampler, times, keys, shape, num_frames=num_frames)
 
     for num_frames, shown in ((5, [0, 1, 2, 3, 4]), (3, [0, 2, 4]), (2, [0, 4])):
         got = sample(keys(2), num_frames)
@@ -192,7 +192,7 @@ def test_a_film_shows_even_moments_from_the_first_to_the_last():
         np.testing.assert_array_equal(film.z[-1], got.z)
     assert (
         jax.eval_shape(
-            lambda k: chain.sample(model, sampler, times, k, shape), keys(2)
+            lambda k: loop.sample(model, sampler, times, k, shape), keys(2)
         ).film
         is None
     )
@@ -200,7 +200,7 @@ def test_a_film_shows_even_moments_from_the_first_to_the_last():
 
 def test_more_frames_than_questions_repeat_some():
     model = closed_form.gaussian_data(CHAIN)
-    film = chain.sample(
+    film = loop.sample(
         model,
         ddim.make(),
         jnp.asarray([1.0, 0.5, 0.0]),
@@ -221,7 +221,7 @@ def test_progress_is_told_some_fifty_times_and_at_the_end():
 
     sample = jax.jit(
         lambda keys: (
-            chain.sample(
+            loop.sample(
                 model,
                 ddim.make(),
                 jnp.linspace(1.0, 0.0, 203),
@@ -242,7 +242,7 @@ def test_images_have_the_dtype_of_the_times(name):
 
     def dtype_for(times):
         def sample(keys):
-            return chain.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE)
+            return loop.sample(model, SAMPLERS[name], times, keys, closed_form.SHAPE)
 
         return jax.eval_shape(sample, keys(1)).z.dtype
 

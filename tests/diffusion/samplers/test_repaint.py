@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion import constraints, schedules
+from ddpm_jax.diffusion.conditioning import linear_constraints
 from ddpm_jax.diffusion.model import Diffusion
+from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.samplers import (
     ancestral,
-    chain,
     ddim,
     dpm_solver,
+    loop,
     predictor_corrector,
     repaint,
 )
@@ -104,7 +105,7 @@ def test_samples_are_those_of_the_papers_recursion():
 
         counted = Diffusion(CHAIN.log_snr, denoise)
         times = jnp.asarray(TIMES)
-        got = chain.sample(counted, sampler, times, keys(3), closed_form.SHAPE)
+        got = loop.sample(counted, sampler, times, keys(3), closed_form.SHAPE)
         jax.effects_barrier()
         np.testing.assert_allclose(got.z, by_hand(3, 3), rtol=1e-7)
         assert len(asked) == sampler.plan(CHAIN.log_snr, times).t.size + 1
@@ -119,7 +120,7 @@ def test_one_pass_is_the_inner_sampler(inner):
     times = jnp.asarray(TIMES, jnp.float32)
     once = repaint.make(inner, num_resamples=1, jump_length=3)
     got, want = (
-        chain.sample(model, sampler, times, keys(2), closed_form.SHAPE).z
+        loop.sample(model, sampler, times, keys(2), closed_form.SHAPE).z
         for sampler in (once, inner)
     )
     np.testing.assert_array_equal(got, want)
@@ -128,8 +129,8 @@ def test_one_pass_is_the_inner_sampler(inner):
 def test_one_time_is_one_question():
     model = closed_form.gaussian_data(CHAIN)
     sampler = repaint.make(ancestral.make())
-    got = chain.sample(model, sampler, jnp.ones(1), keys(2), closed_form.SHAPE)
-    z_1 = chain.first_latent(keys(2), closed_form.SHAPE, jnp.float32)
+    got = loop.sample(model, sampler, jnp.ones(1), keys(2), closed_form.SHAPE)
+    z_1 = loop.first_latent(keys(2), closed_form.SHAPE, jnp.float32)
     np.testing.assert_array_equal(got.z, z_1)
 
 
@@ -139,15 +140,15 @@ def test_resampling_comes_nearer_to_the_conditional_distribution():
     covariance = 0.25 * np.array([[1.0, 0.9], [0.9, 1.0]])
     log_snr = schedules.linear_log_snr(-8.0, 8.0).log_snr
     model = closed_form.correlated_data(log_snr, mean.reshape(1, 2, 1), covariance)
-    constraint = constraints.inpainting(
+    constraint = linear_constraints.inpainting(
         jnp.full((1, 1, 2, 1), known), jnp.array([False, True]).reshape(1, 1, 2, 1)
     )
-    steered = constraints.constrained(constraint)(model)
+    steered = linear_constraints.constrained(constraint)(model)
 
     def errors(sampler) -> tuple[float, float]:
         times = jnp.linspace(1.0, 0.0, 24)
         run = jax.jit(
-            lambda keys: chain.sample(steered, sampler, times, keys, (1, 2, 1))
+            lambda keys: loop.sample(steered, sampler, times, keys, (1, 2, 1))
         )
         drawn = np.asarray(run(keys(num)).z)[:, 0, 1, 0]
         gain = covariance[0, 1] / covariance[0, 0]

@@ -11,17 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.diffusion.samplers import (
-    analytic,
+    analytic_variance,
     ancestral,
-    chain,
     ddim,
     dpm_solver,
     edm,
-    grids,
+    loop,
     predictor_corrector,
+    time_grids,
 )
-from ddpm_jax.diffusion.times import CONTINUOUS
 from tests.diffusion import closed_form
 from tests.diffusion.samplers import exact
 
@@ -33,17 +33,17 @@ NUM_COMPARED, NUM_SHUFFLES = 1000, 999
 
 
 @functools.cache
-def table() -> analytic.Table:
+def table() -> analytic_variance.Table:
     """The model's errors, measured."""
     rng = np.random.default_rng(2)
     x = jnp.asarray(MIXTURE.sample(rng, 2000), jnp.float32)
-    measure = jax.jit(analytic.error, static_argnums=0)
+    measure = jax.jit(analytic_variance.error, static_argnums=0)
     log_snr, errors = [], []
     for number, t in enumerate(np.linspace(1.0, 0.0, 31, dtype=np.float32)):
         found = measure(MODEL, x, jnp.asarray(t), exact.keys(len(x), 10 + number))
         log_snr.append(float(exact.COSINE(jnp.asarray(t))))
         errors.append(float(jnp.mean(found)))
-    return analytic.Table(np.array(log_snr), np.array(errors))
+    return analytic_variance.Table(np.array(log_snr), np.array(errors))
 
 
 CHURN = edm.Churn(amount=40.0, least=0.02, most=20.0)
@@ -51,7 +51,9 @@ SAMPLERS = {
     "ancestral_posterior": lambda: ancestral.make(ancestral.fixed_variance(0.0)),
     "ancestral_between": lambda: ancestral.make(ancestral.fixed_variance(0.5)),
     "ancestral_forward": lambda: ancestral.make(ancestral.fixed_variance(1.0)),
-    "ancestral_analytic": lambda: ancestral.make(analytic.log_variance(table())),
+    "ancestral_analytic": lambda: ancestral.make(
+        analytic_variance.log_variance(table())
+    ),
     "ddim_half": lambda: ddim.make(0.5),
     "ddim_whole": lambda: ddim.make(1.0),
     "sde_1": lambda: dpm_solver.multistep(1, eta=1.0),
@@ -63,10 +65,10 @@ SAMPLERS = {
 }
 
 
-def drawn(sampler: chain.Sampler) -> np.ndarray:
-    times = grids.by_log_snr(exact.COSINE, CONTINUOUS, VISITED).astype(jnp.float32)
+def drawn(sampler: loop.Sampler) -> np.ndarray:
+    times = time_grids.by_log_snr(exact.COSINE, CONTINUOUS, VISITED).astype(jnp.float32)
     keys = exact.keys(NUM)
-    z = chain.first_latent(keys, MIXTURE.shape, jnp.float32)
+    z = loop.first_latent(keys, MIXTURE.shape, jnp.float32)
     return np.asarray(exact.follow(MODEL, sampler, times, z, keys).z).reshape(NUM, 2)
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddpm_jax.diffusion.samplers import grids
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.diffusion.samplers import time_grids
 
 
 def log_snr(t):
@@ -18,14 +18,14 @@ def log_snr(t):
 
 def latents(name, num_steps, num_visited):
     """The indices that a grid visits, increasing."""
-    t = np.asarray(grids.GRIDS[name](log_snr, num_steps, num_visited))
+    t = np.asarray(time_grids.GRIDS[name](log_snr, num_steps, num_visited))
     k = t[::-1] * (num_steps - 1)
     np.testing.assert_allclose(k, np.rint(k), atol=1e-4)
     return np.rint(k).astype(int)
 
 
 # Those that are told how many times to visit.
-COUNTED = [name for name in grids.GRIDS if name != "explicit"]
+COUNTED = [name for name in time_grids.GRIDS if name != "explicit"]
 LENGTHS = st.integers(2, 300).flatmap(
     lambda num_steps: st.tuples(st.just(num_steps), st.integers(2, num_steps))
 )
@@ -62,31 +62,31 @@ def test_impossible_grids(name, num_visited):
     with pytest.raises(
         ValueError, match=rf"num_visited = {num_visited}: .* 2 to 1000\."
     ):
-        grids.GRIDS[name](log_snr, 1000, num_visited)
+        time_grids.GRIDS[name](log_snr, 1000, num_visited)
 
 
 def test_times_descend_from_one_to_zero():
-    times = grids.uniform(log_snr, 1000, 4)
+    times = time_grids.uniform(log_snr, 1000, 4)
     np.testing.assert_array_equal(times, np.array([999, 666, 333, 0], np.float32) / 999)
     assert times.dtype == jnp.float32
     with jax.enable_x64(True):
-        assert grids.uniform(log_snr, 10, 4).dtype == jnp.float64
+        assert time_grids.uniform(log_snr, 10, 4).dtype == jnp.float64
 
 
 @pytest.mark.parametrize("name", COUNTED)
 @pytest.mark.parametrize("num_visited", [2, 3, 50])
 def test_in_continuous_time_any_number_will_do(name, num_visited):
-    t = np.asarray(grids.GRIDS[name](log_snr, CONTINUOUS, num_visited))
+    t = np.asarray(time_grids.GRIDS[name](log_snr, CONTINUOUS, num_visited))
     assert t.shape == (num_visited,) and t[0] == 1.0 and t[-1] == 0.0
     assert np.all(np.diff(t) < 0.0)
     with pytest.raises(
         ValueError, match=r"num_visited = 1: the model allows 2 or more"
     ):
-        grids.GRIDS[name](log_snr, CONTINUOUS, 1)
+        time_grids.GRIDS[name](log_snr, CONTINUOUS, 1)
 
 
 def test_log_snr_grid_is_even_in_log_snr():
-    t = grids.by_log_snr(log_snr, CONTINUOUS, 7)
+    t = time_grids.by_log_snr(log_snr, CONTINUOUS, 7)
     np.testing.assert_allclose(log_snr(t), np.linspace(-9.0, 9.0, 7), atol=1e-4)
     # Of a chain, the nearest latents.
     got = latents("log_snr", 1000, 7)
@@ -99,11 +99,11 @@ def test_log_snr_grid_is_even_in_log_snr():
 
 @pytest.mark.parametrize("rho", [1.0, 7.0])
 def test_karras_grid_is_even_in_a_root_of_the_noise_scale(rho):
-    t = grids.karras(log_snr, CONTINUOUS, 9, rho)
+    t = time_grids.karras(log_snr, CONTINUOUS, 9, rho)
     root = np.exp(-0.5 * np.asarray(log_snr(t))) ** (1.0 / rho)
     np.testing.assert_allclose(np.diff(root), (root[-1] - root[0]) / 8, rtol=2e-4)
     got = latents("karras", 1000, 9)
-    nearest = np.asarray(grids.karras(log_snr, CONTINUOUS, 9))[::-1] * 999
+    nearest = np.asarray(time_grids.karras(log_snr, CONTINUOUS, 9))[::-1] * 999
     # Where several are nearest to one latent, they move apart.
     np.testing.assert_allclose(got[3:], nearest[3:], atol=0.51)
     assert np.all(np.diff(got) >= 1)
@@ -111,23 +111,23 @@ def test_karras_grid_is_even_in_a_root_of_the_noise_scale(rho):
 
 def test_karras_tends_to_the_log_snr_grid():
     with jax.enable_x64(True):
-        large = grids.karras(log_snr, CONTINUOUS, 9, 1000.0)
-        even = grids.by_log_snr(log_snr, CONTINUOUS, 9)
+        large = time_grids.karras(log_snr, CONTINUOUS, 9, 1000.0)
+        even = time_grids.by_log_snr(log_snr, CONTINUOUS, 9)
         np.testing.assert_allclose(large, even, atol=2e-3)
 
 
 @pytest.mark.parametrize("rho", [0.5, -1.0, 1e4, float("inf"), float("nan")])
 def test_impossible_rho(rho):
     with pytest.raises(ValueError, match=rf"rho = {rho}: write a number from 1 to"):
-        grids.karras(log_snr, CONTINUOUS, 5, rho)
+        time_grids.karras(log_snr, CONTINUOUS, 5, rho)
 
 
 def test_listed_times_are_taken_as_they_are():
-    got = grids.explicit(log_snr, 1000, 7, (981, 481, 1))
+    got = time_grids.explicit(log_snr, 1000, 7, (981, 481, 1))
     np.testing.assert_allclose(got, np.array([981, 481, 1]) / 999, rtol=1e-6)
-    got = grids.explicit(log_snr, CONTINUOUS, 7, (1.0, 0.25, 0))
+    got = time_grids.explicit(log_snr, CONTINUOUS, 7, (1.0, 0.25, 0))
     np.testing.assert_array_equal(got, [1.0, 0.25, 0.0])
-    assert grids.explicit(log_snr, 10, 7, (9,)).shape == (1,)
+    assert time_grids.explicit(log_snr, 10, 7, (9,)).shape == (1,)
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_listed_times_are_taken_as_they_are():
 )
 def test_impossible_lists(num_steps, times, message):
     with pytest.raises(ValueError, match=message):
-        grids.explicit(log_snr, num_steps, 7, times)
+        time_grids.explicit(log_snr, num_steps, 7, times)

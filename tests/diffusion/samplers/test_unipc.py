@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion.samplers import ddim, grids, unipc
-from ddpm_jax.diffusion.times import CONTINUOUS
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.diffusion.samplers import ddim, time_grids, unipc
 from tests.diffusion import closed_form
 from tests.diffusion.samplers import exact
 
@@ -31,7 +31,7 @@ def followed(sampler, times, model=MODEL):
 
 
 def uniform(num: int) -> jax.Array:
-    return grids.uniform(exact.COSINE, CONTINUOUS, num)
+    return time_grids.uniform(exact.COSINE, CONTINUOUS, num)
 
 
 def coefficients(ratios: list[float], h: float) -> np.ndarray:

@@ -1,32 +1,32 @@
 import numpy as np
 import pytest
 
-from ddpm_jax.results import pairs, saved
-from tests import planted
+from ddpm_jax.evaluation.results import pairs, saved
+from tests import evaluation_files
 
 
 def result(path, values, **changes):
-    (found,) = saved.read(planted.run(path, values, **changes))
+    (found,) = saved.read(evaluation_files.run(path, values, **changes))
     return found
 
 
 def test_a_difference_of_shared_noise_is_numpys_and_surer_than_either(tmp_path):
     ours, theirs = (
-        planted.halves(seed, shared=5.0, own=0.5, offset=offset)
+        evaluation_files.halves(seed, shared=5.0, own=0.5, offset=offset)
         for seed, offset in ((1, 2.0), (2, 0.0))
     )
     a, b = result(tmp_path / "a", ours), result(tmp_path / "b", theirs)
     found = pairs.difference(a, b)
     by_half = ours - theirs
     d = by_half.mean(0)
-    np.testing.assert_allclose(found.bits_per_dim, d.mean() / planted.UNIT)
+    np.testing.assert_allclose(found.bits_per_dim, d.mean() / evaluation_files.UNIT)
     np.testing.assert_allclose(
-        found.stderr_images, d.std(ddof=1) / np.sqrt(20) / planted.UNIT
+        found.stderr_images, d.std(ddof=1) / np.sqrt(20) / evaluation_files.UNIT
     )
     # Of two values, the variance with one degree of freedom; half of it is their mean's.
     variance = by_half.var(0, ddof=1) / 2.0
     np.testing.assert_allclose(
-        found.stderr, np.sqrt(variance.sum()) / 20 / planted.UNIT
+        found.stderr, np.sqrt(variance.sum()) / 20 / evaluation_files.UNIT
     )
     assert found.has_common_noise and found.num_images == 20
     for one in (a, b):
@@ -38,7 +38,7 @@ def test_the_paired_error_is_that_of_repeated_differences(tmp_path):
     # 400 repeats of new noise on the same images: the deviation of the mean difference.
     rng = np.random.default_rng(0)
     means, said = [], []
-    base = result(tmp_path / "a", planted.halves(1))
+    base = result(tmp_path / "a", evaluation_files.halves(1))
     for _ in range(400):
         shared = 3.0 * rng.standard_normal((2, 20))
         a, b = (
@@ -62,8 +62,8 @@ def test_the_paired_error_is_that_of_repeated_differences(tmp_path):
     "changes", [{"seed": 1}, {"num_draws": 8}, {"options": {"num_importance": 2}}]
 )
 def test_other_draws_of_noise_are_not_paired_but_images_are(changes, tmp_path):
-    a = result(tmp_path / "a", planted.halves(1, shared=5.0), **changes)
-    b = result(tmp_path / "b", planted.halves(2, shared=5.0))
+    a = result(tmp_path / "a", evaluation_files.halves(1, shared=5.0), **changes)
+    b = result(tmp_path / "b", evaluation_files.halves(2, shared=5.0))
     found = pairs.difference(a, b)
     assert not found.has_common_noise
     np.testing.assert_allclose(found.stderr, np.hypot(a.stderr, b.stderr))
@@ -73,8 +73,13 @@ def test_other_draws_of_noise_are_not_paired_but_images_are(changes, tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"data": {**planted.CONVENTION["data"], "version": "two"}},
-        {"data": {**planted.CONVENTION["data"], "split": "test, the first 20"}},
+        {"data": {**evaluation_files.CONVENTION["data"], "version": "two"}},
+        {
+            "data": {
+                **evaluation_files.CONVENTION["data"],
+                "split": "test, the first 20",
+            }
+        },
         {"figure": "log-likelihood"},
         {"estimator": "full"},
         {"x_hat": "clipped to [-1, 1]"},
@@ -82,34 +87,34 @@ def test_other_draws_of_noise_are_not_paired_but_images_are(changes, tmp_path):
     ],
 )
 def test_figures_of_two_kinds_have_no_difference(changes, tmp_path):
-    a = result(tmp_path / "a", planted.halves(1))
-    b = result(tmp_path / "b", planted.halves(2), **changes)
+    a = result(tmp_path / "a", evaluation_files.halves(1))
+    b = result(tmp_path / "b", evaluation_files.halves(2), **changes)
     assert pairs.difference(a, b) is None
     assert len(pairs.groups([a, b])) == (1 if "num_dims" in changes else 2)
 
 
 def test_images_that_failed_in_either_run_are_left_out(tmp_path):
-    ours, theirs = planted.halves(1), planted.halves(2)
+    ours, theirs = evaluation_files.halves(1), evaluation_files.halves(2)
     a = result(tmp_path / "a", ours, failed=[3])
     b = result(tmp_path / "b", theirs, failed=[5])
     kept = np.delete(np.arange(20), [3, 5])
     found = pairs.difference(a, b)
     assert found.num_images == 18
     d = (ours - theirs).mean(0)[kept]
-    np.testing.assert_allclose(found.bits_per_dim, d.mean() / planted.UNIT)
+    np.testing.assert_allclose(found.bits_per_dim, d.mean() / evaluation_files.UNIT)
 
 
 def test_an_image_whose_figure_is_no_number_leaves_no_difference(tmp_path):
-    broken = planted.halves(1)
+    broken = evaluation_files.halves(1)
     broken[:, 3] = np.nan
     a = result(tmp_path / "a", broken)
-    b = result(tmp_path / "b", planted.halves(2))
+    b = result(tmp_path / "b", evaluation_files.halves(2))
     found = pairs.difference(a, b)
     assert found[:3] == (None, None, None)
 
 
 def test_images_are_paired_by_their_numbers_not_their_places(tmp_path):
-    ours, theirs = planted.halves(1), planted.halves(2)
+    ours, theirs = evaluation_files.halves(1), evaluation_files.halves(2)
     a, b = result(tmp_path / "a", ours), result(tmp_path / "b", theirs)
     part = a.images._replace(
         numbers=a.images.numbers[5:],
@@ -119,12 +124,12 @@ def test_images_are_paired_by_their_numbers_not_their_places(tmp_path):
     found = pairs.difference(a._replace(images=part), b)
     d = (ours - theirs).mean(0)[5:]
     assert found.num_images == 15
-    np.testing.assert_allclose(found.bits_per_dim, d.mean() / planted.UNIT)
+    np.testing.assert_allclose(found.bits_per_dim, d.mean() / evaluation_files.UNIT)
 
 
 def test_halves_that_are_not_known_leave_the_error_over_draws_unknown(tmp_path):
-    a = result(tmp_path / "a", planted.halves(1))
-    b = result(tmp_path / "b", planted.halves(2))
+    a = result(tmp_path / "a", evaluation_files.halves(1))
+    b = result(tmp_path / "b", evaluation_files.halves(2))
     unknown = np.full((2, 20), np.nan)
     a = a._replace(images=a.images._replace(halves=unknown))
     found = pairs.difference(a, b)
@@ -134,9 +139,11 @@ def test_halves_that_are_not_known_leave_the_error_over_draws_unknown(tmp_path):
 
 
 def test_a_run_of_several_estimators_is_listed_once_a_value(tmp_path):
-    also = {"ode": planted.halves(2)}
-    a = saved.read(planted.run(tmp_path / "a", planted.halves(1), also=also))
-    b = result(tmp_path / "b", planted.halves(3), prediction="v")
+    also = {"ode": evaluation_files.halves(2)}
+    a = saved.read(
+        evaluation_files.run(tmp_path / "a", evaluation_files.halves(1), also=also)
+    )
+    b = result(tmp_path / "b", evaluation_files.halves(3), prediction="v")
     assert pairs.differing([*a, b]) == {
         "estimator": {"stratified": ["a", "b"], "ode": ["a"]},
         "prediction": {"eps": ["a"], "v": ["b"]},
@@ -145,13 +152,13 @@ def test_a_run_of_several_estimators_is_listed_once_a_value(tmp_path):
 
 def test_what_differs_is_listed_by_field_and_value(tmp_path):
     found = [
-        result(tmp_path / "a", planted.halves(1)),
-        result(tmp_path / "b", planted.halves(1), prediction="v"),
-        result(tmp_path / "c", planted.halves(1), weights="raw"),
+        result(tmp_path / "a", evaluation_files.halves(1)),
+        result(tmp_path / "b", evaluation_files.halves(1), prediction="v"),
+        result(tmp_path / "c", evaluation_files.halves(1), weights="raw"),
         result(
             tmp_path / "d",
-            planted.halves(1),
-            data={**planted.CONVENTION["data"], "version": "two"},
+            evaluation_files.halves(1),
+            data={**evaluation_files.CONVENTION["data"], "version": "two"},
         ),
     ]
     assert pairs.differing(found) == {

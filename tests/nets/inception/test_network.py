@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from benchmarks import inception_arrays
-from ddpm_jax.nets import inception, inception_blocks
+from ddpm_jax.nets.inception import blocks, network
 from tests.nets import tools
 from tests.nets.tools import normal
 
-prepare = jax.jit(inception.prepare, static_argnums=1)
+prepare = jax.jit(network.prepare, static_argnums=1)
 GOLDEN = pathlib.Path(__file__).parent / "inception_golden.npz"
 
 
@@ -42,8 +42,8 @@ def arrays(shapes):
 
 
 def test_features_are_those_of_pytorch_fid(golden, shapes):
-    params = inception.from_state_dict(inception_arrays.weights(shapes))
-    net = inception.InceptionV3("pytorch_fid")
+    params = network.from_state_dict(inception_arrays.weights(shapes))
+    net = network.InceptionV3("pytorch_fid")
     pixels = jnp.asarray(inception_arrays.images(1, 32, 32))
     features = tools.apply(net, {"params": params}, pixels)
     for name, got in features._asdict().items():
@@ -62,7 +62,7 @@ def test_features_are_those_of_pytorch_fid(golden, shapes):
     ],
 )
 def test_conv_is_convolution_then_batch_norm_then_relu(size, stride, padding, pad):
-    conv = inception_blocks.Conv(4, size, stride, padding)
+    conv = blocks.Conv(4, size, stride, padding)
     x = normal(0, 2, 7, 8, 3)
     params = {name: normal(i, 4) for i, name in enumerate(("scale", "bias", "mean"))}
     params |= {"kernel": normal(5, *size, 3, 4), "variance": jnp.array([0.0, 1, 2, 3])}
@@ -94,7 +94,7 @@ def windows(x):
 
 @pytest.mark.parametrize(
     "pool, of",
-    [(inception_blocks.average_pool, np.mean), (inception_blocks.max_pool, np.max)],
+    [(blocks.average_pool, np.mean), (blocks.max_pool, np.max)],
 )
 def test_pools_see_no_padding(pool, of):
     x = normal(0, 2, 4, 5, 3) - 5.0
@@ -106,7 +106,7 @@ def test_pools_see_no_padding(pool, of):
 
 @pytest.mark.parametrize(
     "layer, shape",
-    [(inception_blocks.Conv(4), (1, 5, 5, 3)), (inception.Logits(), (1, 7))],
+    [(blocks.Conv(4), (1, 5, 5, 3)), (network.Logits(), (1, 7))],
 )
 def test_full_float32_is_asked_for(layer, shape):
     """Some devices round what goes into products to fewer bits by default."""
@@ -144,15 +144,15 @@ def test_grey_is_three_equal_channels():
 
 def test_what_cannot_be_prepared_is_named():
     with pytest.raises(ValueError, match=r"'clean': write one of \['pytorch_fid', 'te"):
-        inception.prepare(jnp.zeros((1, 2, 2, 3), jnp.uint8), "clean")
+        network.prepare(jnp.zeros((1, 2, 2, 3), jnp.uint8), "clean")
     with pytest.raises(ValueError, match=r"4 channels .*: 1 or 3 would"):
-        inception.prepare(jnp.zeros((1, 2, 2, 4), jnp.uint8), "tensorflow")
+        network.prepare(jnp.zeros((1, 2, 2, 4), jnp.uint8), "tensorflow")
 
 
 def test_spare_arrays_may_be_there_or_not(arrays):
     del arrays["Mixed_7c.branch_pool.bn.num_batches_tracked"]
     arrays["AuxLogits.fc.weight"] = np.zeros((1008, 768), np.float32)
-    params = inception.from_state_dict(arrays)
+    params = network.from_state_dict(arrays)
     leaves = jax.tree.leaves(params)
     assert {leaf.dtype for leaf in leaves} == {np.dtype(np.float32)}
     # 94 convolutions of 5 arrays, and the last layer's two.
@@ -163,14 +163,14 @@ def test_a_missing_array_is_named(arrays):
     del arrays["Mixed_5b.branch1x1.conv.weight"], arrays["fc.bias"]
     message = r"^weights.pth holds no Mixed_5b.branch1x1.conv.weight \(and 1 more\)\.$"
     with pytest.raises(ValueError, match=message):
-        inception.from_state_dict(arrays, "weights.pth")
+        network.from_state_dict(arrays, "weights.pth")
 
 
 def test_an_unexpected_array_is_named(arrays):
     arrays["Mixed_5b.branch1x1.conv.bias"] = np.zeros(64, np.float32)
     message = "^w holds Mixed_5b.branch1x1.conv.bias, which is not of this network"
     with pytest.raises(ValueError, match=message):
-        inception.from_state_dict(arrays, "w")
+        network.from_state_dict(arrays, "w")
 
 
 def test_another_shape_is_named_in_the_files_order(arrays):
@@ -180,12 +180,12 @@ def test_another_shape_is_named_in_the_files_order(arrays):
         r"^w: fc.weight is of shape \(1000, 2048\) where \(1008, 2048\) is expected"
     )
     with pytest.raises(ValueError, match=message):
-        inception.from_state_dict(arrays, "w")
+        network.from_state_dict(arrays, "w")
     name = "Mixed_6b.branch7x7_2.conv.weight"
     arrays[name] = np.zeros((128, 128, 7, 1), np.float32)
     message = rf"^w: {name} is of shape .* where \(128, 128, 1, 7\) is expected"
     with pytest.raises(ValueError, match=message):
-        inception.from_state_dict(arrays, "w")
+        network.from_state_dict(arrays, "w")
 
 
 @pytest.mark.parametrize(
@@ -195,4 +195,4 @@ def test_what_are_no_weights_is_named(arrays, value):
     arrays["Mixed_5b.branch1x1.bn.bias"] = value
     message = "^w: Mixed_5b.branch1x1.bn.bias is not of finite real numbers"
     with pytest.raises(ValueError, match=message):
-        inception.from_state_dict(arrays, "w")
+        network.from_state_dict(arrays, "w")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.nets import resizing
+from ddpm_jax.nets.inception import resizing
 from tests.nets.tools import normal
 
 KINDS = {

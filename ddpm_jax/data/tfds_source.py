@@ -19,7 +19,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from ddpm_jax.data import images
 from ddpm_jax.data.images import Frame
-from ddpm_jax.data.sources import Example
+from ddpm_jax.data.source import Example
 
 FILE_FORMAT = "array_record"
 # TFDS's ten take three and a half minutes to fail without Internet; these, seconds.

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image, ImageFile
 
-from ddpm_jax import pictures
-from ddpm_jax.config import ConfigError
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.pictures import encoding
 
 MAX_BYTES = 64 * 2**20
 # Pillow's modes by number of channels; "1" is black and white.
@@ -52,7 +52,7 @@ def read(
     Raises:
       ConfigError: it is no such image, or cannot be read.
     """
-    return pictures.from_uint8(_pixels(path, shape, field), num_values)
+    return encoding.from_uint8(_pixels(path, shape, field), num_values)
 
 
 def read_mask(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from ddpm_jax.data import sources, tfds_source
+from ddpm_jax.data import table, tfds_source
 from ddpm_jax.data.images import Frame
 from tests.data import tiny_tfds
 
@@ -23,9 +23,7 @@ def without_tensorflow(monkeypatch, tfds_leavings):
 
 
 def make(config, tfds_dir, split="train", **options):
-    return sources.make(
-        f"tfds:tiny_images/{config}", split, data_dir=tfds_dir, **options
-    )
+    return table.make(f"tfds:tiny_images/{config}", split, data_dir=tfds_dir, **options)
 
 
 def config_of(name):
@@ -175,7 +173,7 @@ def test_other_file_formats_are_refused(tfds_dir, tmp_path):
 )
 def test_what_cannot_be_read_is_refused_in_one_line(tfds_dir, name, message):
     with pytest.raises(ValueError, match=message) as error:
-        sources.make(f"tfds:{name}", "train", data_dir=tfds_dir)
+        table.make(f"tfds:{name}", "train", data_dir=tfds_dir)
     assert "\n" not in str(error.value)
     assert str(error.value).startswith(f"config.data.name = 'tfds:{name}'")
 

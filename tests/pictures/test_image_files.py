@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from ddpm_jax import picture_files
-from ddpm_jax.config import ConfigError
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.pictures import image_files
 
 FIELD = "config.sample.image = 'x.png'"
 HEIGHT, WIDTH = 6, 9
@@ -54,7 +54,7 @@ def read(tmp_path):
     def read(data, shape=COLOUR, num_values=256):
         path = tmp_path / "x.png"
         path.write_bytes(data)
-        return picture_files.read(path, shape, num_values, FIELD)
+        return image_files.read(path, shape, num_values, FIELD)
 
     return read
 
@@ -64,7 +64,7 @@ def read_mask(tmp_path):
     def read_mask(data, shape=COLOUR):
         path = tmp_path / "x.png"
         path.write_bytes(data)
-        return picture_files.read_mask(path, shape, FIELD)
+        return image_files.read_mask(path, shape, FIELD)
 
     return read_mask
 
@@ -306,7 +306,7 @@ def test_a_file_too_large_is_refused_unread(tmp_path, monkeypatch):
     with open(path, "wb") as file:
         file.truncate(2**26 + 1)
     never_opened(monkeypatch)
-    message = refused(picture_files.read, path, COLOUR, 256, FIELD)
+    message = refused(image_files.read, path, COLOUR, 256, FIELD)
     assert message.startswith(
         "has 67108865 bytes, more than the 67108864 that an image"
     )
@@ -316,7 +316,7 @@ def never_opened(monkeypatch):
     def opened(*_):
         raise AssertionError("opened")
 
-    monkeypatch.setattr(picture_files, "open", opened, raising=False)
+    monkeypatch.setattr(image_files, "open", opened, raising=False)
 
 
 @pytest.fixture
@@ -348,8 +348,8 @@ def test_what_is_no_regular_file_is_never_opened(
         path.symlink_to("/dev/zero")
     never_opened(monkeypatch)
     for call in (
-        lambda: picture_files.read(path, COLOUR, 256, FIELD),
-        lambda: picture_files.read_mask(path, COLOUR, FIELD),
+        lambda: image_files.read(path, COLOUR, 256, FIELD),
+        lambda: image_files.read_mask(path, COLOUR, FIELD),
     ):
         assert refused(call).startswith(
             "is not a file: write the path of a PNG or JPEG"
@@ -360,7 +360,7 @@ def test_a_link_to_a_file_is_followed(tmp_path):
     image = noise(*COLOUR)
     (tmp_path / "there.png").write_bytes(encoded(image))
     (tmp_path / "x.png").symlink_to("there.png")
-    found = picture_files.read(str(tmp_path / "x.png"), COLOUR, 256, FIELD)
+    found = image_files.read(str(tmp_path / "x.png"), COLOUR, 256, FIELD)
     np.testing.assert_array_equal(found, image)
 
 
@@ -376,9 +376,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     }
     for name, reason in reasons.items():
         path = f"{tmp_path}/{name}"
-        message = refused(picture_files.read, path, COLOUR, 256, FIELD)
+        message = refused(image_files.read, path, COLOUR, 256, FIELD)
         assert message.startswith("cannot be read (") and reason in message
-    refused(picture_files.read, "", COLOUR, 256, FIELD)
+    refused(image_files.read, "", COLOUR, 256, FIELD)
 
 
 def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
@@ -388,6 +388,6 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "x.png"
     path.write_bytes(encoded(COLOURED))
     # Whoever runs the tests as root may read any file.
-    monkeypatch.setattr(picture_files, "open", forbidden, raising=False)
-    message = refused(picture_files.read, path, COLOUR, 256, FIELD)
+    monkeypatch.setattr(image_files, "open", forbidden, raising=False)
+    message = refused(image_files.read, path, COLOUR, 256, FIELD)
     assert message.startswith("cannot be read (Permission denied): write the path")

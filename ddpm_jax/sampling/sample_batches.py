@@ -1,20 +1,22 @@
 """Samples by number, a batch at a time, from one compiled program."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Int, UInt8
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax import guides, tasks, ways
-from ddpm_jax.binding import Model
-from ddpm_jax.config import Config, ConfigError
+from ddpm_jax.core import progress, sharding
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.core.randomness import Stream, example_keys, stream_key
 from ddpm_jax.diffusion.samplers import ancestral
-from ddpm_jax.guides import Guide
-from ddpm_jax.tasks import Task
-from ddpm_jax.training import parallel, progress
-from ddpm_jax.training.randomness import Stream, example_keys, stream_key
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.sampling import guides, rollout, tasks
+from ddpm_jax.sampling.guides import Guide
+from ddpm_jax.sampling.tasks import Task
 
 
 class Batch(NamedTuple):
@@ -63,14 +65,14 @@ class Batches:
         self,
         config: Config,
         mesh: Mesh,
-        model: Model,
+        model: Denoiser,
         guide: Guide | None = None,
         task: Task | None = None,
         log_variance: ancestral.LogVariance | None = None,
         num_frames: int = 0,
     ) -> None:
         task = task or tasks.without_files(config)
-        draw = ways.make(config, model, task, log_variance, num_frames)
+        draw = rollout.make(config, model, task, log_variance, num_frames)
         roots = [stream_key(config.seed, s) for s in (Stream.SAMPLE, Stream.SAMPLE_END)]
         guide = guide or guides.alone(config, model)
         labels_of = guides.labels(config, guide)
@@ -88,12 +90,14 @@ class Batches:
             frames = None
             if drawn.film is not None:
                 x_hat, z = drawn.film.x_hat, drawn.film.z
-                # The frames' axis goes through the codec as part of the batch.
-                frames = tuple(jax.vmap(model.codec.decode)(a) for a in (x_hat, z))
+                # The frames' axis goes through the pixel_decoder as part of the batch.
+                frames = tuple(
+                    jax.vmap(model.pixel_decoder.decode)(a) for a in (x_hat, z)
+                )
             found = drawn.pixels, labels, drawn.num_evaluations, frames
             return drawn.converged, found
 
-        self._compiled = parallel.compile_for_batch(mesh, batch_of)
+        self._compiled = sharding.compile_for_batch(mesh, batch_of)
 
     def draw(self, params: Any, first: int, bar: progress.Bar | None = None) -> Batch:
         """The samples first, first + 1, ...; how far they are is told to the bar.
@@ -105,7 +109,7 @@ class Batches:
         begin = first + jax.process_index() * num_local
         index = np.arange(begin, begin + num_local, dtype=np.int32)
         self._bar = bar
-        batch = parallel.put_batch(self._mesh, {"index": index})
+        batch = sharding.put_batch(self._mesh, {"index": index})
         converged, found = jax.device_get(self._compiled((params, self._asked), batch))
         if missed := np.sum(~converged):
             raise NotArrivedError(
@@ -118,3 +122,25 @@ class Batches:
     def _tell(self, done: int, total: int) -> None:
         if self._bar is not None:
             self._bar.inner(done, total)
+
+
+def each(
+    config: Config, batches: Batches, params: Any, done: int
+) -> Iterator[tuple[int, Batch]]:
+    """(number of its first, samples) of each batch, from the one that holds sample `done` on.
+
+    Batches start where they would if none were done: the same program computes the same
+    sample.
+
+    Raises:
+      NotArrivedError: an ODE's solver did not reach z_0.
+    """
+    c = config.sample
+    begin = done // c.batch_size * c.batch_size
+    bar = progress.Bar("sampling", c.num_samples, initial=min(done, c.num_samples))
+    with bar:
+        for start in range(begin, c.num_samples, c.batch_size):
+            drawn = batches.draw(params, start, bar)
+            yield start, drawn
+            reached = min(start + c.batch_size, c.num_samples)
+            bar.update(reached - max(start, done))

@@ -1,0 +1,282 @@
+"""Choices: what a config may name, each with options of its own, in tables that can be grepped.
+
+A table maps the names that a config field may hold to `Choice`s. A choice brings its options
+(a frozen dataclass: fields, types, defaults, ranges), a function that makes the thing of them,
+and traits: what other parts may need to know of it, so that no part compares names. Config
+groups, their types and their error texts are derived from here.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from ddpm_jax.core.errors import ConfigError, choose
+
+LARGEST_INT = 2**31 - 1  # What 32 bits hold.
+
+O = TypeVar("O", bound="Options")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of a choice, or a group of a config. The base checks every field's range.
+
+    A field is `name: type = option(default, "What it is.", ...)`, or another `Options` for a
+    group within. A subclass that must check fields against each other extends
+    `__post_init__`, and says "name = value: what to write" in a ValueError.
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            limits = field.metadata.get("limits")
+            if limits is not None:
+                limits.check(field.name, getattr(self, field.name))
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One of the things that a config field may name.
+
+    Attributes:
+      options: a dataclass of its options, which are the config's group of its name.
+      make: (options, what it stands on ...) -> the thing. What it stands on is the table's to say.
+      traits: what others may need to know of it.
+    """
+
+    options: type[Options]
+    make: Callable[..., Any]
+    traits: frozenset[str] = frozenset()
+
+    def __contains__(self, trait: str) -> bool:
+        return trait in self.traits
+
+
+# Name -> choice. A dict, so that plugins can add to it.
+Table = dict[str, Choice]
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What the values of a field may be. For a tuple, each of its items."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    one_of: tuple[Any, ...] | Mapping[str, Any] | None = None
+    remedy: str | None = None
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises ValueError in one line if a value is outside."""
+        items = value if isinstance(value, tuple) else (value,)
+        if self.one_of is not None and any(item not in self.one_of for item in items):
+            choose(dict.fromkeys(self.one_of), value, name)
+        if not all(self._holds(item) for item in items):
+            raise ValueError(f"{name} = {value}: {self.remedy or self._wanted()}.")
+        if any(type(item) is int and item > LARGEST_INT for item in items):
+            raise ValueError(f"{name} = {value}: write at most {LARGEST_INT}.")
+
+    def _holds(self, value: Any) -> bool:
+        if isinstance(value, str):
+            return True
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def _wanted(self) -> str:
+        """What to write, as a clause."""
+        low, high = self.above, self.below
+        if self.at_least is not None and self.at_most is None and high is None:
+            return f"write {self.at_least:g} or more"
+        if low is not None and self.at_most is None and high is None:
+            return f"write a number above {low:g}"
+        first = f"[{self.at_least:g}" if self.at_least is not None else "(-inf"
+        first = f"({low:g}" if low is not None else first
+        last = f"{self.at_most:g}]" if self.at_most is not None else "inf)"
+        last = f"{high:g})" if high is not None else last
+        return f"write a number in {first}, {last}"
+
+
+def option(
+    default: Any,
+    meaning: str,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    one_of: tuple[Any, ...] | Mapping[str, Any] | None = None,
+    remedy: str | None = None,
+    example: Any = None,
+    may_change: bool = False,
+) -> Any:
+    """A field of `Options`.
+
+    Args:
+      default: its value unless a config says another; its type is the annotation's.
+      meaning: a line that says what it is.
+      at_least, at_most, above, below: the range of a number, or of every item of a tuple.
+      one_of: the values there are, where they need no options of their own.
+      remedy: what to write, as an error says it; None: the range in words.
+      example: a value to write where the default is empty.
+      may_change: a run may be continued with another value; its bits do not depend on it.
+    """
+    limits = Limits(at_least, at_most, above, below, one_of, remedy)
+    metadata = {
+        "meaning": meaning,
+        "limits": limits,
+        "example": example,
+        "may_change": may_change,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def chosen_from(
+    default: str,
+    table: Table,
+    meaning: str,
+    *,
+    listed: bool = False,
+    empty: bool = False,
+    may_change: bool = False,
+) -> Any:
+    """A field of `Options` that names a choice of a table; their groups stand beside it.
+
+    Args:
+      default: a name in the table.
+      table: the choices.
+      meaning: a line that says what is chosen.
+      listed: the field holds several names, by commas.
+      empty: the field may be "", which names none.
+      may_change: as in `option`.
+    """
+    metadata = {
+        "meaning": meaning,
+        "table": table,
+        "listed": listed,
+        "empty": empty,
+        "may_change": may_change,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def group(options: type[Options], meaning: str, *, may_change: bool = False) -> Any:
+    """A field of `Options` that is a group of its own."""
+    metadata = {"meaning": meaning, "group": options, "may_change": may_change}
+    return dataclasses.field(default_factory=options, metadata=metadata)
+
+
+class Leaf(NamedTuple):
+    """One field of a config, as its definition says it.
+
+    Attributes:
+      default: its value unless a config says another.
+      meaning: what it is, a line.
+      item_types: of a tuple's items; (): it is no tuple.
+      example: a value to write where the default is empty.
+      may_change: whether a run may be continued with another value.
+    """
+
+    default: Any
+    meaning: str
+    item_types: tuple[type, ...]
+    example: Any
+    may_change: bool
+
+
+def leaves(
+    options: type[Options], prefix: str = "", may_change: bool = False
+) -> Iterator[tuple[str, Leaf]]:
+    """(name within the config, leaf) of every field, those of choices' groups included."""
+    hints = typing.get_type_hints(options)
+    for field in dataclasses.fields(options):
+        name, changes = prefix + field.name, may_change or field.metadata["may_change"]
+        if "group" in field.metadata:
+            yield from leaves(field.metadata["group"], f"{name}.", changes)
+            continue
+        default, meaning = field.default, field.metadata["meaning"]
+        items = _item_types(hints[field.name])
+        example = field.metadata.get("example")
+        yield name, Leaf(default, meaning, items, example, changes)
+        for choice_name, choice in field.metadata.get("table", {}).items():
+            yield from leaves(choice.options, f"{prefix}{choice_name}.", changes)
+
+
+def defaults(options: type[Options]) -> dict[str, Any]:
+    """The fields and groups of a config with their defaults, as nested dicts."""
+    nested: dict[str, Any] = {}
+    for name, leaf in leaves(options):
+        *path, last = name.split(".")
+        inner = nested
+        for part in path:
+            inner = inner.setdefault(part, {})
+        inner[last] = leaf.default
+    return nested
+
+
+def read(options: type[O], values: Mapping[str, Any] | Any, where: str) -> O:
+    """The options that a config group holds, checked.
+
+    Args:
+      options: their dataclass.
+      values: the group; what else stands in it is left alone.
+      where: the group's name, such as "config.sample.ddim".
+
+    Raises:
+      ConfigError: a value is outside its range, or the options do not fit each other; with
+        the full name of the field.
+    """
+    found = {}
+    for field in dataclasses.fields(options):
+        value = values[field.name]
+        if "group" in field.metadata:
+            inner = field.metadata["group"]
+            found[field.name] = read(inner, value, f"{where}.{field.name}")
+        else:
+            found[field.name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return options(**found)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"{where}.{error}") from error
+
+
+def chosen(table: Table, values: Any, field: str, where: str) -> tuple[Choice, Options]:
+    """The choice that a field of a config group names, and its options from beside it.
+
+    Args:
+      table: the choices.
+      values: the group that holds the field.
+      field: that names the choice.
+      where: the group's name without "config.", such as "sample".
+
+    Raises:
+      ConfigError: there is no such choice, or its options are out of range.
+    """
+    name = values[field]
+    dotted = f"{where}." if where else ""
+    choice = choose(table, name, f"{dotted}{field}")
+    own = values[name] if dataclasses.fields(choice.options) else {}
+    return choice, read(choice.options, own, f"config.{dotted}{name}")
+
+
+def _item_types(hint: Any) -> tuple[type, ...]:
+    """Of a tuple's annotation, what its items may be: numbers may be written whole."""
+    if typing.get_origin(hint) is not tuple:
+        return ()
+    item, *_ = typing.get_args(hint)
+    if isinstance(item, types.UnionType):
+        return typing.get_args(item)
+    return (float, int) if item is float else (item,)
+
+
+def finite(value: float) -> bool:
+    """Whether a number is neither infinite nor none."""
+    return math.isfinite(value)

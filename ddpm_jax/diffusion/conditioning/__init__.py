@@ -1,0 +1,1 @@
+"""Functions from `Diffusion` to `Diffusion`: guidance, constraints, editing."""

@@ -1,0 +1,1 @@
+"""Bounds on and estimates of the likelihood."""

@@ -1,0 +1,1 @@
+"""Figures of evaluations: of each image, in a report, and read back."""

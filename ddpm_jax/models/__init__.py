@@ -1,0 +1,1 @@
+"""What is trained: a network and the theory, bound by parameters."""

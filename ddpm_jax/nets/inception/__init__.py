@@ -1,0 +1,1 @@
+"""InceptionV3, whose features samples are judged by."""

@@ -1,0 +1,1 @@
+"""Images and curves as pictures to look at, and images from a user's files."""

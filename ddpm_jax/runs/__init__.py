@@ -1,0 +1,1 @@
+"""A run's folder, and models read back from it."""

@@ -1,0 +1,1 @@
+"""From a model and config.sample to samples on disk."""

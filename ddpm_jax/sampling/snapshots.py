@@ -1,0 +1,45 @@
+"""Samples drawn while training: a few, in one file and one picture a step."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from jaxtyping import UInt8
+from ml_collections import ConfigDict as Config
+
+from ddpm_jax.core import files
+from ddpm_jax.pictures import encoding, grids
+from ddpm_jax.sampling import (
+    sample_batches,
+    shards,
+)
+
+Images = UInt8[np.ndarray, "samples height width channels"]
+FOLDER = "samples"
+
+
+def first(config: Config, batches: sample_batches.Batches, params: Any) -> Images:
+    """The first config.sample.num_samples images, as pixel values."""
+    parts = [
+        batch.pixels for _, batch in sample_batches.each(config, batches, params, 0)
+    ]
+    return np.concatenate(parts)[: config.sample.num_samples]
+
+
+def picture_path(path: epath.Path, step: int) -> epath.Path:
+    return path / FOLDER / f"{step}.png"
+
+
+def write(
+    path: epath.Path, step: int, pixels: Images, num_values: int
+) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
+    """Writes samples/<step>.npz and a grid as .png; returns the grid."""
+    picture = grids.grid(encoding.to_uint8(pixels, num_values))
+    if jax.process_index() == 0:
+        png = picture_path(path, step)
+        png.parent.mkdir(parents=True, exist_ok=True)
+        arrays = shards.to_npz(pixels, num_values)
+        files.replace_bytes(png.with_suffix(".npz"), arrays)
+        files.replace_bytes(png, encoding.png(picture))
+    return picture
