@@ -1,1 +1,1 @@
-"""One sweep a file: get_sweep() -> dict, as `ddpm_jax.sweep_file` says."""
+"""One sweep a file: get_sweep() -> dict, as `ddpm_jax.commands.sweep_file` says."""

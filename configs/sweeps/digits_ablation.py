@@ -1,6 +1,6 @@
 """Schedule, prediction and number of latents on the digits, one factor at a time.
 
-Ten runs:     python -m ddpm_jax.sweep configs/sweeps/digits_ablation.py --workdir=runs/ablation
+Ten runs:     python -m ddpm_jax sweep configs/sweeps/digits_ablation.py --workdir=runs/ablation
 A short look: ... -- --config.training.num_steps=20 --config.eval.num_examples=40
 
 All are configs/digits_vdm.py but for what is said here, and 400 steps. The base is the straight

@@ -1,7 +1,7 @@
 """Compare what evaluations of several runs found, in a table and a picture.
 
-    python -m ddpm_jax.compare runs/digits runs/digits_vdm [--out=compared.png]
-    python -m ddpm_jax.compare runs/digits@450 runs/digits@900
+    python -m ddpm_jax compare runs/digits runs/digits_vdm [--out=compared.png]
+    python -m ddpm_jax compare runs/digits@450 runs/digits@900
 
 The newest evaluation of each, that of the step after its "@", or that of --step. Differences
 are to the first run, paired by image. Figures of different kinds (of other data, of another
@@ -62,7 +62,7 @@ def gather(
     """
     if not directories:
         raise ConfigError(
-            "a compare of nothing: write workdirs, python -m ddpm_jax.compare DIR..."
+            "a compare of nothing: write workdirs, python -m ddpm_jax compare DIR..."
         )
     found = [result for text in directories for result in _read(text, step)]
     names = {(str(result.path), result.step): result.name for result in found}
@@ -118,7 +118,3 @@ def write_picture(file: epath.Path, found: Sequence[Result]) -> None:
         raise ConfigError(
             f"{file} cannot be written: {error.strerror or error}."
         ) from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())

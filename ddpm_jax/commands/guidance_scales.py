@@ -1,6 +1,6 @@
 """What guidance gains and costs, by its scale: a table, and pictures of it.
 
-    python -m ddpm_jax.scales runs/digits_cond --judge=runs/judge
+    python -m ddpm_jax guidance runs/digits_cond --judge=runs/judge
 
 For each scale, samples are drawn by the checkpoint's model and looked at by a classifier that
 did not guide them: how often it sees the class that was asked for (accuracy), how much of the
@@ -13,7 +13,6 @@ samples of each scale came about, all from the same noise.
 import argparse
 import contextlib
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -47,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: list[str]) -> int:
-    parser = arguments.Parser("scales", __doc__ or "")
+    parser = arguments.Parser("guidance", __doc__ or "")
     parser.add_argument("directory", metavar="DIR", help="the run's workdir")
     parser.add_argument("--judge", required=True, help="a classifier's workdir")
     parser.add_argument("--scales", default="0,0.5,1,1.5,2,3,4", help="by commas")
@@ -284,7 +283,3 @@ def _film(
     last = NUM_FRAMES - 1
     names = ["first", *(f"{i}/{last}" for i in range(1, last)), "sample"]
     return grids.comparison(cells, names)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,87 +1,170 @@
 """Train, evaluate or sample a diffusion model.
 
-python main.py --config=configs/digits.py --workdir=runs/digits
-    [--mode=train|eval|sample|reference]
+    python main.py --config=FILE.py[:VARIANT] --workdir=DIR [--mode=train|eval|sample|reference]
+    python -m ddpm_jax train --config=FILE.py[:VARIANT] --workdir=DIR
+        [--config.FIELD=VALUE ...]
+
+FILE is a path. With `python -m ddpm_jax` the command's name is the mode: train, eval, sample or
+reference. Exit status: 0 done, 2 a wrong flag, config or workdir, 143 or 130 stopped by a
+signal, 1 anything else.
 """
 
+import functools
 import logging as python_logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict as Config
 
-from ddpm_jax.check import check_config
-from ddpm_jax.config import check
-from ddpm_jax.core import errors
-from ddpm_jax.core.errors import ConfigError
-
-MODES = ("train", "eval", "sample", "reference")
-
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "A config file, or file:variant.", lock_config=True
-)
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder; gs:// works too.")
-_MODE = flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.")
-_PROFILE = flags.DEFINE_integer(
-    "profile_steps", 0, "Train: how many steps to trace.", lower_bound=0
-)
-_CACHE = flags.DEFINE_string(
-    "compilation_cache", None, "A folder where compiled programs are kept between runs."
-)
-_COORDINATOR = flags.DEFINE_string(
-    "coordinator_address", None, "Several hosts: host:port of process 0."
-)
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Several hosts: how many.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Several hosts: which is this.")
-
+from ddpm_jax.core.errors import ConfigError, choose
 
 # TensorFlow, which writes the event files, else greets on standard error.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # Libraries whose notes on their own work are not for this program's log.
 QUIET = ("orbax", "grain", "etils", "tensorflow_datasets", "jax")
+HELP = ("--help", "-help", "-h")
+FLAGS = flags.FLAGS
 
 
-def main(_: Sequence[str]) -> int:
-    """Runs one mode; returns the exit status."""
+def main(argv: Sequence[str] | None = None, mode: str = "") -> int:
+    """Runs one mode with the flags of a command line.
+
+    Args:
+      argv: the arguments; None: those of this process.
+      mode: which; "": the one that the flag --mode names.
+
+    Raises:
+      SystemExit: with the exit status, of all but --help.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if any(argument in HELP for argument in arguments):
+        print(help_text(mode))
+        return 0
+
+    def read(argv: Sequence[str]) -> list[str]:
+        try:
+            return parse(argv, FLAGS, mode)
+        except Exception as error:  # Values of overrides may lead to anything.
+            sys.exit(_complain(error, status=2))
+
+    def run(_: Sequence[str]) -> int:
+        return execute(FLAGS, mode or FLAGS.mode)
+
+    return app.run(run, [sys.argv[0], *arguments], flags_parser=read)
+
+
+# The commands of these names.
+train = functools.partial(main, mode="train")
+evaluate = functools.partial(main, mode="eval")
+sample = functools.partial(main, mode="sample")
+reference = functools.partial(main, mode="reference")
+
+
+def define(values: flags.FlagValues, mode: str) -> None:
+    """Defines every flag of a mode but --config; --mode itself where no mode is given."""
+    flags.DEFINE_string(
+        "workdir", None, "The run's folder; gs:// works too.", flag_values=values
+    )
+    if not mode:
+        flags.DEFINE_string(
+            "mode", "train", f"One of {', '.join(MODES)}.", flag_values=values
+        )
+    flags.DEFINE_integer(
+        "profile_steps",
+        0,
+        "Train: how many steps to trace.",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "compilation_cache",
+        None,
+        "A folder where compiled programs are kept between runs.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "coordinator_address",
+        None,
+        "Several hosts: host:port of process 0.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "num_processes", None, "Several hosts: how many.", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "process_id", None, "Several hosts: which is this.", flag_values=values
+    )
+
+
+def help_text(mode: str) -> str:
+    """What a mode, or main.py, says of itself."""
+    values = flags.FlagValues()
+    define(values, mode)
+    names = sorted(name for name in values if values[name].help)
+    lines = [f"  --{name}: {values[name].help}" for name in names]
+    config = "  --config: A config file, FILE.py, or a variant of it, FILE.py:VARIANT."
+    override = "  --config.FIELD: Another value of one of its fields."
+    return "\n".join([str(__doc__), "flags:", config, override, *lines])
+
+
+def parse(argv: Sequence[str], values: flags.FlagValues, mode: str = "") -> list[str]:
+    """Reads flags and config; says all that is wrong with them before JAX is imported.
+
+    Args:
+      argv: the command line, the program's name first.
+      values: where the flags are defined, and where their values then are.
+      mode: of the command; "": the flag --mode says it.
+
+    Returns:
+      What of the command line is no flag: the program's name.
+
+    Raises:
+      ConfigError: a flag is missing or the config file cannot be used.
+      flags.Error: a flag does not exist or has a wrong value.
+    """
+    from ddpm_jax.config import check, files
+
+    define(values, mode)
+    files.define_flag(values, argv)
+    # What adds choices, and so fields, to a config is to be read before this line.
+    check.overrides(argv)
+    rest = files.parse(values, argv)
+    choose(MODES, mode or values.mode, "--mode")
+    for name in ("config", "workdir"):
+        if values[name].value is None:
+            raise ConfigError(f"--{name} is missing: write --{name}=...")
+    if len(rest) > 1:
+        raise ConfigError(f"{rest[1]!r} is not a flag: write --name=value.")
+    return rest
+
+
+def execute(values: flags.FlagValues, mode: str) -> int:
+    """Runs one mode with flags that have been read; returns the exit status."""
     # Imported once the flags are known to be right: a slip is told at once.
     import jax
 
+    from ddpm_jax.check import check_config
+    from ddpm_jax.config import check
+    from ddpm_jax.core import errors
     from ddpm_jax.training import distributed
     from ddpm_jax.training.nonfinite import NonFiniteError
 
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(_is_ours)
-    if _CACHE.value:
-        jax.config.update("jax_compilation_cache_dir", _CACHE.value)
-    config = _CONFIG.value
+    if values.compilation_cache:
+        jax.config.update("jax_compilation_cache_dir", values.compilation_cache)
     try:
         with errors.errors_are_the_users():
             distributed.initialize(
-                _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+                values.coordinator_address, values.num_processes, values.process_id
             )
-            check_config(config)
-            check.devices(config, jax.device_count())
-        if _MODE.value == "eval":
-            from ddpm_jax import evaluate
-
-            evaluate.run(config, _WORKDIR.value)
-        elif _MODE.value == "sample":
-            from ddpm_jax import sample
-
-            sample.run(config, _WORKDIR.value)
-        elif _MODE.value == "reference":
-            from ddpm_jax.evaluation import reference
-
-            reference.run(config, _WORKDIR.value)
-        else:
-            # TensorFlow, which this needs for its event files, takes seconds to import.
-            from ddpm_jax import train
-
-            return train.run(config, _WORKDIR.value, _PROFILE.value)
+            check_config(values.config)
+            check.devices(values.config, jax.device_count())
+        return MODES[mode](values.config, values.workdir, values.profile_steps)
     except ConfigError as error:
         return _complain(error, status=2)
     except NonFiniteError as error:
@@ -89,24 +172,43 @@ def main(_: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("stopped: the same command goes on from what is written", file=sys.stderr)
         return 128 + signal.SIGINT
+
+
+def _train(config: Config, workdir: str, profile_steps: int) -> int:
+    # TensorFlow, which this needs for its event files, takes seconds to import.
+    from ddpm_jax.train import run
+
+    return run(config, workdir, profile_steps)
+
+
+def _evaluate(config: Config, workdir: str, _: int) -> int:
+    from ddpm_jax import evaluate
+
+    evaluate.run(config, workdir)
     return 0
 
 
-def parse(argv: Sequence[str]) -> list[str]:
-    """Reads flags and config; ends with status 2 and one line if something is wrong."""
-    try:
-        check.overrides(argv)
-        rest = flags.FLAGS(list(argv))
-        errors.choose(dict.fromkeys(MODES), _MODE.value, "--mode")
-        for flag in (_CONFIG, _WORKDIR):
-            if flag.value is None:
-                raise ConfigError(f"--{flag.name} is missing: write --{flag.name}=...")
-        errors.flat(_CONFIG.value)  # A file that cannot be read says so here.
-        if len(rest) > 1:
-            raise ConfigError(f"{rest[1]!r} is not a flag: write --name=value.")
-    except Exception as error:  # A config file may raise anything.
-        sys.exit(_complain(error, status=2))
-    return rest
+def _sample(config: Config, workdir: str, _: int) -> int:
+    from ddpm_jax import sample
+
+    sample.run(config, workdir)
+    return 0
+
+
+def _reference(config: Config, workdir: str, _: int) -> int:
+    from ddpm_jax.evaluation import reference
+
+    reference.run(config, workdir)
+    return 0
+
+
+# (config, workdir, steps to trace) -> exit status.
+MODES: Mapping[str, Callable[[Config, str, int], int]] = {
+    "train": _train,
+    "eval": _evaluate,
+    "sample": _sample,
+    "reference": _reference,
+}
 
 
 def _complain(error: Exception, status: int) -> int:
@@ -118,7 +220,3 @@ def _complain(error: Exception, status: int) -> int:
 def _is_ours(record: python_logging.LogRecord) -> bool:
     is_quiet = any(f"/{name}/" in record.pathname for name in QUIET)
     return record.levelno > python_logging.INFO or not is_quiet
-
-
-if __name__ == "__main__":
-    app.run(main, flags_parser=parse)

@@ -1,13 +1,13 @@
 """Run a sweep: train and evaluate each of its runs, then compare them in one table.
 
-    python -m ddpm_jax.sweep configs/sweeps/digits_ablation.py --workdir=runs/ablation
+    python -m ddpm_jax sweep configs/sweeps/digits_ablation.py --workdir=runs/ablation
     ... --print                              # The commands instead, one a run, for a cluster.
     ... --only=prediction=v                  # Of that name; may be repeated.
     ... -- --config.training.num_steps=100   # Overrides of every run.
 
 The same command goes on where it was stopped. Runs go to WORKDIR/<name>, with all that they
 say in its log.txt; the comparison to WORKDIR/table.md, .json and .png. Exit status: 0 done,
-1 some runs failed, 2 wrong arguments, 143 or 130 stopped by a signal. `ddpm_jax.sweep_file`
+1 some runs failed, 2 wrong arguments, 143 or 130 stopped by a signal. `commands.sweep_file`
 says what a sweep file is.
 """
 
@@ -29,8 +29,8 @@ from ddpm_jax.evaluation.results import saved, table
 from ddpm_jax.evaluation.results.saved import Result
 from ddpm_jax.runs import workdir
 
-# From where it is started, as the paths in a config and a sweep file are.
-MAIN = "main.py"
+# What Python runs; paths in configs and sweep files are seen from where the sweep starts.
+PROGRAM = ("-m", "ddpm_jax")
 LOG, TABLE = "log.txt", "table"
 # Of a failed run's log, on the terminal.
 NUM_LAST_LINES = 5
@@ -61,8 +61,8 @@ def _main(argv: list[str]) -> int:
 
 def steps(python: str, run: Run, path: epath.Path) -> list[list[str]]:
     """The two commands of a run: train, and evaluate."""
-    train = [python, MAIN, *run.arguments, f"--workdir={path / run.name}"]
-    return [train, [*train, "--mode=eval"]]
+    arguments = [*run.arguments, f"--workdir={path / run.name}"]
+    return [[python, *PROGRAM, mode, *arguments] for mode in ("train", "eval")]
 
 
 def _only(runs: Sequence[Run], names: Sequence[str] | None) -> list[Run]:
@@ -97,10 +97,6 @@ def _report(run: Run, path: epath.Path) -> epath.Path:
 def _run_all(runs: Sequence[Run], chosen: Sequence[Run], path: epath.Path) -> int:
     if not files.is_local(path):
         raise ConfigError(f"--workdir={path} is not on this machine: add --print.")
-    if not epath.Path(MAIN).exists():
-        raise ConfigError(
-            f"there is no {MAIN} here: start from the folder that has it."
-        )
     for run in runs:
         workdir.check_if_begun(path / run.name, run.config)
     left = [run for run in chosen if not is_finished(run, path)]
@@ -185,7 +181,3 @@ def _duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

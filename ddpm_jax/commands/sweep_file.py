@@ -19,19 +19,19 @@ The sweep is the union of its grids, and two ways to the same config are one run
 import itertools
 import os
 import re
-import runpy
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from absl import flags
 from ml_collections import ConfigDict as Config
-from ml_collections import config_flags
 
 from ddpm_jax.check import check_config
-from ddpm_jax.config import check
-from ddpm_jax.core.errors import ConfigError, flat
+from ddpm_jax.config import check, files
+from ddpm_jax.core import python_files
+from ddpm_jax.core.errors import ConfigError
 
 Fields = Mapping[str, Any]
+FUNCTION = "get_sweep"
 # Of a run without any override of its own.
 BASE = "base"
 
@@ -42,8 +42,8 @@ class Run(NamedTuple):
     Attributes:
       name: its own overrides, fit for a folder.
       aliases: what other grids call it.
-      arguments: of main.py, --config and the overrides.
-      config: what main.py will make of them.
+      arguments: of its commands, --config and the overrides.
+      config: what they will make of them.
     """
 
     name: str
@@ -57,7 +57,7 @@ def read(path: os.PathLike[str] | str, extra: tuple[str, ...] = ()) -> list[Run]
 
     Args:
       path: of the file.
-      extra: overrides of every run, as main.py takes them.
+      extra: overrides of every run, as a command line has them.
 
     Raises:
       ConfigError: the file or one of its runs cannot work.
@@ -86,11 +86,14 @@ def read(path: os.PathLike[str] | str, extra: tuple[str, ...] = ()) -> list[Run]
 
 def _load(path: os.PathLike[str] | str) -> tuple[str, list[tuple[str, Fields]]]:
     """The config file, and each point: its name and all fields that it sets."""
+    module = python_files.load(os.fspath(path), "sweep_file")
+    sweep = python_files.result_of(module, FUNCTION)
     try:
-        sweep = runpy.run_path(os.fspath(path))["get_sweep"]()
+        if not isinstance(sweep, Mapping):
+            raise ValueError(f"{sweep!r} is not a dict")
         wrong = sorted({"config", "overrides", "grids"} ^ sweep.keys())
         if wrong:
-            raise ValueError(f"{', '.join(wrong)} of get_sweep() is missing or unknown")
+            raise ValueError(f"{', '.join(wrong)} is missing or unknown")
         points: list[tuple[str, Fields]] = [
             (name, {**sweep["overrides"], **fields})
             for grid in sweep["grids"]
@@ -98,15 +101,16 @@ def _load(path: os.PathLike[str] | str) -> tuple[str, list[tuple[str, Fields]]]:
         ]
         if not points:
             raise ValueError("it has no runs; the grid {} is one")
-    except Exception as error:  # A file may raise anything.
-        raise ConfigError(
-            f"the sweep file {path} cannot be used: {type(error).__name__}: {error}."
-        ) from error
+    except Exception as error:  # What it returns may be anything.
+        reason = f"{FUNCTION}() returns what is no sweep: {error}."
+        raise python_files.error_at(module, FUNCTION, reason) from error
     return sweep["config"], points
 
 
-def _points(grid: Mapping[str, Any]) -> Iterator[tuple[str, Fields]]:
+def _points(grid: Any) -> Iterator[tuple[str, Fields]]:
     """Each point of a grid: its name, and the fields that it sets."""
+    if not isinstance(grid, Mapping):
+        raise ValueError(f"the grid {grid!r} is not a dict")
     for choices in itertools.product(*(_choices(*axis) for axis in grid.items())):
         names = [name for name, _ in choices]
         fields = {
@@ -135,19 +139,18 @@ def _plain(label: Any) -> str:
 
 
 def _resolve(name: str, arguments: tuple[str, ...]) -> Config:
-    """The config as main.py reads it, checked. No device is touched."""
+    """The config as its commands read it, checked. No device is touched."""
     values = flags.FlagValues()
-    argv = ["main.py", *arguments]
-    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    argv = ["train", *arguments]
+    files.define_flag(values, argv)
     try:
         check.overrides(arguments)
-        values(argv)
-        flat(values.config)  # A file that cannot be read says so here.
+        files.parse(values, argv)
         check_config(values.config)
         if values.config.eval.step >= 0:
             raise ConfigError(
                 "config.eval.step: a run of a sweep is evaluated at its end"
             )
-    except Exception as error:  # A config file may raise anything.
+    except Exception as error:  # Values of overrides may lead to anything.
         raise ConfigError(f"the run {name!r} cannot work: {error}") from error
     return values.config

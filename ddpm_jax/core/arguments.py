@@ -1,4 +1,4 @@
-"""What the commands beside main.py share: a wrong one is told in one line, with status 2."""
+"""Arguments of commands: what is wrong with them is told in one line, with status 2."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, name: str, description: str) -> None:
         super().__init__(
-            prog=f"python -m ddpm_jax.{name}",
+            prog=f"python -m ddpm_jax {name}",
             description=description,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,

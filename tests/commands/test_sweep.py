@@ -1,4 +1,4 @@
-"""Sweeps: what runs a file says, and how they are run, by a main.py that does little."""
+"""Sweeps: what runs a file says, and how they are run, by a program that does little."""
 
 import json
 import pathlib
@@ -11,7 +11,7 @@ from ddpm_jax.commands import sweep, sweep_file
 from ddpm_jax.core.errors import ConfigError, flat
 from tests import evaluation_files
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = """
 from ddpm_jax import config
 
@@ -23,10 +23,11 @@ def get_config():
 """
 # Appends what it was asked to "commands". With a file "fail" or "stop" beside it, it does so
 # in the training of seed 1: "stop" has the number of a signal, which the sweep is to get.
-FAKE_MAIN = """
+PROGRAM = """
 import ast, json, os, pathlib, runpy, signal, sys, time
-flags = dict(argument.removeprefix("--").split("=", 1) for argument in sys.argv[1:])
-workdir, mode = pathlib.Path(flags["workdir"]), flags.get("mode", "train")
+mode, *arguments = sys.argv[1:]
+flags = dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
+workdir = pathlib.Path(flags["workdir"])
 config = runpy.run_path(flags["config"])["get_config"]()
 for name, value in flags.items():
     if name.startswith("config."):
@@ -58,9 +59,10 @@ if config.seed == 1 and os.path.exists("stop") and not checkpoint.exists():
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with a config, a main.py and its report; the sweeps' current directory."""
+    """A folder with a config, a program and its report; the sweeps' current directory."""
     (tmp_path / "config.py").write_text(CONFIG)
-    (tmp_path / "main.py").write_text(FAKE_MAIN)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    monkeypatch.setattr(sweep, "PROGRAM", ("program.py",))
     (tmp_path / "report.json").write_text(
         json.dumps(evaluation_files.report(evaluation_files.halves(1), terms=["prior"]))
     )
@@ -81,7 +83,7 @@ def swept(*arguments):
 
 
 def commands(here):
-    """What main.py was asked since the last call."""
+    """What the program was asked since the last call."""
     file = here / "commands"
     found = file.read_text().splitlines() if file.exists() else []
     file.unlink(missing_ok=True)
@@ -157,7 +159,7 @@ def test_a_stopped_sweep_leaves_a_checkpoint_and_goes_on_there(number, here, cap
 def test_a_run_that_leaves_no_figures_has_failed(how, here, capsys):
     arguments = []
     if how == "none":
-        (here / "main.py").write_text("print('nothing')")
+        (here / "program.py").write_text("print('nothing')")
     elif how == "not of all estimators":
         arguments = ["--", "--config.eval.estimators=stratified,full"]
     else:
@@ -183,7 +185,9 @@ def test_another_way_to_evaluate_is_done_again_and_another_config_refused(here, 
     assert "runs/seed=0 belongs to a run with another config" in capsys.readouterr().err
 
 
-def test_the_printed_commands_are_these(here, capsys):
+def test_the_printed_commands_are_these(here, capsys, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
     write(
         here,
         overrides={"optimizer.decay_steps": 9},
@@ -193,7 +197,7 @@ def test_the_printed_commands_are_these(here, capsys):
         ],
     )
     assert swept("--print", "--", "--config.training.num_steps=7") == 0
-    start = "python main.py --config=config.py --config.optimizer.decay_steps=9"
+    start = "--config=config.py --config.optimizer.decay_steps=9"
     wide = (
         f"{start} --config.schedule.name=cosine '--config.model.log_snr_bounds=()'"
         " --config.training.num_steps=7 --workdir=runs/ends=wide"
@@ -201,9 +205,10 @@ def test_the_printed_commands_are_these(here, capsys):
     seed = (
         f"{start} --config.seed=3 --config.training.num_steps=7 --workdir=runs/seed=3"
     )
+    train, evaluate = (f"python -m ddpm_jax {mode}" for mode in ("train", "eval"))
     assert capsys.readouterr().out.splitlines() == [
-        f"{wide} && {wide} --mode=eval",
-        f"{seed} && {seed} --mode=eval",
+        f"{train} {wide} && {evaluate} {wide}",
+        f"{train} {seed} && {evaluate} {seed}",
     ]
     assert not (here / "runs").exists()
     assert swept("--print", "--only=seed=3") == 0
@@ -237,7 +242,7 @@ def test_one_run_alone_by_any_of_its_names(here):
         ({"grids": [{"seed": 3}]}, [], "'seed': 3 is not a list of values"),
         ({"grids": [{"prediction": "eps"}]}, [], "'eps' is not a list of values"),
         ({"grids": [{"eval.step": [3]}]}, [], "is evaluated at its end"),
-        ({"grid": [{}]}, [], "grid of get_sweep() is missing or unknown"),
+        ({"grid": [{}]}, [], "line 1: get_sweep() returns what is no sweep: grid"),
         (
             {"grids": [{"a": {"b": {"seed": 1}}}, {"a": {"b": {"seed": 2}}}]},
             [],
@@ -248,7 +253,7 @@ def test_one_run_alone_by_any_of_its_names(here):
         ({}, ["--", "--config.sed=1"], "Did you mean 'seed'?"),
         ({}, ["--prnt"], "--prnt"),
         ({}, ["--workdir=gs://bucket/runs"], "add --print"),
-        ({}, ["--workdir=main.py"], "main.py/seed=0 cannot be written"),
+        ({}, ["--workdir=file.py"], "file.py/seed=0 cannot be written"),
     ],
 )
 def test_a_wrong_sweep_is_refused_in_one_line_before_any_run(
@@ -263,19 +268,24 @@ def test_a_wrong_sweep_is_refused_in_one_line_before_any_run(
 
 
 def test_a_file_that_is_none_is_refused_in_one_line(here, capsys):
-    for content in ("def get_sweep(:", "raise RuntimeError('no\\nway')", "x = 1"):
+    returns = "def get_sweep(): return"
+    said = {
+        "def get_sweep(:": ", line 1: SyntaxError: invalid syntax",
+        "x = 1\nraise RuntimeError('no\\nway')": ", line 2: RuntimeError: no way",
+        "x = 1": ": it has no function get_sweep().",
+        f"{returns} 1 / 0": ", line 1: ZeroDivisionError: division by zero",
+        f"\n{returns}": ", line 2: get_sweep() returns what is no sweep: None is not a dict.",
+        f"{returns} {{'config': '', 'overrides': {{}}, 'grids': [3]}}": (
+            ", line 1: get_sweep() returns what is no sweep: the grid 3 is not a dict."
+        ),
+    }
+    for content, reason in said.items():
         (here / "file.py").write_text(content)
         assert swept() == 2
-        error = capsys.readouterr().err
-        assert "the sweep file file.py cannot be used" in error
-        assert error.count("\n") == 1
+        assert capsys.readouterr().err == f"error: file.py{reason}\n"
     for arguments in ([], ["file.py"], ["none.py", "--workdir=runs"]):
         assert sweep.main(arguments) == 2
         assert capsys.readouterr().err.count("\n") == 1
-    (here / "main.py").unlink()
-    write(here)
-    assert swept() == 2
-    assert "there is no main.py here" in capsys.readouterr().err
 
 
 def test_a_grid_is_a_product_and_choices_may_set_several_fields(here):

@@ -91,7 +91,7 @@ def steps(directory: epath.PathLike) -> list[int]:
     if not numbers:
         raise ConfigError(
             f"{path} holds no evaluation. This makes one:"
-            f" python main.py --config=... --workdir={path} --mode=eval"
+            f" python -m ddpm_jax eval --config=... --workdir={path}"
         )
     return numbers
 

@@ -1,0 +1,82 @@
+"""The commands of `python -m ddpm_jax`, one line each; installed, `ddpm-jax` is the same.
+
+Nothing is imported but the command that is asked for.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ddpm_jax.core import arguments
+from ddpm_jax.core.errors import ConfigError, hint
+
+
+class Command(NamedTuple):
+    """A command.
+
+    Attributes:
+      line: what it does, for --help.
+      module: where it is.
+      function: of that module: its arguments -> exit status.
+    """
+
+    line: str
+    module: str
+    function: str = "main"
+
+
+MODES = "ddpm_jax.commands.modes"
+COMMANDS: Mapping[str, Command] = {
+    "train": Command("train a model, or go on where it was stopped", MODES, "train"),
+    "eval": Command(
+        "measure a trained model: bits per dim, quality", MODES, "evaluate"
+    ),
+    "sample": Command(
+        "draw from a trained model, freely or by a task", MODES, "sample"
+    ),
+    "reference": Command("features of the training images", MODES, "reference"),
+    "compare": Command("evaluations of runs side by side", "ddpm_jax.commands.compare"),
+    "sweep": Command("train and evaluate a grid of configs", "ddpm_jax.commands.sweep"),
+    "guidance": Command(
+        "what guidance gains and costs, by scale", "ddpm_jax.commands.guidance_scales"
+    ),
+}
+HELP = ("--help", "-help", "-h", "help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command that the first argument names, with those that follow."""
+    return arguments.run(_main, argv)
+
+
+def help_text() -> str:
+    """Every command with its line."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {command.line}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Denoising diffusion models in JAX.",
+            "",
+            "usage: python -m ddpm_jax COMMAND [ARGUMENTS]    (installed: ddpm-jax COMMAND)",
+            "",
+            *lines,
+            "",
+            "python -m ddpm_jax COMMAND --help says what a command takes.",
+        ]
+    )
+
+
+def _main(argv: list[str]) -> int:
+    known = f"write one of {', '.join(COMMANDS)}."
+    if not argv:
+        raise ConfigError(f"there is no command: {known}")
+    name, *rest = argv
+    if name in HELP:
+        print(help_text())
+        return 0
+    if name not in COMMANDS:
+        raise ConfigError(f"{name!r} is not a command: {known}{hint(name, COMMANDS)}")
+    command = COMMANDS[name]
+    function = getattr(importlib.import_module(command.module), command.function)
+    status: int = function(rest)
+    return status

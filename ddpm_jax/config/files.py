@@ -1,0 +1,77 @@
+"""Config files: Python with a function get_config() that returns a config."""
+
+from collections.abc import Sequence
+
+from absl import flags
+from ml_collections import ConfigDict as Config
+from ml_collections import config_flags
+
+from ddpm_jax.core import python_files
+from ddpm_jax.core.errors import ConfigError
+
+FUNCTION = "get_config"
+
+
+def read_config(name: str) -> Config:
+    """The config of a file, `FILE.py`, or of a variant of it, `FILE.py:VARIANT`.
+
+    Raises:
+      ConfigError: the file cannot be read, raises something, knows no such variant, or
+        returns no config; with the file's line number where there is one.
+    """
+    path, colon, variant = name.partition(":")
+    if not path:
+        raise ConfigError(f"--config={name}: write the path of a config file.")
+    module = python_files.load(path, "config_file")
+    found = python_files.result_of(module, FUNCTION, *([variant] if colon else []))
+    if not isinstance(found, Config):
+        reason = (
+            f"{FUNCTION}() returns {_kind(found)}: let it return a ConfigDict, such as"
+            " ddpm_jax.config.default() with the fields that differ."
+        )
+        raise python_files.error_at(module, FUNCTION, reason)
+    return found
+
+
+def define_flag(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Defines --config, with an override of every field, as --config.FIELD=VALUE.
+
+    Args:
+      values: what the flag is added to; its value is the config, locked.
+      argv: the whole command line, in which the overrides are looked for.
+    """
+    meaning = "A config file, or file:variant."
+    config_flags.DEFINE_config_file(
+        "config", None, meaning, flag_values=values, sys_argv=list(argv)
+    )
+    values["config"].parser = _Parser()
+
+
+def parse(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
+    """Reads a command line for which `define_flag` defined --config; what is left over.
+
+    Raises:
+      ConfigError: of the config file.
+      flags.Error: of other flags and of overrides.
+    """
+    try:
+        return values(list(argv))
+    except flags.IllegalFlagValueError as error:
+        # Flags repeat the whole value before what is wrong with it.
+        if isinstance(error.__context__, ConfigError):
+            raise error.__context__ from None
+        raise
+
+
+class _Parser(flags.ArgumentParser):
+    """The parser of --config."""
+
+    def parse(self, argument: str) -> Config:
+        return read_config(argument).lock()
+
+    def flag_type(self) -> str:
+        return "config file"
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
