@@ -7,7 +7,6 @@ groups, their types and their error texts are derived from here.
 """
 
 import dataclasses
-import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from ddpm_jax.core.errors import ConfigError, choose
 
 LARGEST_INT = 2**31 - 1  # What 32 bits hold.
 
-O = TypeVar("O", bound="Options")
+Own = TypeVar("Own", bound="Options")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +27,10 @@ class Options:
     group within. A subclass that must check fields against each other extends
     `__post_init__`, and says "name = value: what to write" in a ValueError.
     """
+
+    def values(self) -> dict[str, Any]:
+        """Its fields by name, as keywords of what is made of them."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -42,7 +45,7 @@ class Choice:
 
     Attributes:
       options: a dataclass of its options, which are the config's group of its name.
-      make: (options, what it stands on ...) -> the thing. What it stands on is the table's to say.
+      make: (options, what it stands on ...) -> the thing; the table says what that is.
       traits: what others may need to know of it.
     """
 
@@ -50,8 +53,13 @@ class Choice:
     make: Callable[..., Any]
     traits: frozenset[str] = frozenset()
 
-    def __contains__(self, trait: str) -> bool:
+    def has(self, trait: str) -> bool:
+        """Whether this trait is one of its own."""
         return trait in self.traits
+
+    def default(self, *stands_on: Any) -> Any:
+        """What it makes with its options' defaults."""
+        return self.make(self.options(), *stands_on)
 
 
 # Name -> choice. A dict, so that plugins can add to it.
@@ -82,7 +90,7 @@ class Limits:
     def _holds(self, value: Any) -> bool:
         if isinstance(value, str):
             return True
-        return (
+        return value == value and (
             (self.at_least is None or value >= self.at_least)
             and (self.at_most is None or value <= self.at_most)
             and (self.above is None or value > self.above)
@@ -220,7 +228,7 @@ def defaults(options: type[Options]) -> dict[str, Any]:
     return nested
 
 
-def read(options: type[O], values: Mapping[str, Any] | Any, where: str) -> O:
+def read(options: type[Own], values: Mapping[str, Any] | Any, where: str) -> Own:
     """The options that a config group holds, checked.
 
     Args:
@@ -277,6 +285,15 @@ def _item_types(hint: Any) -> tuple[type, ...]:
     return (float, int) if item is float else (item,)
 
 
-def finite(value: float) -> bool:
-    """Whether a number is neither infinite nor none."""
-    return math.isfinite(value)
+def made(choice: Choice, options: Options, where: str, *stands_on: Any) -> Any:
+    """What a choice makes; a ValueError of its own is told with the group's full name.
+
+    Raises:
+      ConfigError: the choice cannot be made of these options.
+    """
+    try:
+        return choice.make(options, *stands_on)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"{where}.{error}") from error

@@ -128,12 +128,12 @@ def photos(split: str, *, patch_size: int, stride: int) -> Photos:
     return Photos(images, np.array(corners), split, patch_size, stride)
 
 
-def refuse(name: str, options: Mapping[str, Any], *fields: str) -> None:
+def refuse(name: str, reading: Any, *fields: str) -> None:
     """Raises ValueError if a field is set that means nothing for this data set."""
     for field in fields:
-        if options[field] is not None:
+        if (value := getattr(reading, field)) is not None:
             raise ValueError(
-                f"config.data.{field} = {options[field]} cannot be had of {name!r}:"
+                f"config.data.{field} = {value} cannot be had of {name!r}:"
                 " leave it out."
             )
 

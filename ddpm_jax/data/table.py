@@ -11,10 +11,30 @@ A new kind of source is one new file and one new entry of `SOURCES`.
 
 import difflib
 import pathlib
-from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
+from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.data.source import Source
+
+
+class Reading(NamedTuple):
+    """What of config.data a source may need.
+
+    Attributes:
+      image_size: height and width to resize to; None: as stored.
+      center_crop: height and width to cut before that; None: nothing.
+      channels: 1 or 3; None: as stored, or 3 for a folder.
+      stride: between patches of a photograph.
+      data_dir: where TFDS keeps its data sets; None: its own default.
+      skip_broken: leave unreadable files of a folder out.
+    """
+
+    image_size: int | None = None
+    center_crop: int | None = None
+    channels: int | None = None
+    stride: int = 8
+    data_dir: str | None = None
+    skip_broken: bool = False
 
 
 def make(
@@ -27,6 +47,7 @@ def make(
     stride: int = 8,
     data_dir: str | None = None,
     skip_broken: bool = False,
+    options: Options | None = None,
 ) -> Source:
     """One split of the data set called `name`.
 
@@ -39,6 +60,7 @@ def make(
       stride: between patches of "photos".
       data_dir: where TFDS keeps its data sets; None: its own default.
       skip_broken: look for unreadable files of a folder at start and leave them out.
+      options: of the choice itself; None: its defaults.
 
     Raises:
       ValueError: in one line, with the field to change.
@@ -46,73 +68,68 @@ def make(
     kind, colon, rest = name.partition(":")
     if kind not in SOURCES:
         raise ValueError(_unknown(name))
-    argument = _ARGUMENTS.get(kind)
+    choice = SOURCES[kind]
+    argument = next((a for trait, a in ARGUMENTS.items() if choice.has(trait)), None)
     if bool(argument) != bool(rest) or (colon and not rest):
         wanted = f"{kind}:{argument}" if argument else kind
         raise ValueError(f"config.data.name = {name!r}: write {wanted}.")
-    return SOURCES[kind](
-        rest,
-        split,
-        image_size=image_size,
-        center_crop=center_crop,
-        channels=channels,
-        stride=stride,
-        data_dir=data_dir,
-        skip_broken=skip_broken,
-    )
+    reading = Reading(image_size, center_crop, channels, stride, data_dir, skip_broken)
+    source: Source = choice.make(options or choice.options(), rest, split, reading)
+    return source
 
 
 # What each wraps takes seconds to import, TensorFlow Datasets most of all: only the one
 # that is named is imported.
-def _digits(_: str, split: str, **options: Any) -> Source:
+def _digits(_: Options, __: str, split: str, reading: Reading) -> Source:
     from ddpm_jax.data import builtin
 
-    builtin.refuse("digits", options, "image_size", "center_crop", "channels")
+    builtin.refuse("digits", reading, "image_size", "center_crop", "channels")
     return builtin.digits(split)
 
 
-def _photos(_: str, split: str, **options: Any) -> Source:
+def _photos(_: Options, __: str, split: str, reading: Reading) -> Source:
     from ddpm_jax.data import builtin
 
-    builtin.refuse("photos", options, "center_crop", "channels")
-    return builtin.photos(
-        split, patch_size=options["image_size"] or 16, stride=options["stride"]
-    )
+    builtin.refuse("photos", reading, "center_crop", "channels")
+    size = reading.image_size or 16
+    return builtin.photos(split, patch_size=size, stride=reading.stride)
 
 
-def _tfds(dataset: str, split: str, **options: Any) -> Source:
+def _tfds(_: Options, dataset: str, split: str, reading: Reading) -> Source:
     from ddpm_jax.data import tfds_source
 
     return tfds_source.open_split(
         dataset,
         split,
-        image_size=options["image_size"],
-        center_crop=options["center_crop"],
-        channels=options["channels"],
-        data_dir=options["data_dir"],
+        image_size=reading.image_size,
+        center_crop=reading.center_crop,
+        channels=reading.channels,
+        data_dir=reading.data_dir,
     )
 
 
-def _folder(path: str, split: str, **options: Any) -> Source:
+def _folder(_: Options, path: str, split: str, reading: Reading) -> Source:
     from ddpm_jax.data import folder
 
     return folder.open_split(
         path,
         split,
-        image_size=options["image_size"],
-        center_crop=options["center_crop"],
-        channels=options["channels"],
-        skip_broken=options["skip_broken"],
+        image_size=reading.image_size,
+        center_crop=reading.center_crop,
+        channels=reading.channels,
+        skip_broken=reading.skip_broken,
     )
 
 
-SOURCES: dict[str, Callable[..., Source]] = {
-    "digits": _digits,
-    "photos": _photos,
-    "tfds": _tfds,
-    "folder": _folder,
+# Each makes a `Source` of its options, what follows the colon in config.data.name, the split,
+# and a `Reading`. The traits say what follows the colon: "named" or "at_path"; nothing without.
+SOURCES: Table = {
+    "digits": Choice(Options, _digits),
+    "photos": Choice(Options, _photos),
+    "tfds": Choice(Options, _tfds, frozenset({"named"})),
+    "folder": Choice(Options, _folder, frozenset({"at_path"})),
 }
-_ARGUMENTS = {"tfds": "<name>", "folder": "<path>"}
+ARGUMENTS = {"named": "<name>", "at_path": "<path>"}
 
 
 def _unknown(name: str) -> str:
@@ -124,7 +141,11 @@ def _unknown(name: str) -> str:
         guess = f"folder:{name}"
     else:
         guess = f"tfds:{name}"
+    known = [
+        ":".join([kind, *(a for trait, a in ARGUMENTS.items() if choice.has(trait))])
+        for kind, choice in SOURCES.items()
+    ]
     return (
-        f"config.data.name = {name!r} is not one of digits, photos, tfds:<name>,"
-        f" folder:<path>. Did you mean {guess!r}?"
+        f"config.data.name = {name!r} is not one of {', '.join(known)}."
+        f" Did you mean {guess!r}?"
     )

@@ -1,12 +1,15 @@
 """A classifier of images with any amount of noise: a U-Net's encoder and a linear layer."""
 
+import dataclasses
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ddpm_jax.nets.encoder import Encoder
+from ddpm_jax.core.choice import Choice, option
+from ddpm_jax.nets.encoder import Encoder, EncoderOptions
+from ddpm_jax.nets.interface import Interface
 from ddpm_jax.nets.layers import GroupNorm, dense
 
 
@@ -57,3 +60,29 @@ class Classifier(Encoder, kw_only=True):
         features = jnp.mean(nn.silu(norm(h)), axis=(1, 2))
         last = dense(self.num_outputs, scale=0.0, dtype=jnp.float32, name="logits")
         return ClassifierOutput(logits=last(features), features=features)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierOptions(EncoderOptions):
+    """Options of a `Classifier`: what the `Encoder` has, with defaults of its own."""
+
+    base_features: int = option(64, "Channels of the first level.", at_least=1)
+    feature_mults: tuple[int, ...] = option(
+        (1, 2),
+        "Channels over base_features, one a resolution, from the image's down.",
+        at_least=1,
+        remedy="write whole numbers from 1 on, one a resolution",
+    )
+    attention_at: tuple[int, ...] = option(
+        (), "Heights of the images to attend over.", example=(8,)
+    )
+    scale_shift: bool = option(
+        True, "The time scales and shifts, rather than being added."
+    )
+
+
+def _made(options: ClassifierOptions, wanted: Interface) -> Classifier:
+    return Classifier(num_outputs=wanted.num_outputs, **options.values())
+
+
+CHOICE = Choice(ClassifierOptions, _made, frozenset({"classifier"}))

@@ -1,5 +1,6 @@
 """The half of a U-Net that looks at an image: its way down and its middle."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,14 +10,58 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
+from ddpm_jax.core.choice import option
+from ddpm_jax.nets import interface
 from ddpm_jax.nets.blocks import ResBlock, Stage, maybe_remat
 from ddpm_jax.nets.embeddings import Embedding, fourier_features
+from ddpm_jax.nets.interface import NetworkOptions
 from ddpm_jax.nets.layers import check_groups, conv
 
 Images = Float[Array, "batch height width channels"]
 # Of any height, width and channels each.
 Outputs = tuple[Float[Array, "batch _ _ _"], ...]
 Embedded = Float[Array, "batch embedding"]
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderOptions(NetworkOptions):
+    """Options of an `Encoder`; the defaults are Ho et al.'s."""
+
+    base_features: int = option(128, "Channels of the first level.", at_least=1)
+    feature_mults: tuple[int, ...] = option(
+        (1, 2, 2, 2),
+        "Channels over base_features, one a resolution, from the image's down.",
+        at_least=1,
+        remedy="write whole numbers from 1 on, one a resolution",
+    )
+    blocks_per_level: int = option(2, "Stages on the way down.", at_least=1)
+    attention_at: tuple[int, ...] = option(
+        (16,), "Heights of the images to attend over.", example=(8,)
+    )
+    dropout: float = interface.dropout()
+    num_heads: int = option(1, "Of each attention.", at_least=1)
+    head_features: int = option(
+        0, "Channels of a head, in place of num_heads; 0: num_heads.", at_least=0
+    )
+    scale_shift: bool = option(
+        False, "The time scales and shifts, rather than being added."
+    )
+    resample_blocks: bool = option(False, "Residual blocks change the resolution.")
+    num_groups: int = option(32, "Of the group norms.")
+    epsilon: float = interface.epsilon()
+    dtype: str = interface.dtype()
+    remat: bool = interface.remat()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.feature_mults:
+            raise ValueError(
+                "feature_mults = (): write whole numbers from 1 on, one a resolution."
+            )
+
+    @property
+    def recomputes(self) -> bool:
+        return self.remat
 
 
 class Encoder(nn.Module, kw_only=True):

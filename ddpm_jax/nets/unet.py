@@ -1,10 +1,15 @@
 """The U-Net of Ho et al. 2020 (arXiv:2006.11239) and the options of its successors."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ddpm_jax.nets.encoder import Encoder
+from ddpm_jax.core.choice import Choice
+from ddpm_jax.nets import interface
+from ddpm_jax.nets.encoder import Encoder, EncoderOptions
+from ddpm_jax.nets.interface import Interface
 from ddpm_jax.nets.layers import GroupNorm, UpsampleConv, conv
 
 
@@ -69,3 +74,27 @@ class UNet(Encoder, kw_only=True):
         norm = GroupNorm(self.num_groups, self.epsilon, jnp.float32, name="norm_out")
         h = nn.silu(norm(h))
         return conv(self.out_channels, scale=0.0, dtype=jnp.float32, name="conv_out")(h)
+
+
+@dataclasses.dataclass(frozen=True)
+class UNetOptions(EncoderOptions):
+    """Options of a `UNet`."""
+
+    fourier_exponents: tuple[int, ...] = interface.fourier_exponents(())
+    num_conditions: int = interface.num_conditions(0)
+
+    @property
+    def takes_condition(self) -> bool:
+        return self.num_conditions == 1
+
+
+def _made(options: UNetOptions, wanted: Interface) -> UNet:
+    return UNet(
+        out_channels=wanted.num_outputs,
+        num_classes=wanted.num_classes,
+        label_dropout=wanted.label_dropout,
+        **options.values(),
+    )
+
+
+CHOICE = Choice(UNetOptions, _made, frozenset({"denoiser"}))

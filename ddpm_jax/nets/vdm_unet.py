@@ -1,5 +1,6 @@
 """The network of variational diffusion: a U-Net in which no resolution changes."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 
@@ -8,8 +9,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
+from ddpm_jax.core.choice import Choice, option
+from ddpm_jax.nets import interface
 from ddpm_jax.nets.blocks import Stage, maybe_remat
 from ddpm_jax.nets.embeddings import Embedding, fourier_features
+from ddpm_jax.nets.interface import Interface, NetworkOptions
 from ddpm_jax.nets.layers import GroupNorm, check_groups, conv
 
 
@@ -119,3 +123,40 @@ class VDMUNet(nn.Module):
         # A second half of the channels, where there is one, is about something else.
         missing = self.out_channels - x.shape[-1]
         return h + jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, missing)))
+
+
+@dataclasses.dataclass(frozen=True)
+class VDMUNetOptions(NetworkOptions):
+    """Options of a `VDMUNet`; the defaults are the published ones for CIFAR-10."""
+
+    base_features: int = option(128, "Channels throughout.", at_least=1)
+    num_layers: int = option(32, "Stages on either side of the middle.", at_least=1)
+    attention_everywhere: bool = option(False, "Rather than in the middle alone.")
+    dropout: float = interface.dropout()
+    num_heads: int = option(1, "Of each attention.", at_least=1)
+    num_groups: int = option(32, "Of the group norms.")
+    epsilon: float = interface.epsilon()
+    fourier_exponents: tuple[int, ...] = interface.fourier_exponents((7, 8))
+    num_conditions: int = interface.num_conditions(1)
+    dtype: str = interface.dtype()
+    remat: bool = interface.remat()
+
+    @property
+    def takes_condition(self) -> bool:
+        return self.num_conditions == 1
+
+    @property
+    def recomputes(self) -> bool:
+        return self.remat
+
+
+def _made(options: VDMUNetOptions, wanted: Interface) -> VDMUNet:
+    return VDMUNet(
+        out_channels=wanted.num_outputs,
+        num_classes=wanted.num_classes,
+        label_dropout=wanted.label_dropout,
+        **options.values(),
+    )
+
+
+CHOICE = Choice(VDMUNetOptions, _made, frozenset({"denoiser"}))

@@ -1,20 +1,31 @@
 """Optimisers and learning rates, by name, from Optax."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import optax
 
+from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.training.state import Params
 
-DECAYS: dict[str, Callable[..., optax.Schedule]] = {
-    "constant": lambda peak, decay_steps, final_fraction: optax.constant_schedule(peak),
-    "cosine": lambda peak, decay_steps, final_fraction: optax.cosine_decay_schedule(
-        peak, decay_steps, alpha=final_fraction
+# (peak, number of steps, what is left at their end) -> rate by updates.
+Decay = Callable[[float, int, float], optax.Schedule]
+
+# Each makes a rate by updates of the peak, a number of steps and what is left at their end.
+DECAYS: Table = {
+    "constant": Choice(Options, lambda _, peak, *rest: optax.constant_schedule(peak)),
+    "cosine": Choice(
+        Options,
+        lambda _, peak, decay_steps, final_fraction: optax.cosine_decay_schedule(
+            peak, decay_steps, alpha=final_fraction
+        ),
     ),
-    "rsqrt": lambda peak, decay_steps, final_fraction: (
-        lambda step: peak / (1.0 + step / decay_steps) ** 0.5
+    "rsqrt": Choice(
+        Options,
+        lambda _, peak, decay_steps, final_fraction: (
+            lambda step: peak / (1.0 + step / decay_steps) ** 0.5
+        ),
     ),
 }
 
@@ -23,7 +34,7 @@ def learning_rate_schedule(
     peak: float,
     *,
     warmup_steps: int,
-    decay: str,
+    decay: Decay,
     decay_steps: int,
     final_fraction: float,
 ) -> optax.Schedule:
@@ -32,15 +43,15 @@ def learning_rate_schedule(
     Args:
       peak: the rate after the warm-up.
       warmup_steps: 0 for none.
-      decay: "constant"; "cosine", to final_fraction of the peak at step decay_steps; or
-        "rsqrt", peak / sqrt(1 + steps since the warm-up / decay_steps).
-      decay_steps: counted from step 0 for "cosine", a time scale for "rsqrt".
-      final_fraction: what "cosine" leaves of the peak.
+      decay: made of one of `DECAYS`: constant; cosine, to final_fraction of the peak at step
+        decay_steps; or rsqrt, peak / sqrt(1 + steps since the warm-up / decay_steps).
+      decay_steps: counted from step 0 for cosine, a time scale for rsqrt.
+      final_fraction: what cosine leaves of the peak.
 
     Returns:
       Updates done -> rate of the next.
     """
-    after = DECAYS[decay](peak, max(decay_steps - warmup_steps, 1), final_fraction)
+    after = decay(peak, max(decay_steps - warmup_steps, 1), final_fraction)
     if warmup_steps == 0:
         return after
     warmup = optax.linear_schedule(peak / warmup_steps, peak, warmup_steps - 1)
@@ -59,40 +70,52 @@ def decays(params: Params) -> Any:
     return jax.tree_util.tree_map_with_path(is_kernel, params)
 
 
+class Moments(NamedTuple):
+    """Options that optimisers share.
+
+    Attributes:
+      b1, b2: decays of the averages of the gradient and of its square.
+      eps: added to the root of the latter.
+      weight_decay: of the network's kernels.
+    """
+
+    b1: float
+    b2: float
+    eps: float
+    weight_decay: float
+
+
+# (updates done -> rate, options) -> an optimiser.
+Rule = Callable[[optax.Schedule, Moments], optax.GradientTransformation]
+
+
 def make_optimizer(
-    name: str,
+    rule: Rule,
     learning_rate: optax.Schedule,
+    moments: Moments,
     *,
     schedule_rate: float,
-    b1: float,
-    b2: float,
-    eps: float,
-    weight_decay: float,
     clip_norm: float,
 ) -> optax.GradientTransformation:
-    """The named rule for the network and, at a rate of its own, for the noise schedule.
+    """A rule for the network and, at a rate of its own, for the noise schedule.
 
     The network's gradient is first clipped by its global norm, and its kernels decay. The
     gradient it is given is already the mean over the global batch, so that the clip does
     not depend on the number of devices.
 
     Args:
-      name: one of `OPTIMIZERS`.
+      rule: made of one of `OPTIMIZERS`.
       learning_rate: updates done -> rate for the network.
+      moments: options of the rule.
       schedule_rate: rate for a learned noise schedule, in units of the network's.
-      b1, b2, eps: of the rule.
-      weight_decay: of the network's kernels.
       clip_norm: of the network's gradient; 0: not at all.
     """
-    make_rule = OPTIMIZERS[name]
-    options = {"b1": b1, "b2": b2, "eps": eps}
     clip = optax.clip_by_global_norm(clip_norm) if clip_norm > 0 else optax.identity()
     rules = {
-        "net": optax.chain(
-            clip, make_rule(learning_rate, **options, decay=weight_decay)
-        ),
-        "schedule": make_rule(
-            lambda step: schedule_rate * learning_rate(step), **options, decay=0.0
+        "net": optax.chain(clip, rule(learning_rate, moments)),
+        "schedule": rule(
+            lambda step: schedule_rate * learning_rate(step),
+            moments._replace(weight_decay=0.0),
         ),
     }
 
@@ -103,27 +126,27 @@ def make_optimizer(
     return optax.partition(rules, labels)
 
 
-def _adam(learning_rate, *, b1, b2, eps, decay):
-    if decay:
+def _adam(_: Options, rate: optax.Schedule, m: Moments) -> Any:
+    if m.weight_decay:
         raise ValueError(
-            f"config.optimizer.weight_decay = {decay} has no meaning for"
-            " config.optimizer.name = 'adam': write 'adamw', or a decay of 0.0."
+            f"weight_decay = {m.weight_decay} has no meaning for name = 'adam': write"
+            " 'adamw', or a decay of 0.0."
         )
-    return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
+    return optax.adam(rate, b1=m.b1, b2=m.b2, eps=m.eps)
 
 
-def _adamw(learning_rate, *, b1, b2, eps, decay):
-    return optax.adamw(
-        learning_rate, b1=b1, b2=b2, eps=eps, weight_decay=decay, mask=decays
-    )
+def _adamw(_: Options, rate: optax.Schedule, m: Moments) -> Any:
+    decay = {"weight_decay": m.weight_decay, "mask": decays}
+    return optax.adamw(rate, b1=m.b1, b2=m.b2, eps=m.eps, **decay)
 
 
-def _lion(learning_rate, *, b1, b2, eps, decay):
-    return optax.lion(learning_rate, b1=b1, b2=b2, weight_decay=decay, mask=decays)
+def _lion(_: Options, rate: optax.Schedule, m: Moments) -> Any:
+    return optax.lion(rate, m.b1, m.b2, weight_decay=m.weight_decay, mask=decays)
 
 
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
-    "adam": _adam,
-    "adamw": _adamw,
-    "lion": _lion,
+# Each makes an optimiser of its options, a rate by updates, and `Moments`.
+OPTIMIZERS: Table = {
+    "adam": Choice(Options, _adam),
+    "adamw": Choice(Options, _adamw),
+    "lion": Choice(Options, _lion),
 }

@@ -20,6 +20,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
+from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.core.sharding import HostBatch, put_batch, replicated
 from ddpm_jax.training.state import TrainState
 
@@ -151,4 +152,9 @@ def _abstract(shapes: TrainState, shardings: Any) -> TrainState:
     )
 
 
-MODES: dict[str, Callable[..., Training]] = {"jit": by_jit, "pmap": by_pmap}
+# Each makes a `Training` of a mesh, the first state, the step, and whether blocks are computed
+# again. "named_axis": the step averages over PMAP_AXIS itself.
+MODES: Table = {
+    "jit": Choice(Options, lambda _, *of: by_jit(*of)),
+    "pmap": Choice(Options, lambda _, *of: by_pmap(*of), frozenset({"named_axis"})),
+}

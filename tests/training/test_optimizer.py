@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,13 +17,11 @@ PARAMS = {
 
 
 def make(name, decay=0.0, clip_norm=0.0, rate=0.1):
+    choice = optimizer.OPTIMIZERS[name]
     return optimizer.make_optimizer(
-        name,
+        functools.partial(choice.make, choice.options()),
         lambda count: rate,
-        b1=0.9,
-        b2=0.99,
-        eps=1e-8,
-        weight_decay=decay,
+        optimizer.Moments(b1=0.9, b2=0.99, eps=1e-8, weight_decay=decay),
         schedule_rate=0.1,
         clip_norm=clip_norm,
     )
@@ -34,7 +34,9 @@ def rates(steps, **changes):
         "decay_steps": 24,
         "final_fraction": 0.0,
     } | changes
-    schedule = optimizer.learning_rate_schedule(2.0, **options)
+    choice = optimizer.DECAYS[options.pop("decay")]
+    decay = functools.partial(choice.make, choice.options())
+    schedule = optimizer.learning_rate_schedule(2.0, decay=decay, **options)
     return np.array([schedule(n) for n in steps])
 
 

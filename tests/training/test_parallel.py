@@ -41,7 +41,7 @@ def trained(mode, fsdp, **changes):
 
     axis = parallel.PMAP_AXIS if mode == "pmap" else None
     mesh = sharding.make_mesh(fsdp)
-    training = parallel.MODES[mode](
+    training = parallel.MODES[mode].default(
         mesh,
         lambda: toy.init(first_history(changes)),
         toy.make_step(axis, loss, **changes),

@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from ddpm_jax.core.choice import Options, option
 from ddpm_jax.diffusion.likelihood import terms
 from ddpm_jax.diffusion.likelihood.divergence import Divergence
 from ddpm_jax.diffusion.model import Diffusion
@@ -70,6 +71,30 @@ class Solve:
                 raise ValueError(f"{name} = {value}: write a number in (0, 1).")
         if self.max_steps < 1:
             raise ValueError(f"max_steps = {self.max_steps}: write 1 or more.")
+
+
+@dataclasses.dataclass(frozen=True)
+class SolverOptions(Options):
+    """`Solve` as a config says it."""
+
+    solver: str = option("tsit5", "Runge-Kutta method.", one_of=SOLVERS)
+    rtol: float = option(1e-5, "Tolerated error of a step, relative.")
+    atol: float = option(1e-5, "Tolerated error of a step, absolute.")
+    max_steps: int = option(1000, "Accepted and rejected.", at_least=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.solve  # noqa: B018, checks the tolerances.
+
+    @property
+    def solve(self) -> Solve:
+        """How the ODE is solved."""
+        return Solve(self.solver, float(self.rtol), float(self.atol), self.max_steps)
+
+    @property
+    def estimates_variance(self) -> bool:
+        """An ODE draws no noise."""
+        return False
 
 
 class Flow(NamedTuple):

@@ -20,6 +20,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ddpm_jax.core.choice import Choice, Options, Table, option
+
 
 @dataclasses.dataclass(frozen=True)
 class Weighting:
@@ -55,89 +57,96 @@ def truncated_snr() -> Weighting:
     return Weighting(lambda log_snr: jax.nn.sigmoid(jnp.abs(log_snr)))
 
 
-def min_snr(gamma: float = 5.0) -> Weighting:
-    """min(SNR, gamma) |x - x_hat|^2 (Hang et al. 2023, arXiv:2303.09556).
+@dataclasses.dataclass(frozen=True)
+class MinSnr(Options):
+    """Options of `min_snr`."""
 
-    Raises:
-      ValueError: gamma is not positive.
-    """
-    _check_positive("min_snr", gamma=gamma)
+    gamma: float = option(5.0, "SNR beyond which the weight on x falls.", above=0.0)
+
+
+def min_snr(options: MinSnr = MinSnr()) -> Weighting:
+    """min(SNR, gamma) |x - x_hat|^2 (Hang et al. 2023, arXiv:2303.09556)."""
     return Weighting(
         lambda log_snr: jnp.minimum(
-            jax.nn.sigmoid(log_snr), gamma * jax.nn.sigmoid(-log_snr)
+            jax.nn.sigmoid(log_snr), options.gamma * jax.nn.sigmoid(-log_snr)
         )
     )
 
 
-def p2(k: float = 1.0, gamma: float = 1.0) -> Weighting:
-    """|eps - eps_hat|^2 / (k + SNR)^gamma (Choi et al. 2022, arXiv:2204.00227).
+@dataclasses.dataclass(frozen=True)
+class P2(Options):
+    """Options of `p2`."""
 
-    Raises:
-      ValueError: k is not positive.
-    """
-    _check_positive("p2", k=k)
+    k: float = option(1.0, "Added to SNR.", above=0.0)
+    gamma: float = option(1.0, "The power of k + SNR; 0 is `simple`.")
+
+
+def p2(options: P2 = P2()) -> Weighting:
+    """|eps - eps_hat|^2 / (k + SNR)^gamma (Choi et al. 2022, arXiv:2204.00227)."""
     return Weighting(
         lambda log_snr: (
             jax.nn.sigmoid(log_snr)
-            * jnp.exp(-gamma * jnp.logaddexp(log_snr, math.log(k)))
+            * jnp.exp(-options.gamma * jnp.logaddexp(log_snr, math.log(options.k)))
         )
     )
 
 
-def sigmoid(bias: float = 2.0) -> Weighting:
+@dataclasses.dataclass(frozen=True)
+class Sigmoid(Options):
+    """Options of `sigmoid`."""
+
+    bias: float = option(2.0, "Minus the log SNR at which the weight is a half.")
+
+
+def sigmoid(options: Sigmoid = Sigmoid()) -> Weighting:
     """w(l) = sigmoid(bias - l) (Kingma & Gao 2023, arXiv:2303.00848).
 
     Monotone, so the loss is a bound on the likelihood of noised data. A larger bias
-    cares for finer detail; as it grows the loss becomes the bound itself.
-    """
+    cares for finer detail; as it grows the loss becomes the bound itself."""
     return Weighting(
-        lambda log_snr: 0.5 * jax.nn.sigmoid(log_snr) * jax.nn.sigmoid(bias - log_snr),
+        lambda log_snr: (
+            0.5 * jax.nn.sigmoid(log_snr) * jax.nn.sigmoid(options.bias - log_snr)
+        ),
         per_log_snr=True,
     )
 
 
-def edm(
-    sigma_data: float = 0.5, log_sigma_mean: float = -1.2, log_sigma_std: float = 1.2
-) -> Weighting:
+@dataclasses.dataclass(frozen=True)
+class Edm(Options):
+    """Options of `edm`."""
+
+    sigma_data: float = option(0.5, "Standard deviation of the data.", above=0.0)
+    log_sigma_mean: float = option(-1.2, "Mean of log(sigma / alpha) in training.")
+    log_sigma_std: float = option(1.2, "Its standard deviation.", above=0.0)
+
+
+def edm(options: Edm = Edm()) -> Weighting:
     """The loss of Karras et al. 2022 (arXiv:2206.00364), as Kingma & Gao rewrite it.
 
     There log(sigma/alpha) = -l/2 is normal and |x - x_hat|^2 has the weight
     (sigma_data^2 + 1/SNR) SNR / sigma_data^2, which makes the loss about 1 at every l
     for a network that outputs zero through their preconditioning.
-
-    Raises:
-      ValueError: sigma_data or log_sigma_std is not positive.
     """
-    _check_positive("edm", sigma_data=sigma_data, log_sigma_std=log_sigma_std)
-    mean, std = -2.0 * log_sigma_mean, 2.0 * log_sigma_std
+    mean, std = -2.0 * options.log_sigma_mean, 2.0 * options.log_sigma_std
 
     def weight(log_snr: Array) -> Array:
         deviation = (log_snr - mean) / std
         density = jnp.exp(-0.5 * deviation**2) / (std * math.sqrt(2.0 * math.pi))
         # sigma^2 SNR (1/SNR + sigma_data^2) = sigma^2 + alpha^2 sigma_data^2.
         return density * (
-            jax.nn.sigmoid(-log_snr) / sigma_data**2 + jax.nn.sigmoid(log_snr)
+            jax.nn.sigmoid(-log_snr) / options.sigma_data**2 + jax.nn.sigmoid(log_snr)
         )
 
     return Weighting(weight, per_log_snr=True)
 
 
-def _check_positive(name: str, **options: float) -> None:
-    for option, value in options.items():
-        if not value > 0.0:
-            raise ValueError(
-                f"weighting {name}: {option} = {value} is not positive; "
-                f"write a number above 0."
-            )
-
-
-WEIGHTINGS: dict[str, Callable[..., Weighting]] = {
-    "simple": simple,
-    "x": x,
-    "v": v,
-    "truncated_snr": truncated_snr,
-    "min_snr": min_snr,
-    "p2": p2,
-    "sigmoid": sigmoid,
-    "edm": edm,
+WEIGHTINGS: Table = {
+    "simple": Choice(Options, lambda _: simple()),
+    "x": Choice(Options, lambda _: x()),
+    "v": Choice(Options, lambda _: v()),
+    "truncated_snr": Choice(Options, lambda _: truncated_snr()),
+    "min_snr": Choice(MinSnr, min_snr),
+    "p2": Choice(P2, p2),
+    "sigmoid": Choice(Sigmoid, sigmoid),
+    "edm": Choice(Edm, edm),
 }

@@ -1,8 +1,8 @@
 """What a network may predict, and how each becomes estimates of x and eps.
 
-Every kind is two functions: the value it takes for known (x, eps), which is the
-network's target, and (x, eps) from a value and z_t. Any two kinds convert through
-(x, eps), so a new kind is one new entry of `PARAMETERIZATIONS`.
+Every parameterisation is two functions: the value it takes for known (x, eps), which is the
+network's target, and (x, eps) from a value and z_t. Any two convert through
+(x, eps), so a new kind is one new entry of `PREDICTIONS`.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ddpm_jax.diffusion.model import Denoise, Diffusion, Prediction
+from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.gaussian import Images
 
@@ -40,7 +40,8 @@ def _x_from_eps(z_t: Images, eps: Images, log_snr: Array) -> Images:
     return (z_t - sigma * eps) / alpha
 
 
-def _eps_from_x(z_t: Images, x: Images, log_snr: Array) -> Images:
+def eps_from_x(z_t: Images, x: Images, log_snr: Array) -> Images:
+    """The noise that leads from x to z_t."""
     alpha, sigma = gaussian.alpha_sigma(gaussian.per_example(log_snr))
     return (z_t - alpha * x) / sigma
 
@@ -54,7 +55,7 @@ def _eps_estimates(
 def _x_estimates(
     x: Images, z_t: Images, log_snr_s: Array, log_snr_t: Array
 ) -> Estimates:
-    return x, _eps_from_x(z_t, x, log_snr_t)
+    return x, eps_from_x(z_t, x, log_snr_t)
 
 
 def _v_value(x: Images, eps: Images, log_snr_s: Array, log_snr_t: Array) -> Images:
@@ -104,58 +105,23 @@ def _mean_estimates(
 ) -> Estimates:
     a, b = _mean_coefficients(log_snr_s, log_snr_t)
     x = (mean - a * z_t) / b
-    return x, _eps_from_x(z_t, x, log_snr_t)
+    return x, eps_from_x(z_t, x, log_snr_t)
 
 
-PARAMETERIZATIONS: dict[str, Parameterization] = {
-    "eps": Parameterization(
-        value=lambda x, eps, l_s, l_t: eps, estimates=_eps_estimates
-    ),
-    "x": Parameterization(value=lambda x, eps, l_s, l_t: x, estimates=_x_estimates),
-    "v": Parameterization(value=_v_value, estimates=_v_estimates),
-    "score": Parameterization(value=_score_value, estimates=_score_estimates),
-    "mean": Parameterization(value=_mean_value, estimates=_mean_estimates),
+def _choice(
+    value: Callable[[Images, Images, Array, Array], Images],
+    estimates: Callable[[Images, Images, Array, Array], Estimates],
+    *traits: str,
+) -> Choice:
+    made = Parameterization(value, estimates)
+    return Choice(Options, lambda _: made, frozenset(traits))
+
+
+# One that knows of the latent before z_t says nothing of what lies between two latents.
+PREDICTIONS: Table = {
+    "eps": _choice(lambda x, eps, l_s, l_t: eps, _eps_estimates),
+    "x": _choice(lambda x, eps, l_s, l_t: x, _x_estimates),
+    "v": _choice(_v_value, _v_estimates),
+    "score": _choice(_score_value, _score_estimates),
+    "mean": _choice(_mean_value, _mean_estimates, "needs_previous_latent"),
 }
-
-
-def clipped(diffusion: Diffusion, bound: float = 1.0) -> Diffusion:
-    """The model whose x_hat stays in [-bound, bound]: another model and bound."""
-    return _with_estimate(diffusion, lambda x: jnp.clip(x, -bound, bound))
-
-
-def dynamic_clip(quantile: float = 0.995) -> Callable[[Diffusion], Diffusion]:
-    """Makes the model whose x_hat is cut at a quantile of its own size, then scaled.
-
-    With s the quantile of an image's |x_hat|, at least 1, it is clip(x_hat, -s, s) / s
-    (Saharia et al. 2022, arXiv:2205.11487, section 2.3).
-
-    Raises:
-      ValueError: quantile is not in (0, 1].
-    """
-    if not 0.0 < quantile <= 1.0:
-        raise ValueError(
-            f"quantile = {quantile}: write a number in (0, 1], such as 0.995."
-        )
-
-    def cut(x: Images) -> Images:
-        size = jnp.quantile(jnp.abs(x), quantile, axis=(1, 2, 3), keepdims=True)
-        size = jnp.maximum(size, 1.0)
-        return jnp.clip(x, -size, size) / size
-
-    return lambda diffusion: _with_estimate(diffusion, cut)
-
-
-def _with_estimate(
-    diffusion: Diffusion, change: Callable[[Images], Images]
-) -> Diffusion:
-    """The model with its x_hat changed, and its eps_hat moved along."""
-
-    def changed(own: Diffusion) -> Denoise:
-        def denoise(z_t: Array, t: Array) -> Prediction:
-            prediction = own.denoise(z_t, t)
-            x = change(prediction.x)
-            return prediction._replace(x=x, eps=_eps_from_x(z_t, x, own.log_snr(t)))
-
-        return denoise
-
-    return diffusion.changed(changed)

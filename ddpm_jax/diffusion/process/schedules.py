@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ddpm_jax.core.choice import Choice, Options, Table, option
 from ddpm_jax.diffusion.process import betas as tables
 from ddpm_jax.diffusion.process import monotone_curve
 
@@ -54,10 +55,7 @@ def from_betas(betas: np.ndarray) -> Schedule:
 
 
 def linear_beta(
-    num_steps: int,
-    beta_start: float = 1e-4,
-    beta_end: float = 0.02,
-    rescale: bool = False,
+    num_steps: int, beta_start: float, beta_end: float, rescale: bool = False
 ) -> Schedule:
     """DDPM's schedule; see `betas.linear`."""
     return from_betas(tables.linear(num_steps, beta_start, beta_end, rescale))
@@ -68,15 +66,13 @@ def quadratic_beta(num_steps: int, beta_start: float, beta_end: float) -> Schedu
     return from_betas(tables.quadratic(num_steps, beta_start, beta_end))
 
 
-def cosine_beta(
-    num_steps: int, offset: float = 0.008, max_beta: float = 0.999
-) -> Schedule:
+def cosine_beta(num_steps: int, offset: float, max_beta: float) -> Schedule:
     """The cosine schedule of improved DDPM, as a table; see `betas.cosine`."""
     return from_betas(tables.cosine(num_steps, offset, max_beta))
 
 
 def sigmoid_beta(
-    num_steps: int, beta_start: float, beta_end: float, sharpness: float = 6.0
+    num_steps: int, beta_start: float, beta_end: float, sharpness: float
 ) -> Schedule:
     """Betas along a logistic curve; see `betas.sigmoid`."""
     return from_betas(tables.sigmoid(num_steps, beta_start, beta_end, sharpness))
@@ -143,3 +139,88 @@ def _check_ends(log_snr_min: float, log_snr_max: float) -> None:
             f"{log_snr_min=}, {log_snr_max=}: the first must be below the second, and "
             f"both within {-LARGEST_LOG_SNR:g} and {LARGEST_LOG_SNR:g}"
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class BetaEnds(Options):
+    """The two ends of a table of betas."""
+
+    beta_start: float = option(1e-4, "The first beta.")
+    beta_end: float = option(0.02, "The last beta.")
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearBeta(BetaEnds):
+    """Options of `linear_beta`."""
+
+    rescale: bool = option(False, "Betas of T = 1000, scaled to another T.")
+
+
+@dataclasses.dataclass(frozen=True)
+class CosineBeta(Options):
+    """Options of `cosine_beta`."""
+
+    offset: float = option(0.008, "s of Nichol & Dhariwal, which keeps betas above 0.")
+    max_beta: float = option(0.999, "At which betas are cut.")
+
+
+@dataclasses.dataclass(frozen=True)
+class SigmoidBeta(BetaEnds):
+    """Options of `sigmoid_beta`."""
+
+    sharpness: float = option(6.0, "The logistic curve runs from minus this to this.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ConstantBeta(Options):
+    """Options of `constant_beta`."""
+
+    beta: float = option(0.01, "The beta of every step.")
+
+
+@dataclasses.dataclass(frozen=True)
+class LogSnrEnds(Options):
+    """The two ends of a schedule in log SNR."""
+
+    log_snr_min: float = option(-10.0, "Log SNR at t = 1.")
+    log_snr_max: float = option(10.0, "Log SNR at t = 0.")
+
+
+# A table of T betas, which continuous time has not.
+OF_T = frozenset({"table_of_T"})
+# What each stands on is T, `num_steps`.
+SCHEDULES: Table = {
+    "linear_beta": Choice(
+        LinearBeta,
+        lambda o, num_steps: linear_beta(
+            num_steps, o.beta_start, o.beta_end, o.rescale
+        ),
+        OF_T,
+    ),
+    "quadratic_beta": Choice(
+        BetaEnds,
+        lambda o, num_steps: quadratic_beta(num_steps, o.beta_start, o.beta_end),
+        OF_T,
+    ),
+    "cosine_beta": Choice(
+        CosineBeta,
+        lambda o, num_steps: cosine_beta(num_steps, o.offset, o.max_beta),
+        OF_T,
+    ),
+    "sigmoid_beta": Choice(
+        SigmoidBeta,
+        lambda o, num_steps: sigmoid_beta(
+            num_steps, o.beta_start, o.beta_end, o.sharpness
+        ),
+        OF_T,
+    ),
+    "constant_beta": Choice(
+        ConstantBeta, lambda o, num_steps: constant_beta(num_steps, o.beta), OF_T
+    ),
+    "cosine": Choice(
+        LogSnrEnds, lambda o, num_steps: cosine(o.log_snr_min, o.log_snr_max)
+    ),
+    "linear_log_snr": Choice(
+        LogSnrEnds, lambda o, num_steps: linear_log_snr(o.log_snr_min, o.log_snr_max)
+    ),
+}

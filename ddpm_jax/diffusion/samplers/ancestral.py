@@ -5,20 +5,18 @@
 (Ho et al. 2020, arXiv:2006.11239, algorithm 2.)
 """
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Mapping
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.diffusion.model import Prediction
 from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.gaussian import Images
 from ddpm_jax.diffusion.samplers import loop
-
-# (prediction, log SNR of s, log SNR of t) -> log of p(z_s | z_t)'s variance.
-LogVariance = Callable[
-    [Prediction, Array, Array], Float[Array, ""] | Float[Array, "batch h w c"]
-]
+from ddpm_jax.diffusion.samplers.setting import LogVariance, SamplerOptions, Setting
 
 
 def own_variance(prediction: Prediction, log_snr_s: Array, log_snr_t: Array) -> Array:
@@ -62,3 +60,34 @@ def draw(
     l_s, l_t = row.log_snr_s, row.log_snr_t
     mean = gaussian.posterior_mean(prediction.x, prediction.eps, l_s, l_t)
     return mean + jnp.exp(0.5 * log_variance(prediction, l_s, l_t)) * noise
+
+
+# None: estimated from data, by `analytic_variance`.
+VARIANCES: Mapping[str, LogVariance | None] = {
+    "model": own_variance,
+    "posterior": fixed_variance(0.0),
+    "forward": fixed_variance(1.0),
+    "analytic": None,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ancestral(SamplerOptions):
+    """Options of `make`."""
+
+    variance: str = option("model", "Of the reverse process.", one_of=VARIANCES)
+    num_examples: int = option(
+        256, "Of the training split, that it is estimated from.", at_least=1
+    )
+
+    @property
+    def estimates_variance(self) -> bool:
+        """Whether the variance is to be estimated from data."""
+        return VARIANCES[self.variance] is None
+
+
+def _made(o: Ancestral, setting: Setting) -> loop.Sampler:
+    return make(setting.log_variance or VARIANCES[o.variance] or own_variance)
+
+
+CHOICE = Choice(Ancestral, _made, frozenset({"memoryless"}))

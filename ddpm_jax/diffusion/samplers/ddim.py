@@ -7,15 +7,18 @@ is deterministic, Euler's method for the probability-flow ODE; eta = 1 is ancest
 sampling with the posterior's variance, whatever the model's own.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.diffusion.model import LogSnr, Prediction
 from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.gaussian import Images
 from ddpm_jax.diffusion.samplers import loop
+from ddpm_jax.diffusion.samplers.setting import SamplerOptions
 
 
 def make(eta: float = 0.0) -> loop.Sampler:
@@ -119,3 +122,13 @@ def _lifted(z_s: Images, eps: Images, log_snr_s: Array, log_snr_t: Array) -> Ima
     alpha_s, sigma_s = gaussian.alpha_sigma(log_snr_s)
     alpha_t, sigma_t = gaussian.alpha_sigma(log_snr_t)
     return alpha_t / alpha_s * (z_s - sigma_s * eps) + sigma_t * eps
+
+
+@dataclasses.dataclass(frozen=True)
+class Ddim(SamplerOptions):
+    """Options of `make`."""
+
+    eta: float = option(0.0, "Share of the chain's noise, by its standard deviation.")
+
+
+CHOICE = Choice(Ddim, lambda o, setting: make(o.eta), frozenset({"memoryless"}))

@@ -8,15 +8,19 @@ With eta = 1 the multistep ones are SDE-DPM-Solver++: order 1 is ancestral sampl
 the posterior's variance, 2 is 2M-SDE (ibid., section 4.3), 3 is 3M-SDE.
 """
 
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.diffusion.model import LogSnr, Prediction
 from ddpm_jax.diffusion.process.gaussian import Images
 from ddpm_jax.diffusion.samplers import exponential, loop
+from ddpm_jax.diffusion.samplers.setting import SamplerOptions
 
 
 class MultistepPlan(NamedTuple):
@@ -161,3 +165,36 @@ def _positions(num_intervals: int, order: int) -> Int[np.ndarray, " intervals"]:
     if rest:
         sizes.insert(0, rest)
     return np.concatenate([np.arange(0), *(np.arange(size) for size in sizes)])
+
+
+def _multistep(o: "DpmSolver") -> loop.Sampler:
+    return multistep(o.order, o.eta, o.lower_order_final)
+
+
+def _single_step(o: "DpmSolver") -> loop.Sampler:
+    if o.eta:
+        raise ValueError(f"eta = {o.eta}: a single step draws no noise: write 0.0.")
+    return single_step(o.order)
+
+
+METHODS: Mapping[str, Callable[["DpmSolver"], loop.Sampler]] = {
+    "multistep": _multistep,
+    "single_step": _single_step,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DpmSolver(SamplerOptions):
+    """Options of `multistep` and `single_step`."""
+
+    method: str = option(
+        "multistep", "Values of earlier times, or of times within.", one_of=METHODS
+    )
+    order: int = option(2, "How many values: 1 to 3.")
+    eta: float = option(
+        0.0, "Of the rate of the reverse process's noise: 0 the ODE, 1 the SDE."
+    )
+    lower_order_final: bool = option(True, "The last steps have fewer values.")
+
+
+CHOICE = Choice(DpmSolver, lambda o, setting: METHODS[o.method](o))

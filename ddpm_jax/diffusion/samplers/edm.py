@@ -14,12 +14,14 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ddpm_jax.core.choice import Choice, Options, group, option
 from ddpm_jax.diffusion.model import LogSnr, Prediction
 from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.gaussian import Images
 from ddpm_jax.diffusion.process.monotone_curve import inverse_of_decreasing
 from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.diffusion.samplers import loop
+from ddpm_jax.diffusion.samplers.setting import SamplerOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,3 +165,32 @@ def _churned_times(
         raised = jnp.round(raised * (num_steps - 1)) / (num_steps - 1)
     churned = jnp.where(inside, jnp.maximum(raised, starts), starts)
     return churned.at[:1].set(starts[:1])
+
+
+@dataclasses.dataclass(frozen=True)
+class ChurnOptions(Options):
+    """`Churn` as a config says it."""
+
+    amount: float = option(0.0, "S_churn: noise added over all steps; 0: none.")
+    least: float = option(0.0, "S_tmin: sigma / alpha below which none is added.")
+    most: float = option(0.0, "S_tmax: above which none is; 0: no upper bound.")
+    noise: float = option(1.0, "S_noise: standard deviation of what is added.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.made()
+
+    def made(self) -> Churn:
+        """The churn that is meant."""
+        return Churn(self.amount, self.least, self.most or math.inf, self.noise)
+
+
+@dataclasses.dataclass(frozen=True)
+class Edm(SamplerOptions):
+    """Options of `euler` and `heun`."""
+
+    churn: ChurnOptions = group(ChurnOptions, "Noise that is added on the way.")
+
+
+EULER = Choice(Edm, lambda o, setting: euler(o.churn.made(), setting.num_steps))
+HEUN = Choice(Edm, lambda o, setting: heun(o.churn.made(), setting.num_steps))

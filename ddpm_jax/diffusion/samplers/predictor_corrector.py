@@ -9,15 +9,18 @@ of each image by norms of its own (Song et al. 2021, arXiv:2011.13456, algorithm
 its factor alpha_t, which is 1 but for a step of the chain).
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.diffusion.model import LogSnr, Prediction
 from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.gaussian import Images
 from ddpm_jax.diffusion.samplers import ancestral, loop
+from ddpm_jax.diffusion.samplers.setting import SamplerOptions
 
 
 class Plan(NamedTuple):
@@ -74,3 +77,14 @@ def _corrected(
     # Of sigma: e = 2 (r sigma |noise| / |eps|)^2.
     ratio = gaussian.per_example(snr * jnp.sqrt(of_noise / of_eps))
     return z - 2.0 * ratio**2 * sigma * eps + 2.0 * ratio * sigma * noise
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictorCorrector(SamplerOptions):
+    """Options of `make`."""
+
+    snr: float = option(0.16, "r, the share of a correction's drift in its noise.")
+    num_corrections: int = option(1, "At each time.")
+
+
+CHOICE = Choice(PredictorCorrector, lambda o, setting: make(o.snr, o.num_corrections))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Key, UInt8
 
+from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.diffusion.likelihood import terms
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 from ddpm_jax.diffusion.process.gaussian import Images
@@ -41,15 +42,19 @@ def _draw(
     return pixel_decoder.draw(keys, centre, jnp.broadcast_to(log_std, centre.shape))
 
 
-ENDS: dict[str, Callable[[PixelDecoder, Images, Decoder, Array], PixelImages]] = {
-    "denoise": _denoise,
-    "mean": _mean,
-    "draw": _draw,
+# (decoder of pixels, x_hat, the decoder's distribution, keys) -> pixels.
+Readout = Callable[[PixelDecoder, Images, Decoder, Array], PixelImages]
+# "reads_z_0": what it gives is of z_0 itself, to which the times must lead.
+READS_Z_0 = frozenset({"reads_z_0"})
+READOUTS: Table = {
+    "denoise": Choice(Options, lambda _: _denoise),
+    "mean": Choice(Options, lambda _: _mean, READS_Z_0),
+    "draw": Choice(Options, lambda _: _draw, READS_Z_0),
 }
 
 
 def to_pixels(
-    end: str,
+    readout: Readout,
     diffusion: Diffusion,
     pixel_decoder: PixelDecoder,
     z_0: Images,
@@ -60,16 +65,16 @@ def to_pixels(
     """Pixel values 0..V-1.
 
     Args:
-      end: one of `ENDS`.
+      readout: made of one of `READOUTS`.
       diffusion: the model.
       pixel_decoder: whose values and decoder they are.
       z_0: the last latent.
       prediction: the network's there.
-      keys: one an image, for "draw".
+      keys: one an image, for those that draw.
       num_steps: T, latents of the model.
     """
 
     def decoder() -> tuple[Images, LogStd]:
         return terms.decoder(diffusion, pixel_decoder, z_0, prediction, num_steps)
 
-    return ENDS[end](pixel_decoder, prediction.x, decoder, keys)
+    return readout(pixel_decoder, prediction.x, decoder, keys)

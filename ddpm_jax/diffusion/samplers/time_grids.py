@@ -4,12 +4,14 @@ A chain of T latents has T times, of which a shorter sampler takes S; in continu
 S will do.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ddpm_jax.core.choice import Choice, Options, Table, option
 from ddpm_jax.diffusion.model import LogSnr
 from ddpm_jax.diffusion.process.monotone_curve import inverse_of_decreasing
 from ddpm_jax.diffusion.process.times import CONTINUOUS
@@ -147,13 +149,51 @@ def _check(num_visited: int, num_steps: int) -> None:
         raise ValueError(f"num_visited = {num_visited}: the model allows 2 {most}.")
 
 
-# The options of each, beside those that all take, are keywords.
-GRIDS: dict[str, Callable[..., Float[Array, " num_visited"]]] = {
-    "uniform": uniform,
-    "quadratic": quadratic,
-    "log_snr": by_log_snr,
-    "karras": karras,
-    "explicit": explicit,
+@dataclasses.dataclass(frozen=True)
+class Counted(Options):
+    """Options of a grid of as many times as are wanted."""
+
+    def num_visited(self, num_visited: int) -> int:
+        """As many as are wanted."""
+        return num_visited
+
+
+@dataclasses.dataclass(frozen=True)
+class Karras(Counted):
+    """Options of `karras`."""
+
+    rho: float = option(7.0, "The root that is evenly spaced.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Explicit(Options):
+    """Options of `explicit`."""
+
+    times: tuple[float, ...] = option(
+        (),
+        "A chain's indices, or t of continuous time; decreasing.",
+        example=(999, 499, 0),
+    )
+
+    def num_visited(self, num_visited: int) -> int:
+        """How many times the list has."""
+        return len(self.times)
+
+
+def _counted(grid: Callable[..., Float[Array, " num_visited"]], *traits: str) -> Choice:
+    return Choice(Counted, lambda _, *at: grid(*at), frozenset(traits))
+
+
+# What each stands on is the schedule's log SNR, T, and how many times are wanted. The traits:
+# "finds_log_snr", which a learned chain has no table for; "listed", which counts by itself.
+TIME_GRIDS: Table = {
+    "uniform": _counted(uniform),
+    "quadratic": _counted(quadratic),
+    "log_snr": _counted(by_log_snr, "finds_log_snr"),
+    "karras": Choice(
+        Karras, lambda o, *at: karras(*at, o.rho), frozenset({"finds_log_snr"})
+    ),
+    "explicit": Choice(
+        Explicit, lambda o, *at: explicit(*at, o.times), frozenset({"listed"})
+    ),
 }
-# Those that look for a log SNR.
-BY_VALUE = ("log_snr", "karras")

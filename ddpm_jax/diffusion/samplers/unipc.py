@@ -7,14 +7,17 @@ and 2, with data prediction and B(h) = e^h - 1). Of exact weights B(h) divides o
 stays in the rules of two values, which are the halved moments.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.diffusion.model import LogSnr, Prediction
 from ddpm_jax.diffusion.process.gaussian import Images
 from ddpm_jax.diffusion.samplers import exponential, loop
+from ddpm_jax.diffusion.samplers.setting import SamplerOptions
 
 
 class Plan(NamedTuple):
@@ -82,3 +85,14 @@ def make(order: int = 2, lower_order_final: bool = True) -> loop.Sampler:
         return _State(z, start, known[:-1])
 
     return loop.Sampler(plan, init, step)
+
+
+@dataclasses.dataclass(frozen=True)
+class UniPC(SamplerOptions):
+    """Options of `make`."""
+
+    order: int = option(2, "How many values: 1 to 3.")
+    lower_order_final: bool = option(True, "The last steps have fewer values.")
+
+
+CHOICE = Choice(UniPC, lambda o, setting: make(o.order, o.lower_order_final))

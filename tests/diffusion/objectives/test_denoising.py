@@ -73,14 +73,14 @@ def test_the_true_answer_costs_nothing(name):
     pixels, t, eps = draws()
     x = CODEC.encode(pixels, jnp.float64)
     model = closed_form.answering(CHAIN.log_snr, x=x, eps=eps)
-    got = denoising.weighted(model, weightings.WEIGHTINGS[name](), x, t, eps)
+    got = denoising.weighted(model, weightings.WEIGHTINGS[name].default(), x, t, eps)
     np.testing.assert_array_equal(got, 0.0)
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "edm"])
 def test_density_over_log_snr_does_not_see_the_schedule(name):
     """The loss of a fixed function of log SNR, by two schedules of the same ends."""
-    weighting = weightings.WEIGHTINGS[name]()
+    weighting = weightings.WEIGHTINGS[name].default()
     t = (jnp.arange(4000) + 0.5) / 4000
     x = jnp.zeros((t.size, 1, 1, 1))
 

@@ -45,7 +45,8 @@ PUBLISHED = [
 
 @pytest.mark.parametrize(("name", "options", "expected"), PUBLISHED)
 def test_weight_is_the_published_one(name, options, expected):
-    weighting = WEIGHTINGS[name](**options)
+    choice = WEIGHTINGS[name]
+    weighting = choice.make(choice.options(**options))
     got = weighting.weight(jnp.asarray(LOG_SNR, jnp.float32))
     np.testing.assert_allclose(got, expected, rtol=1e-5)
     assert weighting.per_log_snr == (name in ("sigmoid", "edm"))
@@ -58,7 +59,7 @@ def test_every_weighting_has_been_compared():
 @pytest.mark.parametrize("name", WEIGHTINGS)
 def test_weights_are_finite_and_of_the_given_dtype_at_any_log_snr(name):
     log_snr = jnp.array([-80.0, -30.0, 0.0, 30.0, 80.0])
-    weight = WEIGHTINGS[name]().weight(log_snr)
+    weight = WEIGHTINGS[name].default().weight(log_snr)
     assert weight.dtype == jnp.float32 and weight.shape == (5,)
     assert np.all(np.isfinite(weight)) and np.all(weight >= 0.0)
 
@@ -71,10 +72,10 @@ def test_limits_that_are_other_weightings():
             one.weight(log_snr), other.weight(log_snr), rtol=1e-5
         )
 
-    same(weightings.min_snr(gamma=1e9), weightings.simple())
-    same(weightings.p2(gamma=0.0), weightings.simple())
-    same(weightings.p2(k=1e-15), weightings.x())
-    large_bias = weightings.sigmoid(bias=40.0).weight(log_snr)
+    same(weightings.min_snr(weightings.MinSnr(gamma=1e9)), weightings.simple())
+    same(weightings.p2(weightings.P2(gamma=0.0)), weightings.simple())
+    same(weightings.p2(weightings.P2(k=1e-15)), weightings.x())
+    large_bias = weightings.sigmoid(weightings.Sigmoid(bias=40.0)).weight(log_snr)
     np.testing.assert_allclose(
         large_bias, 0.5 * weightings.simple().weight(log_snr), rtol=1e-5
     )
@@ -90,5 +91,5 @@ def test_limits_that_are_other_weightings():
     ],
 )
 def test_options_out_of_range(name, option, value):
-    with pytest.raises(ValueError, match=f"weighting {name}: {option} = {value}"):
-        WEIGHTINGS[name](**{option: value})
+    with pytest.raises(ValueError, match=f"{option} = {value}: write a number above 0"):
+        WEIGHTINGS[name].options(**{option: value})

@@ -1,0 +1,71 @@
+"""Thresholds of x_hat: models whose estimate of the data stays within its range."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ddpm_jax.core.choice import Choice, Options, Table, option
+from ddpm_jax.diffusion.model import Denoise, Diffusion, Prediction
+from ddpm_jax.diffusion.process import predictions
+from ddpm_jax.diffusion.process.gaussian import Images
+
+
+def clipped(diffusion: Diffusion, bound: float = 1.0) -> Diffusion:
+    """The model whose x_hat stays in [-bound, bound]: another model and bound."""
+    return _with_estimate(diffusion, lambda x: jnp.clip(x, -bound, bound))
+
+
+@dataclasses.dataclass(frozen=True)
+class Dynamic(Options):
+    """Options of `dynamic`."""
+
+    quantile: float = option(
+        0.995,
+        "Of an image's |x_hat|, where it is cut.",
+        above=0.0,
+        at_most=1.0,
+        remedy="write a number in (0, 1], such as 0.995",
+    )
+
+
+def dynamic(options: Dynamic = Dynamic()) -> Callable[[Diffusion], Diffusion]:
+    """Makes the model whose x_hat is cut at a quantile of its own size, then scaled.
+
+    With s the quantile of an image's |x_hat|, at least 1, it is clip(x_hat, -s, s) / s
+    (Saharia et al. 2022, arXiv:2205.11487, section 2.3).
+    """
+
+    def cut(x: Images) -> Images:
+        size = jnp.quantile(jnp.abs(x), options.quantile, axis=(1, 2, 3), keepdims=True)
+        size = jnp.maximum(size, 1.0)
+        return jnp.clip(x, -size, size) / size
+
+    return lambda diffusion: _with_estimate(diffusion, cut)
+
+
+def _with_estimate(
+    diffusion: Diffusion, change: Callable[[Images], Images]
+) -> Diffusion:
+    """The model with its x_hat changed, and its eps_hat moved along."""
+
+    def changed(own: Diffusion) -> Denoise:
+        def denoise(z_t: Array, t: Array) -> Prediction:
+            prediction = own.denoise(z_t, t)
+            x = change(prediction.x)
+            return prediction._replace(
+                x=x, eps=predictions.eps_from_x(z_t, x, own.log_snr(t))
+            )
+
+        return denoise
+
+    return diffusion.changed(changed)
+
+
+# Each makes a function from `Diffusion` to `Diffusion`.
+THRESHOLDS: Table = {
+    "none": Choice(Options, lambda _: lambda diffusion: diffusion),
+    "static": Choice(Options, lambda _: clipped),
+    "dynamic": Choice(Dynamic, dynamic),
+}
