@@ -4,6 +4,7 @@ What a training run adds (averages of the weights, counters, metrics) is left ou
 the peer has none of it: the loop's own benchmark counts it.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,10 +13,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
+from ddpm_jax.core.choice import Options
 from ddpm_jax.diffusion.process import gaussian, schedules
 from ddpm_jax.nets.unet import UNet
 from ddpm_jax.training import parallel
-from ddpm_jax.training.optimizer import make_optimizer
+from ddpm_jax.training.optimizer import OPTIMIZERS, Moments, make_optimizer
 
 NUM_LATENTS = 1000
 LEARNING_RATE = 2e-4
@@ -55,12 +57,9 @@ def make_step(
     """
     log_snr = schedules.linear_beta(NUM_LATENTS).log_snr
     optimizer = make_optimizer(
-        "adam",
+        functools.partial(OPTIMIZERS["adam"].make, Options()),
         optax.constant_schedule(LEARNING_RATE),
-        b1=0.9,
-        b2=0.999,
-        eps=1e-8,
-        weight_decay=0.0,
+        Moments(b1=0.9, b2=0.999, eps=1e-8, weight_decay=0.0),
         schedule_rate=1.0,
         clip_norm=CLIP_NORM,
     )

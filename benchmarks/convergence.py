@@ -200,7 +200,9 @@ def _one_cloud(std: float) -> dict[str, Any]:
     for name, sampler in OURS.items():
         ours[name] = {}
         for grid in GRIDS:
-            times = time_grids.GRIDS[grid](log_snr, NUM_LATENTS, NUM_QUESTIONS)
+            times = time_grids.TIME_GRIDS[grid].default(
+                log_snr, NUM_LATENTS, NUM_QUESTIONS
+            )
             arrival = follow(model, sampler, times, jnp.asarray(z))
             ours[name][grid] = {
                 "latent": distance(arrival.z, z_0),

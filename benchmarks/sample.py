@@ -36,6 +36,7 @@ from jaxtyping import Array
 
 from benchmarks import bare_step, measure
 from ddpm_jax.core.randomness import Stream, example_keys, stream_key
+from ddpm_jax.diffusion.conditioning import thresholds
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 from ddpm_jax.diffusion.process import predictions, schedules
 from ddpm_jax.diffusion.samplers import (
@@ -70,7 +71,7 @@ def uniform(num_times: int) -> loop.Times:
 
 def bind(net: UNet, params: Any) -> Diffusion:
     """The network as a predictor of eps, which sees the index of t."""
-    estimates = predictions.PARAMETERIZATIONS["eps"].estimates
+    estimates = predictions.PREDICTIONS["eps"].default().estimates
 
     def denoise(z_t: Array, t: Array) -> Prediction:
         index = t * (bare_step.NUM_LATENTS - 1)
@@ -111,7 +112,7 @@ def make_draw(
     def draw(
         params: Any, index: Array, z: Array | None = None
     ) -> tuple[Array, loop.Film | None]:
-        diffusion = predictions.clipped(bind(net, params))
+        diffusion = thresholds.clipped(bind(net, params))
         keys = example_keys(stream_key(0, Stream.SAMPLE), index)
         if z is None:
             z = loop.first_latent(keys, bare_step.IMAGE_SHAPE, times.dtype)

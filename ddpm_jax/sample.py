@@ -11,8 +11,12 @@ from etils import epath
 from jaxtyping import UInt8
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.config.schema import default
 from ddpm_jax.core import files, sharding
-from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.core.errors import ConfigError, flat
+from ddpm_jax.diffusion.conditioning.thresholds import THRESHOLDS
+from ddpm_jax.diffusion.samplers.table import SAMPLERS
+from ddpm_jax.diffusion.samplers.time_grids import TIME_GRIDS
 from ddpm_jax.pictures import encoding, grids
 from ddpm_jax.runs import restore
 from ddpm_jax.sampling import (
@@ -26,7 +30,9 @@ from ddpm_jax.sampling import (
     tasks,
     trajectory,
 )
+from ddpm_jax.sampling.guides import GUIDES
 from ddpm_jax.sampling.sample_batches import Batches
+from ddpm_jax.sampling.tasks import TASKS
 
 Images = UInt8[np.ndarray, "samples height width channels"]
 FOLDER = "samples"
@@ -37,7 +43,7 @@ GRID = 64
 def run(config: Config, directory: epath.PathLike) -> None:
     """`--mode=sample`: from a checkpoint to a folder of samples, and pictures beside it."""
     c = config.sample
-    for field in identity.idle(config):
+    for field in idle(config):
         logging.warning("%s is of no effect on this sampler", field)
     restored = restore.load(config, directory, step=c.step, weights=c.weights)
     name = f"{restored.step}_{samplers.name(config)}"
@@ -49,7 +55,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
     task = tasks.of(config, restored.model.shape, num_values)
     store = shards.Shards(
         folder,
-        identity.identity_of(config, restored, guide, task),
+        identity.of(config, restored, guide, task),
         num_samples=c.num_samples,
         shape=restored.model.shape,
         num_values=num_values,
@@ -113,3 +119,16 @@ def _make_parent(config: Config, folder: epath.Path) -> None:
                     f"config.sample.folder = {named!r}: {file} is there already, where a"
                     " picture of these samples would go; write another folder."
                 )
+
+
+def idle(config: Config) -> list[str]:
+    """Options that were changed, of choices that were not made."""
+    c = config.sample
+    chosen = {c.sampler, c.spacing, c.threshold, c.guidance, c.task}
+    apart = {*SAMPLERS, *TIME_GRIDS, *THRESHOLDS, *GUIDES, *TASKS} - chosen
+    known, given = flat(default().sample), flat(c)
+    return [
+        f"config.sample.{field} = {value!r}"
+        for field, value in given.items()
+        if field.partition(".")[0] in apart and value != known[field]
+    ]

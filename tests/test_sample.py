@@ -21,9 +21,9 @@ from ddpm_jax.sampling import (
     identity,
     sample_batches,
     snapshots,
-    tasks,
     trajectory,
 )
+from ddpm_jax.sampling.task import NOTHING
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("small_network")
@@ -222,7 +222,7 @@ def test_a_film_and_a_contrast_stand_beside_the_samples(run, tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trajectory.grids, "strip", strip_of)
-        trajectory.draw(c, t, guides.of(c, t), tasks.NOTHING, None)
+        trajectory.draw(c, t, guides.of(c, t), NOTHING, None)
     images = np.load(tmp_path / "drawn" / "00000.npz")["images"][:2]
     np.testing.assert_array_equal(frames[0][-1], np.rint(images * (255 / 16)))
 
@@ -242,7 +242,7 @@ def test_a_contrast_shows_what_each_sampler_draws(run):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison.pictures, "comparison", comparison)
-        comparison.draw(c, t, guides.of(c, t), tasks.NOTHING)
+        comparison.draw(c, t, guides.of(c, t), NOTHING)
     for name in ("ancestral", "ddim"):
         batches = sample_batches.Batches(
             tiny.config(sample__sampler=name), t.mesh, t.model

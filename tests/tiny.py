@@ -1,5 +1,7 @@
 """A config so small that whole runs fit into tests."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ from jax.sharding import AxisType
 from ddpm_jax import config as config_lib
 from ddpm_jax.core import sharding
 from ddpm_jax.models import build
+from ddpm_jax.models.table import MODELS
 from ddpm_jax.nets import classifier, embeddings
 
 
@@ -46,15 +49,20 @@ def config(**changes):
 def use_small_network(monkeypatch):
     """Makes every U-Net that a config names a `Network`, and classifiers a `Sorter`."""
 
-    def make(out_channels, dropout, num_classes=0, label_dropout=0.0, **_):
-        return Network(out_channels, dropout, num_classes, label_dropout)
+    def make(options, wanted):
+        return Network(
+            wanted.num_outputs,
+            options.dropout,
+            wanted.num_classes,
+            wanted.label_dropout,
+        )
 
-    def make_classifier(num_outputs, **_):
-        return Sorter(num_outputs)
+    def make_classifier(options, wanted):
+        return Sorter(wanted.num_outputs)
 
-    for name in build.NETWORKS:
-        monkeypatch.setitem(build.NETWORKS, name, make)
-    monkeypatch.setattr(build.classifier, "Classifier", make_classifier)
+    for name, choice in MODELS.items():
+        own = make_classifier if choice.has("classifier") else make
+        monkeypatch.setitem(MODELS, name, dataclasses.replace(choice, make=own))
 
 
 def use_one_device(monkeypatch):

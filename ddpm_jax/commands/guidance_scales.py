@@ -33,6 +33,7 @@ from ddpm_jax.models.restored import Restored
 from ddpm_jax.pictures import encoding, grids, plots
 from ddpm_jax.runs import restore
 from ddpm_jax.sampling import checks, guides, sample_batches
+from ddpm_jax.sampling.guides import GUIDES
 
 FOLDER = "scales"
 # Of each class in a picture, and moments of the way of a sample.
@@ -137,7 +138,8 @@ def _config(flags: argparse.Namespace) -> Config:
     config = restore.config_of(field, flags.directory, default())
     if build.is_classifier(config):
         raise ConfigError(f"{field} is a classifier's, which draws nothing.")
-    choose(dict.fromkeys(checks.GUIDANCE[1:]), flags.guidance, "--guidance")
+    guided = {n: g for n, g in GUIDES.items() if not g.has("unguided")}
+    choose(guided, flags.guidance, "--guidance")
     if flags.guide and "workdir" not in config.sample[flags.guidance]:
         raise ConfigError(
             f"--guide is not for --guidance={flags.guidance}: leave it out."

@@ -148,7 +148,7 @@ def execute(values: flags.FlagValues, mode: str) -> int:
     import jax
 
     from ddpm_jax.check import check_config
-    from ddpm_jax.config import check
+    from ddpm_jax.config import combinations
     from ddpm_jax.core import errors
     from ddpm_jax.training import distributed
     from ddpm_jax.training.nonfinite import NonFiniteError
@@ -163,7 +163,7 @@ def execute(values: flags.FlagValues, mode: str) -> int:
                 values.coordinator_address, values.num_processes, values.process_id
             )
             check_config(values.config)
-            check.devices(values.config, jax.device_count())
+            combinations.devices(values.config, jax.device_count())
         return MODES[mode](values.config, values.workdir, values.profile_steps)
     except ConfigError as error:
         return _complain(error, status=2)

@@ -7,6 +7,7 @@ groups, their types and their error texts are derived from here.
 """
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from ddpm_jax.core.errors import ConfigError, choose
 LARGEST_INT = 2**31 - 1  # What 32 bits hold.
 
 Own = TypeVar("Own", bound="Options")
+Number = float | int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +72,11 @@ Table = dict[str, Choice]
 class Limits:
     """What the values of a field may be. For a tuple, each of its items."""
 
-    at_least: float | None = None
-    at_most: float | None = None
-    above: float | None = None
-    below: float | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
+    above: Number | None = None
+    below: Number | None = None
+    finite: bool = False
     one_of: tuple[Any, ...] | Mapping[str, Any] | None = None
     remedy: str | None = None
 
@@ -95,6 +98,7 @@ class Limits:
             and (self.at_most is None or value <= self.at_most)
             and (self.above is None or value > self.above)
             and (self.below is None or value < self.below)
+            and not (self.finite and abs(value) == math.inf)
         )
 
     def _wanted(self) -> str:
@@ -115,10 +119,11 @@ def option(
     default: Any,
     meaning: str,
     *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
+    at_least: Number | None = None,
+    at_most: Number | None = None,
+    above: Number | None = None,
+    below: Number | None = None,
+    finite: bool = False,
     one_of: tuple[Any, ...] | Mapping[str, Any] | None = None,
     remedy: str | None = None,
     example: Any = None,
@@ -130,12 +135,13 @@ def option(
       default: its value unless a config says another; its type is the annotation's.
       meaning: a line that says what it is.
       at_least, at_most, above, below: the range of a number, or of every item of a tuple.
+      finite: infinity is refused.
       one_of: the values there are, where they need no options of their own.
       remedy: what to write, as an error says it; None: the range in words.
       example: a value to write where the default is empty.
       may_change: a run may be continued with another value; its bits do not depend on it.
     """
-    limits = Limits(at_least, at_most, above, below, one_of, remedy)
+    limits = Limits(at_least, at_most, above, below, finite, one_of, remedy)
     metadata = {
         "meaning": meaning,
         "limits": limits,
@@ -150,8 +156,7 @@ def chosen_from(
     table: Table,
     meaning: str,
     *,
-    listed: bool = False,
-    empty: bool = False,
+    with_argument: bool = False,
     may_change: bool = False,
 ) -> Any:
     """A field of `Options` that names a choice of a table; their groups stand beside it.
@@ -160,15 +165,13 @@ def chosen_from(
       default: a name in the table.
       table: the choices.
       meaning: a line that says what is chosen.
-      listed: the field holds several names, by commas.
-      empty: the field may be "", which names none.
+      with_argument: the field holds a name and, after a colon, what it is made of.
       may_change: as in `option`.
     """
     metadata = {
         "meaning": meaning,
         "table": table,
-        "listed": listed,
-        "empty": empty,
+        "with_argument": with_argument,
         "may_change": may_change,
     }
     return dataclasses.field(default=default, metadata=metadata)
@@ -216,6 +219,19 @@ def leaves(
             yield from leaves(choice.options, f"{prefix}{choice_name}.", changes)
 
 
+def names(options: type[Options]) -> set[str]:
+    """The names of all choices that the fields of a config may hold."""
+    found: set[str] = set()
+    for field in dataclasses.fields(options):
+        if "group" in field.metadata:
+            found |= names(field.metadata["group"])
+        table = field.metadata.get("table", {})
+        found |= table.keys()
+        for choice in table.values():
+            found |= names(choice.options)
+    return found
+
+
 def defaults(options: type[Options]) -> dict[str, Any]:
     """The fields and groups of a config with their defaults, as nested dicts."""
     nested: dict[str, Any] = {}
@@ -240,12 +256,14 @@ def read(options: type[Own], values: Mapping[str, Any] | Any, where: str) -> Own
       ConfigError: a value is outside its range, or the options do not fit each other; with
         the full name of the field.
     """
-    found = {}
+    found, hints = {}, typing.get_type_hints(options)
     for field in dataclasses.fields(options):
         value = values[field.name]
         if "group" in field.metadata:
             inner = field.metadata["group"]
             found[field.name] = read(inner, value, f"{where}.{field.name}")
+        elif hints[field.name] is float:
+            found[field.name] = float(value)
         else:
             found[field.name] = tuple(value) if isinstance(value, list) else value
     try:
@@ -276,13 +294,11 @@ def chosen(table: Table, values: Any, field: str, where: str) -> tuple[Choice, O
 
 
 def _item_types(hint: Any) -> tuple[type, ...]:
-    """Of a tuple's annotation, what its items may be: numbers may be written whole."""
+    """What the items of a tuple may be, by its annotation."""
     if typing.get_origin(hint) is not tuple:
         return ()
     item, *_ = typing.get_args(hint)
-    if isinstance(item, types.UnionType):
-        return typing.get_args(item)
-    return (float, int) if item is float else (item,)
+    return typing.get_args(item) if isinstance(item, types.UnionType) else (item,)
 
 
 def made(choice: Choice, options: Options, where: str, *stands_on: Any) -> Any:

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core.errors import ConfigError, choose, errors_are_the_users
 from ddpm_jax.core.randomness import Stream, stream_key
+from ddpm_jax.diffusion.conditioning import thresholds
 from ddpm_jax.diffusion.likelihood import (
     dequantization,
     elbo,
@@ -18,7 +19,6 @@ from ddpm_jax.diffusion.likelihood import (
 from ddpm_jax.diffusion.likelihood.divergence import Divergence, Exact, Hutchinson
 from ddpm_jax.diffusion.likelihood.estimate import Estimate
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.process import predictions
 from ddpm_jax.diffusion.process.pixel_decoder import Pixels
 from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.models.denoiser import Denoiser
@@ -164,7 +164,7 @@ def _clipped(config: Config, name: str, estimator: Estimator) -> Estimator:
         return estimator
 
     def estimate(diffusion: Diffusion, *args: Any) -> Estimate:
-        return estimator(predictions.clipped(diffusion), *args)
+        return estimator(thresholds.clipped(diffusion), *args)
 
     return estimate
 

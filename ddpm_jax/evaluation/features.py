@@ -89,7 +89,9 @@ def _inception(config: Config, mesh: Mesh, source: Source) -> Extractor:
 def _classifier(config: Config, mesh: Mesh, source: Source) -> Extractor:
     directory = config.eval.quality.classifier
     field = f"config.eval.quality.classifier = {directory!r}"
-    t = restore.classifier_of(field, directory, config, source, step=-1, weights="ema")
+    t = restore.other_classifier(
+        field, directory, config, source, step=-1, weights="ema"
+    )
     model = t.model
 
     def look(params: Any, pixels: PixelImages) -> tuple[Array, Array]:

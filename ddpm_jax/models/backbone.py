@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -16,7 +16,19 @@ from ddpm_jax.diffusion.process import (
 )
 from ddpm_jax.training.state import Params
 
-TimeInput = Literal["t", "log_snr"]
+End = Array | float
+# (t, log SNR there, log SNR at t = 1, log SNR at t = 0) -> how far t is on the way from 0 to 1.
+TimeInput = Callable[[Array, Array, End, End], Array]
+
+
+def by_time(t: Array, log_snr_t: Array, least: End, most: End) -> Array:
+    """The time itself."""
+    return t
+
+
+def by_log_snr(t: Array, log_snr_t: Array, least: End, most: End) -> Array:
+    """The way in log SNR, from the highest to the lowest."""
+    return (most - log_snr_t) / (most - least)
 
 
 class Conditioning(NamedTuple):
@@ -47,9 +59,8 @@ class Backbone:
       schedule: t <-> log SNR; or a module, t -> log SNR, whose parameters are learned.
       pixel_decoder: pixels <-> x, and the decoder p(x | z_0).
       num_steps: T, or `times.CONTINUOUS`.
-      time_input: what the network is told of time: "t", or "log_snr" as its way from the
-        highest to the lowest.
-      log_snr_bounds: lowest and highest for "log_snr"; None: the schedule's own ends.
+      time_input: what the network is told of time, from 0 to 1.
+      log_snr_bounds: lowest and highest log SNR for that; None: the schedule's own ends.
       time_scale: the network's input at the end of that way.
       shape: of an image, (height, width, channels).
       num_classes: of the class that an example comes with, or is sorted into; 0: none.
@@ -98,9 +109,7 @@ class Backbone:
         least, most = self.log_snr_bounds or (own(jnp.ones(())), own(jnp.zeros(())))
 
         def told(t: Array, log_snr_t: Array) -> Array:
-            if self.time_input == "t":
-                return t * self.time_scale
-            return (most - log_snr_t) / (most - least) * self.time_scale
+            return self.time_input(t, log_snr_t, least, most) * self.time_scale
 
         return told
 

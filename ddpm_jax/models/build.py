@@ -1,6 +1,7 @@
-"""From a config to the parts it names: the only place where a name becomes a thing."""
+"""From a config to the parts it names."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import flax.linen as nn
@@ -10,64 +11,35 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import sharding
-from ddpm_jax.core.errors import ConfigError, choose, errors_are_the_users
+from ddpm_jax.core.choice import Options, Table, chosen, made, read
+from ddpm_jax.core.errors import ConfigError, errors_are_the_users
 from ddpm_jax.core.randomness import Stream, stream_key
 from ddpm_jax.data import table
 from ddpm_jax.data.source import Source
 from ddpm_jax.diffusion.process import (
-    categorical,
-    discretized_gaussian,
-    pixel_decoder,
-    predictions,
     schedules,
 )
+from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.models import objective
 from ddpm_jax.models.backbone import Backbone
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
-from ddpm_jax.nets import classifier, monotone, unet, vdm_unet
+from ddpm_jax.models.table import (
+    DECODER_MEANS,
+    MODELS,
+    PIXEL_DECODERS,
+    REVERSE_VARIANCES,
+    SCHEDULES,
+    TIME_INPUTS,
+)
+from ddpm_jax.nets.interface import Interface, NetworkOptions
 from ddpm_jax.training import optimizer, parallel, state, step
+from ddpm_jax.training.optimizer import DECAYS, OPTIMIZERS
+from ddpm_jax.training.parallel import MODES
 from ddpm_jax.training.state import Params, TrainState
 
 Bound = TypeVar("Bound", bound=Backbone)
-# Name -> (a table of num_steps betas?, factory).
-SCHEDULES: dict[str, tuple[bool, Callable[..., schedules.Schedule]]] = {
-    "linear_beta": (True, schedules.linear_beta),
-    "quadratic_beta": (True, schedules.quadratic_beta),
-    "cosine_beta": (True, schedules.cosine_beta),
-    "sigmoid_beta": (True, schedules.sigmoid_beta),
-    "constant_beta": (True, schedules.constant_beta),
-    "cosine": (False, schedules.cosine),
-    "linear_log_snr": (False, schedules.linear_log_snr),
-}
-LEARNED = "learned_monotone"
-# Of a learned schedule, between its ends; each from the options of its group.
-INTERIORS: dict[str, Callable[[Config], nn.Module]] = {
-    "line": lambda options: monotone.Line(),
-    "network": lambda options: monotone.PositiveNetwork(options.num_features),
-    "polynomial": lambda options: monotone.Polynomial(options.degree),
-}
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "unet": unet.UNet,
-    "vdm_unet": vdm_unet.VDMUNet,
-}
-CLASSIFIER = "classifier"
-PIXEL_DECODERS: dict[str, Callable[..., pixel_decoder.PixelDecoder]] = {
-    "discretized_gaussian": discretized_gaussian.DiscretizedGaussian,
-    "categorical": categorical.Categorical,
-}
-# Where the log of the reverse variance lies between the posterior's and the forward's.
-VARIANCE_FRACTIONS: dict[str, float | None] = {
-    "posterior": 0.0,
-    "forward": 1.0,
-    "learned": None,
-}
-
-
-def is_table(config: Config) -> bool:
-    """Whether the schedule is one of betas."""
-    return config.schedule.name != LEARNED and SCHEDULES[config.schedule.name][0]
 
 
 @errors_are_the_users()
@@ -89,47 +61,46 @@ def source(config: Config, split: str) -> Source:
         stride=data.stride,
         data_dir=data.data_dir or None,
         skip_broken=data.skip_broken,
+        options=_source_options(config),
     )
+
+
+def _source_options(config: Config) -> Options | None:
+    """The options of the kind of data set, where it has some and exists."""
+    kind, _, _ = config.data.name.partition(":")
+    if kind not in table.SOURCES or kind not in config.data:
+        return None
+    return read(table.SOURCES[kind].options, config.data[kind], f"config.data.{kind}")
 
 
 def schedule(config: Config) -> schedules.Schedule | nn.Module:
     """t <-> log SNR, or the module that learns it, by config.schedule."""
-    name = config.schedule.name
-    options = config.schedule[name]
-    if name == LEARNED:
-        make_interior = choose(INTERIORS, options.interior, f"schedule.{name}.interior")
-        return monotone.Monotone(
-            interior=make_interior(options),
-            first=options.log_snr_max,
-            last=options.log_snr_min,
-            first_bounds=tuple(options.max_bounds),
-            last_bounds=tuple(options.min_bounds),
-            learn_ends=options.learn_ends,
-        )
-    has_table, make_schedule = choose(SCHEDULES, name, "schedule.name")
-    steps = {"num_steps": config.schedule.num_steps} if has_table else {}
-    return make_schedule(**dict(options), **steps)
+    return _made(SCHEDULES, config, "schedule", "name", config.schedule.num_steps)
 
 
 def network(config: Config, data: Source) -> nn.Module:
     """The network for images like those of `data`, by config.model."""
-    name = config.model.name
     num_channels = data.shape[-1]
-    has_head = config.reverse_variance == "learned"
-    told = {}
+    has_head = REVERSE_VARIANCES[config.reverse_variance].has("learned")
+    wanted = Interface(2 * num_channels if has_head else num_channels)
     if config.model.class_conditional:
-        dropout = config.model.label_dropout
-        told = {"num_classes": data.num_classes, "label_dropout": dropout}
-    return choose(NETWORKS, name, "model.name")(
-        out_channels=2 * num_channels if has_head else num_channels,
-        **told,
-        **dict(config.model[name]),
-    )
+        wanted = wanted._replace(
+            num_classes=data.num_classes, label_dropout=config.model.label_dropout
+        )
+    return _made(MODELS, config, "model", "name", wanted)
 
 
 def is_classifier(config: Config) -> bool:
     """Whether the config's model sorts images, rather than draws them."""
-    return bool(config.model.name == CLASSIFIER)
+    return MODELS[config.model.name].has("classifier")
+
+
+def _made(table: Table, config: Config, group: str, field: str, *on: Any) -> Any:
+    """What a field of a config group names."""
+    values = config[group] if group else config
+    choice, options = chosen(table, values, field, group)
+    where = ".".join(["config", *([group] if group else []), values[field]])
+    return made(choice, options, where, *on)
 
 
 @errors_are_the_users()
@@ -137,8 +108,8 @@ def model(config: Config, data: Source) -> Denoiser:
     """The denoiser for images like those of `data`."""
     if is_classifier(config):
         raise ConfigError(
-            "config.model.name = 'classifier' draws no images and knows no likelihood: write"
-            " the config of a denoiser."
+            f"config.model.name = {config.model.name!r} draws no images and knows no"
+            " likelihood: write the config of a denoiser."
         )
     conditional = config.model.class_conditional
     built = Denoiser(
@@ -146,12 +117,8 @@ def model(config: Config, data: Source) -> Denoiser:
         num_classes=_num_classes(config, data, "class_conditional = True")
         if conditional
         else 0,
-        parameterization=choose(
-            predictions.PARAMETERIZATIONS, config.prediction, "prediction"
-        ),
-        variance_fraction=choose(
-            VARIANCE_FRACTIONS, config.reverse_variance, "reverse_variance"
-        ),
+        parameterization=_made(PREDICTIONS, config, "", "prediction"),
+        variance_fraction=_made(REVERSE_VARIANCES, config, "", "reverse_variance"),
         **_on_a_schedule(config, data),
     )
     return _checked(config, data, built)
@@ -160,10 +127,9 @@ def model(config: Config, data: Source) -> Denoiser:
 @errors_are_the_users()
 def classifier_model(config: Config, data: Source) -> ClassifierModel:
     """The classifier of images like those of `data`, whatever their noise."""
-    num_classes = _num_classes(config, data, f"name = {CLASSIFIER!r}")
-    options = dict(config.model[CLASSIFIER])
+    num_classes = _num_classes(config, data, f"name = {config.model.name!r}")
     built = ClassifierModel(
-        network=classifier.Classifier(num_outputs=num_classes, **options),
+        network=_made(MODELS, config, "model", "name", Interface(num_classes)),
         num_classes=num_classes,
         **_on_a_schedule(config, data),
     )
@@ -193,15 +159,15 @@ def _on_a_schedule(config: Config, data: Source) -> dict[str, Any]:
             f"{width} ones: write False, or a config.data.image_size."
         )
     num_steps = config.schedule.num_steps
-    make_pixel_decoder = choose(PIXEL_DECODERS, config.decoder.name, "decoder.name")
-    by_index = config.model.time_input == "t" and num_steps != CONTINUOUS
+    follows_log_snr = TIME_INPUTS[config.model.time_input].has("follows_log_snr")
+    by_index = not follows_log_snr and num_steps != CONTINUOUS
+    mean_from = _made(DECODER_MEANS, config, "decoder", "mean")
+    of_pixels = data.num_values, mean_from
     return dict(
         schedule=schedule(config),
-        pixel_decoder=make_pixel_decoder(
-            num_values=data.num_values, mean_from=config.decoder.mean
-        ),
+        pixel_decoder=_made(PIXEL_DECODERS, config, "decoder", "name", *of_pixels),
         num_steps=num_steps,
-        time_input=config.model.time_input,
+        time_input=_made(TIME_INPUTS, config, "model", "time_input"),
         log_snr_bounds=tuple(config.model.log_snr_bounds) or None,
         time_scale=config.model.time_scale or (num_steps - 1.0 if by_index else 1000.0),
         shape=data.shape,
@@ -229,18 +195,15 @@ def optimizer_of(
     rate = optimizer.learning_rate_schedule(
         c.learning_rate,
         warmup_steps=c.warmup_steps,
-        decay=c.decay,
+        decay=functools.partial(_made, DECAYS, config, "optimizer", "decay"),
         decay_steps=c.decay_steps,
         final_fraction=c.final_fraction,
     )
     rule = optimizer.make_optimizer(
-        c.name,
+        functools.partial(_made, OPTIMIZERS, config, "optimizer", "name"),
         rate,
+        optimizer.Moments(c.b1, c.b2, c.eps, c.weight_decay),
         schedule_rate=c.schedule_learning_rate / c.learning_rate,
-        b1=c.b1,
-        b2=c.b2,
-        eps=c.eps,
-        weight_decay=c.weight_decay,
         clip_norm=c.clip_norm,
     )
     return rule, rate
@@ -280,7 +243,7 @@ def training(
             sampler.init(),
         )
 
-    mode = config.parallel.mode
+    mode = MODES[config.parallel.mode]
     train_step = step.make_train_step(
         objective.loss(config, model),
         rule,
@@ -296,8 +259,10 @@ def training(
             ema_warmup=config.ema.warmup,
             log_every=config.training.log_every,
         ),
-        axis_name=parallel.PMAP_AXIS if mode == "pmap" else None,
+        axis_name=parallel.PMAP_AXIS if mode.has("named_axis") else None,
     )
-    return choose(parallel.MODES, mode, "parallel.mode")(
-        mesh, init, train_step, remat=config.model[config.model.name].remat
-    )
+    _, options = chosen(MODELS, config.model, "name", "model")
+    assert isinstance(options, NetworkOptions)
+    on = mesh, init, train_step, options.recomputes
+    held: parallel.Training = _made(MODES, config, "parallel", "mode", *on)
+    return held

@@ -9,40 +9,36 @@ from jax import lax
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.core.choice import chosen, made
 from ddpm_jax.diffusion.likelihood import terms
 from ddpm_jax.diffusion.likelihood.terms import Coordinates
 from ddpm_jax.diffusion.model import LogSnr
 from ddpm_jax.diffusion.objectives import denoising, time_sampling, variance_gradient
 from ddpm_jax.diffusion.objectives.denoising import LossTerms
-from ddpm_jax.diffusion.objectives.weightings import WEIGHTINGS
 from ddpm_jax.diffusion.process import gaussian, schedules
 from ddpm_jax.diffusion.process.gaussian import fold_in, normal
 from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.models.backbone import Conditioning
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.models.table import INTERIOR_GOALS, LOSSES, SCHEDULES, TIME_SAMPLINGS
+from ddpm_jax.nets.learned_schedule import LearnedMonotone
 from ddpm_jax.training import step
 from ddpm_jax.training.state import Params
-
-# The bound itself, beside the weighted errors of weightings.py.
-ELBO = "elbo"
-TIME_SAMPLING = ("uniform", "stratified", "importance")
-# What the interior of a learned schedule may lower in continuous time.
-INTERIOR = ("variance", "elbo")
 
 
 def time_sampler(
     config: Config, model: Denoiser | ClassifierModel
 ) -> time_sampling.TimeSampler:
     """What a step takes its times from, by config.loss.time_sampling."""
-    by_loss = config.loss.time_sampling == "importance"
+    by_loss = TIME_SAMPLINGS[config.loss.time_sampling].has("by_loss")
     if model.num_steps == CONTINUOUS:
         low, high = _log_snr_range(config, model)
         return time_sampling.Continuous(
             low=low, high=high, by_loss=by_loss, is_stratified=is_stratified(config)
         )
     is_bound = isinstance(model, Denoiser) and (
-        config.loss.weighting == ELBO or model.variance_fraction is None
+        _is_the_bound(config) or model.variance_fraction is None
     )
     # A decoder that takes z_0 as it stands has nothing to teach the network.
     first = int(is_bound and model.pixel_decoder.mean_from == "z_0")
@@ -50,9 +46,13 @@ def time_sampler(
     return grid(num_steps=model.num_steps, first=first)
 
 
+def _is_the_bound(config: Config) -> bool:
+    return LOSSES[config.loss.weighting].has("is_the_bound")
+
+
 def is_stratified(config: Config) -> bool:
     """Whether a global batch's times cover [0, 1) evenly."""
-    return bool(config.loss.time_sampling != "uniform")
+    return bool(TIME_SAMPLINGS[config.loss.time_sampling].has("stratified"))
 
 
 def _log_snr_range(
@@ -62,18 +62,20 @@ def _log_snr_range(
     if isinstance(model.schedule, schedules.Schedule):
         high, low = model.schedule.log_snr(jnp.array([0.0, 1.0]))
         return float(low), float(high)
-    options = config.schedule.learned_monotone
-    if options.learn_ends:
-        return options.min_bounds[0], options.max_bounds[1]
-    return options.log_snr_min, options.log_snr_max
+    _, options = chosen(SCHEDULES, config.schedule, "name", "schedule")
+    assert isinstance(options, LearnedMonotone)
+    return options.range
 
 
 def loss(config: Config, model: Denoiser | ClassifierModel) -> step.LossFn:
     """Loss of each example: by config.loss, or a classifier's."""
     if isinstance(model, ClassifierModel):
         return _cross_entropy(model)
-    if config.loss.weighting == ELBO:
-        return _bound(model, for_variance=config.loss.interior == "variance")
+    if _is_the_bound(config):
+        return _bound(
+            model,
+            for_variance=INTERIOR_GOALS[config.loss.interior].has("least_variance"),
+        )
     return _weighted(config, model)
 
 
@@ -106,8 +108,8 @@ def _noise(model: Denoiser, draws: step.Draws) -> tuple[Array, Array]:
 
 
 def _weighted(config: Config, model: Denoiser) -> step.LossFn:
-    name = config.loss.weighting
-    weighting = WEIGHTINGS[name](**dict(config.loss.get(name, {})))
+    choice, options = chosen(LOSSES, config.loss, "weighting", "loss")
+    weighting = made(choice, options, f"config.loss.{config.loss.weighting}")
     variance_weight = config.loss.variance_weight
 
     def loss_fn(params: Params, batch: step.Batch, draws: step.Draws) -> LossTerms:

@@ -1,10 +1,12 @@
 """A model as its checkpoint has it: what evaluation, sampling and other runs start from."""
 
 import dataclasses
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
 
 from etils import epath
 from jax.sharding import Mesh
+from ml_collections import ConfigDict as Config
 
 from ddpm_jax.data.source import Source
 from ddpm_jax.models.classifier import ClassifierModel
@@ -12,6 +14,22 @@ from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.training.state import Params
 
 Bound = TypeVar("Bound", Denoiser, ClassifierModel, Denoiser | ClassifierModel)
+
+
+class OtherRuns(NamedTuple):
+    """How models of other runs are read, of the same data as this run's.
+
+    Both take what names the other run in messages, its workdir, and this run's config; then
+    `step` (-1: the newest) and `weights` by keyword. What cannot be read, or does not fit, is a
+    ConfigError.
+
+    Attributes:
+      denoiser: reads a denoiser.
+      classifier: reads a classifier; takes this run's data source, too.
+    """
+
+    denoiser: "Callable[..., Restored[Denoiser]]"
+    classifier: "Callable[..., Restored[ClassifierModel]]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +43,8 @@ class Restored(Generic[Bound]):
       model: what the parameters bind.
       step: of the checkpoint.
       params: raw, or one of the averages.
+      config: of the run.
+      others: how models that guide or judge this one are read.
     """
 
     path: epath.Path
@@ -33,3 +53,5 @@ class Restored(Generic[Bound]):
     model: Bound
     step: int
     params: Params
+    config: Config
+    others: OtherRuns

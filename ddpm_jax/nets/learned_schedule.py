@@ -32,8 +32,12 @@ class LearnedMonotone(Options):
     interior: str = option("network", "Between the ends.", one_of=INTERIORS)
     log_snr_min: float = option(-5.0, "Where the end at t = 1 starts.")
     log_snr_max: float = option(13.3, "Where the end at t = 0 starts.")
-    min_bounds: tuple[float, ...] = option((-15.0, 0.0), "log_snr_min stays between.")
-    max_bounds: tuple[float, ...] = option((1.0, 20.0), "log_snr_max stays between.")
+    min_bounds: tuple[float | int, ...] = option(
+        (-15.0, 0.0), "log_snr_min stays between."
+    )
+    max_bounds: tuple[float | int, ...] = option(
+        (1.0, 20.0), "log_snr_max stays between."
+    )
     learn_ends: bool = option(True, "Otherwise the ends are constants.")
     num_features: int = option(1024, "Of the network.", at_least=1)
     degree: int = option(12, "Of the polynomial.", at_least=1)

@@ -16,7 +16,7 @@ from ddpm_jax.data.source import Source
 from ddpm_jax.models import build
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
-from ddpm_jax.models.restored import Bound, Restored
+from ddpm_jax.models.restored import Bound, OtherRuns, Restored
 from ddpm_jax.runs import workdir
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.state import Params, TrainState
@@ -80,7 +80,7 @@ def _load(
             )
     step, state = found
     params = build.weights(config, state, weights)
-    return Restored(path, mesh, source, model, step, params)
+    return Restored(path, mesh, source, model, step, params, config, OTHERS)
 
 
 def start_from(config: Config, state: TrainState) -> TrainState:
@@ -169,7 +169,7 @@ def check_same_data(field: str, ours: Config, theirs: Config) -> None:
             )
 
 
-def classifier_of(
+def other_classifier(
     field: str,
     directory: epath.PathLike,
     ours: Config,
@@ -208,6 +208,27 @@ def classifier_of(
     return found
 
 
+def other_denoiser(
+    field: str, directory: epath.PathLike, ours: Config, *, step: int, weights: str
+) -> Restored[Denoiser]:
+    """Another run's denoiser, of the same data as this run's.
+
+    Args:
+      field: what names that run, for messages.
+      directory: its workdir.
+      ours: this run's config.
+      step: of the checkpoint; -1: the newest whole one.
+      weights: one of `build.weight_names`.
+
+    Raises:
+      ConfigError: it is not there, or is of other data.
+    """
+    theirs = config_of(field, directory, ours)
+    check_same_data(field, ours, theirs)
+    with errors_about(field):
+        return load(theirs, directory, step=step, weights=weights)
+
+
 @contextlib.contextmanager
 def errors_about(field: str) -> Iterator[None]:
     """Around what reads another run: its errors then name the field that named the run."""
@@ -236,3 +257,6 @@ def _check_same(field: str, theirs: Params, ours: Params) -> None:
                 f"{field} has another network: {name} is {there} there and {here} here."
                 " Use its config.model, or another workdir."
             )
+
+
+OTHERS = OtherRuns(other_denoiser, other_classifier)

@@ -34,16 +34,17 @@ NUM_POINTS = 64
 def of(
     config: Config, restored: Restored[Denoiser], guide: Guide
 ) -> ancestral.LogVariance | None:
-    """That of config.sample.ancestral, if it is to be estimated; from its file if there.
+    """The variance that the sampler has estimated from data; from its file if it is there.
 
     variance/<step>.json says what it was estimated from; where that is something else, it is
     estimated again.
     """
     c = config.sample
-    if c.sampler != "ancestral" or c.ancestral.variance != samplers.ANALYTIC:
+    _, options = samplers.sampler_choice(config)
+    if not options.variance_examples:
         return None
     source = pipeline.spaced(
-        build.source(config, config.data.train_split), c.ancestral.num_examples
+        build.source(config, config.data.train_split), options.variance_examples
     )
     settings = {
         "step": restored.step,

@@ -4,10 +4,11 @@ import numpy as np
 from absl import logging
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.diffusion.samplers.table import SAMPLERS
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
 from ddpm_jax.pictures import encoding, grids
-from ddpm_jax.sampling import analytic_variance, checks, sample_batches, samplers
+from ddpm_jax.sampling import analytic_variance, checks, sample_batches
 from ddpm_jax.sampling.guides import Guide
 from ddpm_jax.sampling.tasks import Task
 
@@ -19,7 +20,7 @@ def draw(
     c = config.sample.contrast
     cells: dict[str, list[np.ndarray | None]] = {}
     for name, by_steps in checks.contrasted(config).items():
-        row = f"{name}, steps of its own" if name == samplers.ODE else name
+        row = f"{name}, steps of its own" if SAMPLERS[name].has("own_steps") else name
         cells[row] = []
         for num_steps in c.num_steps:
             own = by_steps.get(num_steps)

@@ -1,42 +1,26 @@
 """How a model is guided when it draws: from config.sample.guidance to a `Diffusion`."""
 
-import json
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.core.choice import Choice, Table, chosen, made
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.core.randomness import Stream, example_keys, stream_key
 from ddpm_jax.diffusion.conditioning import guidance
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.models import build
 from ddpm_jax.models.backbone import Conditioning
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
-from ddpm_jax.runs import restore
-from ddpm_jax.sampling import checks
+from ddpm_jax.sampling import guiding_models
+from ddpm_jax.sampling.guidance_options import GuidanceOptions, Rescaled
+from ddpm_jax.sampling.guide import Guide, Labels, told
 from ddpm_jax.training.checkpoints import fingerprint
 from ddpm_jax.training.state import Params
-
-Labels = Int[Array, " batch"]
-
-
-class Guide(NamedTuple):
-    """A way to bind a model's parameters.
-
-    Attributes:
-      num_classes: that samples may be of; 0: none is told of any.
-      params: of other models that it asks; () if none.
-      bind: (the model's parameters, `params`, labels of the batch) -> the guided model.
-    """
-
-    num_classes: int
-    params: Params
-    bind: Callable[[Params, Params, Labels], Diffusion]
 
 
 def alone(config: Config, model: Denoiser) -> Guide:
@@ -45,14 +29,14 @@ def alone(config: Config, model: Denoiser) -> Guide:
     Raises:
       ConfigError: config.sample.guidance needs one.
     """
-    name = config.sample.guidance
-    if name not in ALONE:
+    choice, _ = chosen(GUIDES, config.sample, "guidance", "sample")
+    if choice.has("asks_another_model"):
         raise ConfigError(
-            f"config.sample.guidance = {name!r} asks another model, for --mode=sample:"
-            " while training write 'none', or config.training.sample_every = 0."
+            f"config.sample.guidance = {config.sample.guidance!r} asks another model, for"
+            " --mode=sample: while training write 'none', or config.training.sample_every"
+            " = 0."
         )
-    with checks.errors_about_guidance(config):
-        return ALONE[name](config, model)
+    return _made(config, model, None)
 
 
 def of(config: Config, restored: Restored[Denoiser]) -> Guide:
@@ -61,10 +45,16 @@ def of(config: Config, restored: Restored[Denoiser]) -> Guide:
     Raises:
       ConfigError: that is not there, or of other data, classes or times.
     """
-    with checks.errors_about_guidance(config):
-        if config.sample.guidance in ALONE:
-            return alone(config, restored.model)
-        return ASKING[config.sample.guidance](config, restored)
+    return _made(config, restored.model, restored)
+
+
+def _made(
+    config: Config, model: Denoiser, restored: Restored[Denoiser] | None
+) -> Guide:
+    choice, options = chosen(GUIDES, config.sample, "guidance", "sample")
+    where = f"config.sample.{config.sample.guidance}"
+    guide: Guide = made(choice, options, where, config, model, restored)
+    return guide
 
 
 def labels(config: Config, guide: Guide) -> Callable[[Int[Array, " batch"]], Labels]:
@@ -102,20 +92,25 @@ def identity(config: Config, guide: Guide) -> dict[str, Any]:
     return {f"arrays of {config.sample.guidance}": fingerprint(guide.params)}
 
 
-def _told(model: Denoiser, labels: Labels) -> Conditioning:
-    return Conditioning(labels=labels if model.num_classes else None)
-
-
-def _none(config: Config, model: Denoiser) -> Guide:
+def _none(
+    options: GuidanceOptions,
+    config: Config,
+    model: Denoiser,
+    restored: Restored[Denoiser] | None,
+) -> Guide:
     def bind(params: Params, _: Params, labels: Labels) -> Diffusion:
-        return model.bind(params, conditioning=_told(model, labels))
+        return model.bind(params, conditioning=told(model, labels))
 
     return Guide(model.num_classes, (), bind)
 
 
-def _classifier_free(config: Config, model: Denoiser) -> Guide:
-    options = config.sample.classifier_free
-    guided = guidance.classifier_free(*checks.strength(options), options.rescale)
+def _classifier_free(
+    options: Rescaled,
+    config: Config,
+    model: Denoiser,
+    restored: Restored[Denoiser] | None,
+) -> Guide:
+    guided = guidance.classifier_free(*options.strength, options.rescale)
 
     def bind(params: Params, _: Params, labels: Labels) -> Diffusion:
         pairs = jnp.stack([labels, jnp.full_like(labels, -1)], axis=1).ravel()
@@ -124,83 +119,12 @@ def _classifier_free(config: Config, model: Denoiser) -> Guide:
     return Guide(model.num_classes, (), bind)
 
 
-def _classifier(config: Config, restored: Restored[Denoiser]) -> Guide:
-    options, model = config.sample.classifier, restored.model
-    field = f"config.sample.classifier.workdir = {options.workdir!r}"
-    theirs = restore.config_of(field, options.workdir, config)
-    restore.check_same_data(field, config, theirs)
-    _check_times(field, config, theirs)
-    other = restore.classifier_of(
-        *(field, options.workdir, config, restored.source),
-        step=options.step,
-        weights=options.weights,
-    )
-    num_classes = other.model.num_classes
-
-    def bind(params: Params, asked: Params, labels: Labels) -> Diffusion:
-        diffusion = model.bind(params, conditioning=_told(model, labels))
-        classify = other.model.bind(asked, log_snr=diffusion.log_snr)
-
-        def log_probs(z_t: Array, t: Array) -> Array:
-            return jax.nn.log_softmax(classify(z_t, t).logits)
-
-        change = guidance.by_classifier(log_probs, labels, *checks.strength(options))
-        return change(diffusion)
-
-    return Guide(num_classes, other.params, bind)
-
-
-def _autoguidance(config: Config, restored: Restored[Denoiser]) -> Guide:
-    options, model = config.sample.autoguidance, restored.model
-    field = f"config.sample.autoguidance.workdir = {options.workdir!r}"
-    if not options.workdir:
-        field = f"config.sample.autoguidance.step = {options.step}"
-    directory = options.workdir or restored.path
-    theirs = restore.config_of(field, directory, config)
-    restore.check_same_data(field, config, theirs)
-    _check_times(field, config, theirs)
-    with restore.errors_about(field):
-        weak = restore.load(
-            theirs, directory, step=options.step, weights=options.weights
-        )
-
-    def bind(params: Params, asked: Params, labels: Labels) -> Diffusion:
-        good = model.bind(params, conditioning=_told(model, labels))
-        told = _told(weak.model, labels)
-        worse = weak.model.bind(asked, conditioning=told, log_snr=good.log_snr)
-        change = guidance.autoguidance(
-            worse, *checks.strength(options), options.rescale
-        )
-        return change(good)
-
-    return Guide(model.num_classes, weak.params, bind)
-
-
-def _check_times(field: str, ours: Config, theirs: Config) -> None:
-    """A network that is told log SNR can be asked about any schedule's times."""
-    if theirs.model.time_input == "log_snr":
-        return
-
-    def schedule(config: Config) -> Mapping[str, Any]:
-        name = config.schedule.name
-        of_it = {"name": name, "num_steps": config.schedule.num_steps}
-        return of_it | {name: dict(config.schedule[name])}
-
-    now, then = json.dumps(schedule(ours)), json.dumps(schedule(theirs))
-    if now != then or ours.schedule.name == build.LEARNED:
-        raise ConfigError(
-            f"{field} is told t, of config.schedule = {then}, which here is {now}: a network"
-            " told log SNR (config.model.time_input) could be asked, or one of the same"
-            " fixed schedule."
-        )
-
-
-# By config.sample.guidance.
-ALONE: Mapping[str, Callable[[Config, Denoiser], Guide]] = {
-    checks.UNGUIDED: _none,
-    "classifier_free": _classifier_free,
-}
-ASKING: Mapping[str, Callable[[Config, Restored[Denoiser]], Guide]] = {
-    "classifier": _classifier,
-    "autoguidance": _autoguidance,
+# Each makes a `Guide` of its options, the config, the model, and the restored run: None while
+# training. The traits: "asks_another_model", "unguided"; "needs_classes":
+# the model must know p(x | class) and p(x); "knows_classes": it gives the model classes.
+GUIDES: Table = {
+    "none": Choice(GuidanceOptions, _none, frozenset({"unguided"})),
+    "classifier_free": Choice(Rescaled, _classifier_free, frozenset({"needs_classes"})),
+    "classifier": guiding_models.CLASSIFIER,
+    "autoguidance": guiding_models.AUTOGUIDANCE,
 }

@@ -17,7 +17,7 @@ from ddpm_jax.diffusion.process.gaussian import Images
 from ddpm_jax.diffusion.samplers import ancestral, loop, readout
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.sampling import samplers, tasks
-from ddpm_jax.sampling.tasks import Task
+from ddpm_jax.sampling.task import NOTHING, Task
 
 
 class Samples(NamedTuple):
@@ -25,7 +25,7 @@ class Samples(NamedTuple):
 
     Attributes:
       pixels: as values 0..V-1.
-      converged: False where an samplers.ODE's solver did not arrive.
+      converged: False where an ODE's solver did not arrive.
       num_evaluations: of the network.
       film: the way, if it was asked for.
     """
@@ -45,7 +45,7 @@ Draw = Callable[..., Samples]
 def make(
     config: Config,
     model: Denoiser,
-    task: Task = tasks.NOTHING,
+    task: Task = NOTHING,
     log_variance: ancestral.LogVariance | None = None,
     num_frames: int = 0,
 ) -> Draw:
@@ -60,20 +60,21 @@ def make(
     """
     c = config.sample
     change = samplers.threshold(config)
-    estimated = c.sampler == "ancestral" and c.ancestral.variance == samplers.ANALYTIC
-    if estimated and log_variance is None:
+    _, options = samplers.sampler_choice(config)
+    if options.variance_examples and log_variance is None:
         raise ConfigError(
-            "config.sample.ancestral.variance = 'analytic' is estimated from a checkpoint,"
-            " for --mode=sample: while training write another, or"
-            " config.training.sample_every = 0."
+            f"config.sample.{c.sampler}.variance = {options.values()['variance']!r} is"
+            " estimated from a checkpoint, for --mode=sample: while training write another,"
+            " or config.training.sample_every = 0."
         )
     if task.last is not None:
         way = _between(config, model, task)
-    elif c.sampler == samplers.ODE:
+    elif samplers.takes_own_steps(config):
         way = _by_ode(config, model, task)
     else:
         way = _on_times(config, model, task, log_variance, num_frames)
     pixel_decoder, known = model.pixel_decoder, task.known
+    end = samplers.readout(config)
 
     def draw(
         diffusion: Diffusion,
@@ -94,7 +95,7 @@ def make(
             pixels = linear_constraints.settle(values, known, pixel_decoder.num_values)
         else:
             at_z_0 = arrival.z, arrival.prediction, end_keys, model.num_steps
-            pixels = readout.to_pixels(c.end, diffusion, pixel_decoder, *at_z_0)
+            pixels = readout.to_pixels(end, diffusion, pixel_decoder, *at_z_0)
         return Samples(pixels, converged, asked, arrival.film)
 
     return draw
@@ -145,7 +146,7 @@ def _on_times(
 
 
 def _by_ode(config: Config, model: Denoiser, task: Task) -> Rollout:
-    solve, start = samplers.solve_of(config), samplers.share_of_way(config)
+    solve, start = samplers.solve_of(config), tasks.options_of(config).share_of_times
 
     def way(
         diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None

@@ -1,8 +1,6 @@
 """Which sampler, grid and threshold: from config.sample to functions of a `Diffusion`."""
 
-import contextlib
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,162 +8,111 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.core.choice import Choice, chosen, made
 from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.diffusion.conditioning.thresholds import THRESHOLDS
 from ddpm_jax.diffusion.likelihood import probability_flow
 from ddpm_jax.diffusion.model import Diffusion, LogSnr
-from ddpm_jax.diffusion.process import predictions
-from ddpm_jax.diffusion.samplers import (
-    ancestral,
-    ddim,
-    dpm_solver,
-    edm,
-    loop,
-    predictor_corrector,
-    repaint,
-    time_grids,
-    unipc,
-)
-from ddpm_jax.sampling import tasks
+from ddpm_jax.diffusion.samplers import loop, repaint
+from ddpm_jax.diffusion.samplers.readout import READOUTS, Readout
+from ddpm_jax.diffusion.samplers.setting import LogVariance, SamplerOptions, Setting
+from ddpm_jax.diffusion.samplers.table import SAMPLERS
+from ddpm_jax.diffusion.samplers.time_grids import TIME_GRIDS, Counted
+from ddpm_jax.sampling import guides, tasks
+from ddpm_jax.sampling.guidance_options import GuidanceOptions
 
 
-@contextlib.contextmanager
-def _named(prefix: str) -> Iterator[None]:
-    """Around what names an option by itself: errors then name the group too."""
-    try:
-        yield
-    except ConfigError:
-        raise
-    except ValueError as error:
-        raise ValueError(f"{prefix}{error}") from error
+def sampler_choice(config: Config) -> tuple[Choice, SamplerOptions]:
+    """The sampler that config.sample names, and its options."""
+    choice, options = chosen(SAMPLERS, config.sample, "sampler", "sample")
+    assert isinstance(options, SamplerOptions)
+    return choice, options
 
 
-ANALYTIC = "analytic"
-# By config.sample.ancestral.variance; "analytic" is estimated from data (`variance.py`).
-VARIANCES: dict[str, ancestral.LogVariance | None] = {
-    "model": ancestral.own_variance,
-    "posterior": ancestral.fixed_variance(0.0),
-    "forward": ancestral.fixed_variance(1.0),
-    ANALYTIC: None,
-}
-
-
-def _multistep(o: Config) -> loop.Sampler:
-    return dpm_solver.multistep(o.order, o.eta, o.lower_order_final)
-
-
-def _single_step(o: Config) -> loop.Sampler:
-    if o.eta:
-        raise ValueError(f"eta = {o.eta}: a single step draws no noise: write 0.0.")
-    return dpm_solver.single_step(o.order)
-
-
-# By config.sample.dpm_solver.method, from that group.
-DPM_SOLVERS: dict[str, Callable[[Config], loop.Sampler]] = {
-    "multistep": _multistep,
-    "single_step": _single_step,
-}
-
-
-def _churn(o: Config) -> edm.Churn:
-    c = o.churn
-    with _named("churn."):
-        return edm.Churn(c.amount, c.least, c.most or math.inf, c.noise)
-
-
-# On a list of times; each from the group of its name, and T.
-ON_TIMES: dict[str, Callable[[Config, int], loop.Sampler]] = {
-    "ancestral": lambda o, _: ancestral.make(
-        VARIANCES[o.variance] or ancestral.own_variance
-    ),
-    "ddim": lambda o, _: ddim.make(o.eta),
-    "dpm_solver": lambda o, _: DPM_SOLVERS[o.method](o),
-    "unipc": lambda o, _: unipc.make(o.order, o.lower_order_final),
-    "euler": lambda o, num_steps: edm.euler(_churn(o), num_steps),
-    "heun": lambda o, num_steps: edm.heun(_churn(o), num_steps),
-    "predictor_corrector": lambda o, _: predictor_corrector.make(
-        o.snr, o.num_corrections
-    ),
-}
-# Which takes steps of its own.
-ODE = "ode"
-SAMPLERS: Mapping[str, Any] = {**ON_TIMES, ODE: None}
-
-# By config.sample.threshold, what is done to the model.
-THRESHOLDS: dict[str, Callable[[Config], Callable[[Diffusion], Diffusion]]] = {
-    "none": lambda options: lambda diffusion: diffusion,
-    "static": lambda options: predictions.clipped,
-    "dynamic": lambda options: predictions.dynamic_clip(options.quantile),
-}
+def takes_own_steps(config: Config) -> bool:
+    """Whether the sampler has no list of times, but takes steps of its own."""
+    return sampler_choice(config)[0].has("own_steps")
 
 
 def num_evaluations(config: Config) -> int:
-    """Of the network, a sample, by a sampler on a list of times."""
+    """Evaluations of the network, a sample, by a sampler on a list of times."""
     built, times = sampler_of(config), jnp.zeros(num_visited(config))
-    with _named("config.sample.inpainting."):
+    try:
         plan = jax.eval_shape(lambda t: built.plan(jnp.negative, t), times)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        # Of the times alone, only what repeats stretches of them complains.
+        raise ConfigError(f"config.sample.{config.sample.task}.{error}") from error
     return int(plan.t.shape[0]) + 1
 
 
 def name(config: Config) -> str:
-    """A short one of sampler, steps and guidance, for files and pictures."""
+    """A short name of sampler, steps and guidance, for files and pictures."""
     c = config.sample
-    way = c.ode.solver if c.sampler == ODE else num_times(config)
-    own = f"{c.sampler}_{way}"
-    if c.guidance != "none":
-        own += f"_{c.guidance}_{c[c.guidance].scale:g}"
-    return own if c.task == tasks.GENERATE else f"{own}_{c.task}"
+    steps = solve_of(config).solver if takes_own_steps(config) else num_times(config)
+    own = f"{c.sampler}_{steps}"
+    guide, options = chosen(guides.GUIDES, c, "guidance", "sample")
+    assert isinstance(options, GuidanceOptions)
+    if not guide.has("unguided"):
+        own += f"_{c.guidance}" + (f"_{options.label}" if options.label else "")
+    from_noise = tasks.TASKS[c.task].has("from_noise")
+    return own if from_noise else f"{own}_{c.task}"
 
 
 def num_times(config: Config) -> int:
-    """Of the whole list of times."""
-    c = config.sample
-    return len(c.explicit.times) if c.spacing == "explicit" else c.num_steps
-
-
-def share_of_way(config: Config) -> float:
-    """Of the way from noise to an image, what is gone."""
-    c = config.sample
-    return float(c.image_to_image.strength) if c.task == "image_to_image" else 1.0
+    """Times of the whole list."""
+    _, options = chosen(TIME_GRIDS, config.sample, "spacing", "sample")
+    assert isinstance(options, Counted)
+    return options.num_visited(config.sample.num_steps)
 
 
 def num_visited(config: Config) -> int:
     """Times that are visited, the last of all."""
-    return max(1, round(share_of_way(config) * num_times(config)))
+    share = tasks.options_of(config).share_of_times
+    return max(1, round(share * num_times(config)))
 
 
-def sampler_of(
-    config: Config, log_variance: ancestral.LogVariance | None = None
-) -> loop.Sampler:
-    c = config.sample
-    with _named(f"config.sample.{c.sampler}."):
-        built = ON_TIMES[c.sampler](c[c.sampler], config.schedule.num_steps)
-    if log_variance is not None:
-        built = ancestral.make(log_variance)
+def sampler_of(config: Config, log_variance: LogVariance | None = None) -> loop.Sampler:
+    """The sampler on a list of times, with the resampling that a task wishes for."""
+    choice, options = sampler_choice(config)
+    setting = Setting(config.schedule.num_steps, log_variance)
+    where = f"config.sample.{config.sample.sampler}"
+    built: loop.Sampler = made(choice, options, where, setting)
     # Any sampler keeps what is known; to go back up, RePaint has wishes of its own.
-    if c.task != "inpainting" or c.inpainting.num_resamples == 1:
+    again = tasks.options_of(config).resampling
+    if again is None:
         return built
-    with _named("config.sample.inpainting."):
-        return repaint.make(built, c.inpainting.num_resamples, c.inpainting.jump_length)
+    return repaint.make(built, again.num_resamples, again.jump_length)
 
 
 def solve_of(config: Config) -> probability_flow.Solve:
-    o = config.sample.ode
-    with _named("config.sample.ode."):
-        return probability_flow.Solve(o.solver, o.rtol, o.atol, o.max_steps)
+    """How the ODE is solved, of a sampler that takes steps of its own."""
+    choice, options = sampler_choice(config)
+    where = f"config.sample.{config.sample.sampler}"
+    solve: probability_flow.Solve = made(choice, options, where, Setting())
+    return solve
 
 
 def threshold(config: Config) -> Callable[[Diffusion], Diffusion]:
-    c = config.sample
-    with _named(f"config.sample.{c.threshold}."):
-        return THRESHOLDS[c.threshold](c.get(c.threshold))
+    """What is done to the model's x_hat."""
+    return _made_of_sample(THRESHOLDS, config, "threshold")
+
+
+def readout(config: Config) -> Readout:
+    """How the last latent becomes pixels."""
+    return _made_of_sample(READOUTS, config, "end")
 
 
 def times_of(config: Config, log_snr: LogSnr) -> Float[Array, " num_times"]:
+    """The list of times, from 1 down."""
     c = config.sample
-    with _named(f"config.sample.{c.spacing}."):
-        return time_grids.GRIDS[c.spacing](
-            log_snr,
-            config.schedule.num_steps,
-            c.num_steps,
-            **dict(c.get(c.spacing, {})),
-        )
+    at = (log_snr, config.schedule.num_steps, c.num_steps)
+    return _made_of_sample(TIME_GRIDS, config, "spacing", *at)
+
+
+def _made_of_sample(
+    table: dict[str, Choice], config: Config, field: str, *stands_on: Any
+) -> Any:
+    choice, options = chosen(table, config.sample, field, "sample")
+    return made(choice, options, f"config.sample.{config.sample[field]}", *stands_on)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from ddpm_jax import config as config_lib
-from ddpm_jax.config import check
+from ddpm_jax.config import check, combinations
 from ddpm_jax.core import errors
 from ddpm_jax.core.errors import ConfigError
 from tests import tiny
@@ -12,8 +12,8 @@ from tests import tiny
 def test_the_defaults_pass_their_own_checks():
     c = config_lib.default()
     check.fields(c)
-    check.ranges(c)
-    check.devices(c, 8)
+    check.choices(c)
+    combinations.devices(c, 8)
 
 
 def test_a_choice_is_looked_up_or_corrected():
@@ -98,7 +98,7 @@ def test_a_number_out_of_range_is_named_with_its_value(field, value):
     c = config_lib.default()
     c.update_from_flattened_dict({field: value})
     with pytest.raises(ConfigError, match=rf"config.{field} = {value}"):
-        check.ranges(c)
+        check.choices(c)
 
 
 @pytest.mark.parametrize("mults", [(), (1, 0)])
@@ -106,18 +106,18 @@ def test_a_resolution_needs_channels(mults):
     c = config_lib.default()
     c.model.unet.feature_mults = mults
     with pytest.raises(ConfigError, match=r"feature_mults = .* whole numbers from 1"):
-        check.ranges(c)
+        check.choices(c)
 
 
 def test_a_batch_that_does_not_divide_is_told_the_next_that_does():
     c = tiny.config(data__batch_size=20)
     with pytest.raises(ConfigError, match=r"batch_size = 20 .* 8 devices.* is 24\."):
-        check.devices(c, 8)
+        combinations.devices(c, 8)
     c = tiny.config(data__batch_size=16, training__num_microbatches=4)
     with pytest.raises(ConfigError, match=r"8 devices in 4 microbatches.* is 32\."):
-        check.devices(c, 8)
+        combinations.devices(c, 8)
     with pytest.raises(ConfigError, match=r"num_microbatches = 3: 18 would"):
-        check.ranges(tiny.config(training__num_microbatches=3))
+        combinations.combinations(tiny.config(training__num_microbatches=3))
 
 
 def test_overrides_are_checked_before_they_are_read():

@@ -16,7 +16,7 @@ import scipy.stats
 
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder
-from ddpm_jax.diffusion.process.predictions import PARAMETERIZATIONS
+from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 
 SHAPE = (2, 2, 1)
 MEAN = np.array([0.3, -0.2, 0.0, 0.7]).reshape(SHAPE)
@@ -90,7 +90,7 @@ def noise(keys: jax.Array, number: int, shape: tuple, dtype) -> jax.Array:
 
 
 def visited(spacing: Callable, num_steps: int, num_visited: int) -> np.ndarray:
-    """The latents, increasing, that a grid of `grids.GRIDS` visits of a whole chain."""
+    """The latents, increasing, that a grid of `TIME_GRIDS` visits of a whole chain."""
     t = np.asarray(spacing(lambda t: 9.0 - 18.0 * t, num_steps, num_visited))
     return np.rint(t * (num_steps - 1)).astype(int)[::-1]
 
@@ -234,7 +234,7 @@ def gaussian_data(chain: Chain, kind: str = "x", variance: str = "posterior"):
         if fraction.ndim:
             fraction = jnp.broadcast_to(fraction, z_t.shape)
         return Prediction(
-            *PARAMETERIZATIONS[kind].estimates(value, z_t, l_s, l_t), fraction
+            *PREDICTIONS[kind].default().estimates(value, z_t, l_s, l_t), fraction
         )
 
     return Diffusion(chain.log_snr, denoise)

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ddpm_jax.diffusion.conditioning import thresholds
 from ddpm_jax.diffusion.likelihood import probability_flow
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.process import predictions
 
 SHAPE = (2, 2, 1)
 SOLVE = probability_flow.Solve(rtol=1e-5, atol=1e-5)
@@ -49,7 +49,7 @@ def test_one_that_tells_no_examples_apart_stays_as_it_is():
 
 
 def test_a_change_reaches_the_model_of_some_examples():
-    clipped = predictions.clipped(answering_by_example(ANSWERS)).take(jnp.array([2, 1]))
+    clipped = thresholds.clipped(answering_by_example(ANSWERS)).take(jnp.array([2, 1]))
     found = asked(clipped, 2)
     np.testing.assert_allclose(found.x[:, 0, 0, 0], [1.0, -0.4])
 

@@ -16,10 +16,12 @@ from ddpm_jax.diffusion.likelihood import dequantization, elbo, flow_bound
 from ddpm_jax.diffusion.likelihood.divergence import Exact
 from ddpm_jax.diffusion.likelihood.probability_flow import Solve
 from ddpm_jax.diffusion.objectives import denoising
-from ddpm_jax.diffusion.process import predictions, schedules
+from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.process.categorical import Categorical
 from ddpm_jax.diffusion.process.gaussian import normal
+from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS, stratified
+from ddpm_jax.models.backbone import by_log_snr
 from ddpm_jax.models.denoiser import Denoiser
 from tests.diffusion.closed_form import MIXTURE
 
@@ -61,11 +63,11 @@ def trained():
         network=MLP(),
         num_classes=0,
         schedule=schedules.linear_log_snr(-8.0, 9.0),
-        parameterization=predictions.PARAMETERIZATIONS["v"],
+        parameterization=PREDICTIONS["v"].default(),
         variance_fraction=0.0,
         pixel_decoder=CODEC,
         num_steps=CONTINUOUS,
-        time_input="log_snr",
+        time_input=by_log_snr,
         log_snr_bounds=None,
         time_scale=10.0,
         shape=(1, 2, 1),

@@ -16,12 +16,13 @@ from ddpm_jax import sample, train
 from ddpm_jax.check import check_config
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.data import builtin
-from ddpm_jax.diffusion.process import predictions
+from ddpm_jax.diffusion.process.predictions import PREDICTIONS
+from ddpm_jax.diffusion.samplers.table import SAMPLERS
 from ddpm_jax.models import build
 from ddpm_jax.models.restored import Restored
 from ddpm_jax.runs import restore
-from ddpm_jax.sampling import guides, sample_batches, samplers
-from ddpm_jax.sampling.guides import Guide
+from ddpm_jax.sampling import guides, sample_batches
+from ddpm_jax.sampling.guide import Guide
 from tests import tiny
 
 CONDITIONAL = {"model__class_conditional": True}
@@ -117,7 +118,7 @@ def test_a_classifier_draws_samples_towards_its_class(t, sorter_run):
         np.testing.assert_array_equal(
             drawn(t, **classes, **by_sorter(sorter_run, 0.0)), drawn(t, **classes)
         )
-    own = restore.classifier_of(
+    own = restore.other_classifier(
         "", sorter_run, config(), t.source, step=-1, weights="ema"
     )
     classify = own.model.bind(jax.device_get(own.params))
@@ -460,9 +461,9 @@ def cover():
 def test_every_choice_there_is_is_in_the_table():
     sampled = tiny.config().sample
     for kind, table in (
-        ("guidance", {**guides.ALONE, **guides.ASKING}),
-        ("sampler", samplers.SAMPLERS),
-        ("prediction", predictions.PARAMETERIZATIONS),
+        ("guidance", guides.GUIDES),
+        ("sampler", SAMPLERS),
+        ("prediction", PREDICTIONS),
     ):
         assert CHOICES[kind].keys() == table.keys()
     assert sampled.guidance == "none"

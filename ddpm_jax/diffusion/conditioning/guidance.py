@@ -115,8 +115,7 @@ def by_classifier(
     Raises:
       ValueError: an option is out of its range.
     """
-    _check_scale(scale)
-    _check_interval(interval)
+    check(scale, interval)
 
     def guide(own: Diffusion, labels: Array) -> Diffusion:
         def denoise(z_t: Array, t: Array) -> Prediction:
@@ -224,6 +223,12 @@ def _inside(
         return jnp.ones(log_snr.shape, bool)
     lowest, highest = interval
     return (lowest <= log_snr) & (log_snr <= highest)
+
+
+def check(scale: float, interval: Interval) -> None:
+    """Raises ValueError in one line if an option of guidance is out of its range."""
+    _check_scale(scale)
+    _check_interval(interval)
 
 
 def _check_scale(scale: float) -> None:

@@ -91,11 +91,6 @@ class SolverOptions(Options):
         """How the ODE is solved."""
         return Solve(self.solver, float(self.rtol), float(self.atol), self.max_steps)
 
-    @property
-    def estimates_variance(self) -> bool:
-        """An ODE draws no noise."""
-        return False
-
 
 class Flow(NamedTuple):
     """Of each example.

@@ -22,6 +22,11 @@ from ddpm_jax.diffusion.process import monotone_curve
 
 # alpha^2 or sigma^2 of a log SNR further from 0 is no longer a normal float32.
 LARGEST_LOG_SNR = 80.0
+# Ho et al.'s, of T = 1000.
+BETA_START, BETA_END = 1e-4, 0.02
+# Nichol & Dhariwal's.
+OFFSET, MAX_BETA = 0.008, 0.999
+SHARPNESS = 6.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +60,10 @@ def from_betas(betas: np.ndarray) -> Schedule:
 
 
 def linear_beta(
-    num_steps: int, beta_start: float, beta_end: float, rescale: bool = False
+    num_steps: int,
+    beta_start: float = BETA_START,
+    beta_end: float = BETA_END,
+    rescale: bool = False,
 ) -> Schedule:
     """DDPM's schedule; see `betas.linear`."""
     return from_betas(tables.linear(num_steps, beta_start, beta_end, rescale))
@@ -66,13 +74,15 @@ def quadratic_beta(num_steps: int, beta_start: float, beta_end: float) -> Schedu
     return from_betas(tables.quadratic(num_steps, beta_start, beta_end))
 
 
-def cosine_beta(num_steps: int, offset: float, max_beta: float) -> Schedule:
+def cosine_beta(
+    num_steps: int, offset: float = OFFSET, max_beta: float = MAX_BETA
+) -> Schedule:
     """The cosine schedule of improved DDPM, as a table; see `betas.cosine`."""
     return from_betas(tables.cosine(num_steps, offset, max_beta))
 
 
 def sigmoid_beta(
-    num_steps: int, beta_start: float, beta_end: float, sharpness: float
+    num_steps: int, beta_start: float, beta_end: float, sharpness: float = SHARPNESS
 ) -> Schedule:
     """Betas along a logistic curve; see `betas.sigmoid`."""
     return from_betas(tables.sigmoid(num_steps, beta_start, beta_end, sharpness))
@@ -145,8 +155,8 @@ def _check_ends(log_snr_min: float, log_snr_max: float) -> None:
 class BetaEnds(Options):
     """The two ends of a table of betas."""
 
-    beta_start: float = option(1e-4, "The first beta.")
-    beta_end: float = option(0.02, "The last beta.")
+    beta_start: float = option(BETA_START, "The first beta.")
+    beta_end: float = option(BETA_END, "The last beta.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,15 +170,17 @@ class LinearBeta(BetaEnds):
 class CosineBeta(Options):
     """Options of `cosine_beta`."""
 
-    offset: float = option(0.008, "s of Nichol & Dhariwal, which keeps betas above 0.")
-    max_beta: float = option(0.999, "At which betas are cut.")
+    offset: float = option(OFFSET, "s of Nichol & Dhariwal, which keeps betas above 0.")
+    max_beta: float = option(MAX_BETA, "At which betas are cut.")
 
 
 @dataclasses.dataclass(frozen=True)
 class SigmoidBeta(BetaEnds):
     """Options of `sigmoid_beta`."""
 
-    sharpness: float = option(6.0, "The logistic curve runs from minus this to this.")
+    sharpness: float = option(
+        SHARPNESS, "The logistic curve runs from minus this to this."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

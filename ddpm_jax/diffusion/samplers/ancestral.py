@@ -81,9 +81,12 @@ class Ancestral(SamplerOptions):
     )
 
     @property
-    def estimates_variance(self) -> bool:
-        """Whether the variance is to be estimated from data."""
-        return VARIANCES[self.variance] is None
+    def variance_examples(self) -> int:
+        return self.num_examples if VARIANCES[self.variance] is None else 0
+
+    @property
+    def of_no_effect(self) -> tuple[str, ...]:
+        return () if self.variance_examples else ("num_examples",)
 
 
 def _made(o: Ancestral, setting: Setting) -> loop.Sampler:

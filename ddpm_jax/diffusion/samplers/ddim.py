@@ -130,5 +130,9 @@ class Ddim(SamplerOptions):
 
     eta: float = option(0.0, "Share of the chain's noise, by its standard deviation.")
 
+    @property
+    def is_invertible(self) -> bool:
+        return self.eta == 0.0
+
 
 CHOICE = Choice(Ddim, lambda o, setting: make(o.eta), frozenset({"memoryless"}))

@@ -33,6 +33,16 @@ class SamplerOptions(Options):
     """Options of a sampler, and what they ask of whoever makes it."""
 
     @property
-    def estimates_variance(self) -> bool:
-        """Whether `Setting.log_variance` is to be estimated from data first."""
+    def variance_examples(self) -> int:
+        """Examples that `Setting.log_variance` is estimated from first; 0: it is not."""
+        return 0
+
+    @property
+    def is_invertible(self) -> bool:
+        """Whether `ddim.inverse` goes up the way that it comes down."""
         return False
+
+    @property
+    def of_no_effect(self) -> tuple[str, ...]:
+        """Options that change no sample, as they stand."""
+        return ()

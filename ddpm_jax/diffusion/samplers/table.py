@@ -1,7 +1,7 @@
 """The samplers there are, by name."""
 
 from ddpm_jax.core.choice import Choice, Table
-from ddpm_jax.diffusion.likelihood import probability_flow
+from ddpm_jax.diffusion.likelihood.probability_flow import SolverOptions
 from ddpm_jax.diffusion.samplers import (
     ancestral,
     ddim,
@@ -10,6 +10,17 @@ from ddpm_jax.diffusion.samplers import (
     predictor_corrector,
     unipc,
 )
+from ddpm_jax.diffusion.samplers.setting import SamplerOptions
+
+
+class Ode(SolverOptions, SamplerOptions):
+    """Options of the probability flow, each sample to a tolerance."""
+
+    @property
+    def of_no_effect(self) -> tuple[str, ...]:
+        # More steps change no sample that arrives.
+        return ("max_steps",)
+
 
 # Each makes a `loop.Sampler` of its options and a `setting.Setting`; one that "own_steps" takes
 # steps of its own makes a `probability_flow.Solve`. The trait "memoryless": it asks once a time
@@ -22,9 +33,5 @@ SAMPLERS: Table = {
     "euler": edm.EULER,
     "heun": edm.HEUN,
     "predictor_corrector": predictor_corrector.CHOICE,
-    "ode": Choice(
-        probability_flow.SolverOptions,
-        lambda o, setting: o.solve,
-        frozenset({"own_steps"}),
-    ),
+    "ode": Choice(Ode, lambda o, setting: o.solve, frozenset({"own_steps"})),
 }

@@ -166,10 +166,10 @@ class Karras(Counted):
 
 
 @dataclasses.dataclass(frozen=True)
-class Explicit(Options):
+class Explicit(Counted):
     """Options of `explicit`."""
 
-    times: tuple[float, ...] = option(
+    times: tuple[float | int, ...] = option(
         (),
         "A chain's indices, or t of continuous time; decreasing.",
         example=(999, 499, 0),
@@ -191,9 +191,9 @@ TIME_GRIDS: Table = {
     "quadratic": _counted(quadratic),
     "log_snr": _counted(by_log_snr, "finds_log_snr"),
     "karras": Choice(
-        Karras, lambda o, *at: karras(*at, o.rho), frozenset({"finds_log_snr"})
+        Karras, lambda o, *at: karras(*at, rho=o.rho), frozenset({"finds_log_snr"})
     ),
     "explicit": Choice(
-        Explicit, lambda o, *at: explicit(*at, o.times), frozenset({"listed"})
+        Explicit, lambda o, *at: explicit(*at, times=o.times), frozenset({"listed"})
     ),
 }

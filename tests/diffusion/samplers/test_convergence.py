@@ -91,7 +91,9 @@ def errors(sampler: loop.Sampler, spacing: str) -> np.ndarray:
     z = jnp.asarray(np.concatenate([start(), start()]))
     found = []
     for num_steps in STEPS:
-        times = time_grids.GRIDS[spacing](exact.COSINE, CONTINUOUS, num_steps + 1)
+        times = time_grids.TIME_GRIDS[spacing].default(
+            exact.COSINE, CONTINUOUS, num_steps + 1
+        )
         end = exact.follow(both_kinds(), sampler, times, z, exact.keys(len(z))).z
         pairs = zip(np.split(np.asarray(end), 2), truths(), strict=True)
         found.append([exact.distance(*pair) for pair in pairs])
@@ -146,7 +148,9 @@ def test_twenty_questions_end_within_a_hundredth_of_the_flow(schedule):
     sampler = unipc.make(2)
 
     def end(num_visited: int, spacing: str) -> np.ndarray:
-        times = time_grids.GRIDS[spacing](diffusion.log_snr, num_steps, num_visited)
+        times = time_grids.TIME_GRIDS[spacing].default(
+            diffusion.log_snr, num_steps, num_visited
+        )
         return np.asarray(exact.follow(diffusion, sampler, times, z, keys).z)
 
     assert exact.distance(end(20, "quadratic"), end(1000, "uniform")) < 0.01

@@ -57,7 +57,15 @@ def test_pixels_are_those_nearest_to_the_estimate_or_the_mean(name):
     whole, x_hat, model, z_0, prediction = given()
     found = {
         end: np.asarray(
-            readout.to_pixels(end, model, pixel_decoder, z_0, prediction, keys(4), T)
+            readout.to_pixels(
+                readout.READOUTS[end].default(),
+                model,
+                pixel_decoder,
+                z_0,
+                prediction,
+                keys(4),
+                T,
+            )
         )
         for end in ("denoise", "mean")
     }
@@ -82,7 +90,13 @@ def test_draws_have_the_decoders_distribution(name):
     model = closed_form.answering(chain.log_snr, **prediction._asdict())
     draw = jax.jit(
         lambda keys: readout.to_pixels(
-            "draw", model, pixel_decoder, z_0, prediction, keys, T
+            readout.READOUTS["draw"].default(),
+            model,
+            pixel_decoder,
+            z_0,
+            prediction,
+            keys,
+            T,
         )
     )
     found = np.asarray(draw(keys(num)))
@@ -109,15 +123,23 @@ def test_draws_have_the_decoders_distribution(name):
     assert statistic < scipy.stats.chi2.isf(1e-6, freedom)
 
 
-@pytest.mark.parametrize("end", readout.ENDS)
+@pytest.mark.parametrize("end", readout.READOUTS)
 def test_an_image_depends_on_its_own_key_alone(end):
     pixel_decoder = PIXEL_DECODERS["gaussian"]
     _, _, model, z_0, prediction = given(4)
     many = np.asarray(
-        readout.to_pixels(end, model, pixel_decoder, z_0, prediction, keys(4), T)
+        readout.to_pixels(
+            readout.READOUTS[end].default(),
+            model,
+            pixel_decoder,
+            z_0,
+            prediction,
+            keys(4),
+            T,
+        )
     )
     one = readout.to_pixels(
-        end,
+        readout.READOUTS[end].default(),
         model,
         pixel_decoder,
         z_0[2:3],
@@ -137,7 +159,15 @@ def test_the_drawn_scale_is_that_of_the_bound():
     prediction = Prediction(zeros, zeros, fraction)
     model = closed_form.answering(CHAIN.log_snr, **prediction._asdict())
     found = pixel_decoder.encode(
-        readout.to_pixels("draw", model, pixel_decoder, zeros, prediction, keys(num), T)
+        readout.to_pixels(
+            readout.READOUTS["draw"].default(),
+            model,
+            pixel_decoder,
+            zeros,
+            prediction,
+            keys(num),
+            T,
+        )
     )
     # A bin's own spread comes on top.
     variances = (
@@ -153,7 +183,15 @@ def test_ends_that_do_not_draw_need_no_key():
     _, _, model, z_0, prediction = given()
     for end in ("denoise", "mean"):
         first, second = (
-            readout.to_pixels(end, model, pixel_decoder, z_0, prediction, some, T)
+            readout.to_pixels(
+                readout.READOUTS[end].default(),
+                model,
+                pixel_decoder,
+                z_0,
+                prediction,
+                some,
+                T,
+            )
             for some in (keys(4), keys(8)[4:])
         )
         np.testing.assert_array_equal(first, second)

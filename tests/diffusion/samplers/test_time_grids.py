@@ -18,14 +18,14 @@ def log_snr(t):
 
 def latents(name, num_steps, num_visited):
     """The indices that a grid visits, increasing."""
-    t = np.asarray(time_grids.GRIDS[name](log_snr, num_steps, num_visited))
+    t = np.asarray(time_grids.TIME_GRIDS[name].default(log_snr, num_steps, num_visited))
     k = t[::-1] * (num_steps - 1)
     np.testing.assert_allclose(k, np.rint(k), atol=1e-4)
     return np.rint(k).astype(int)
 
 
 # Those that are told how many times to visit.
-COUNTED = [name for name in time_grids.GRIDS if name != "explicit"]
+COUNTED = [name for name in time_grids.TIME_GRIDS if name != "explicit"]
 LENGTHS = st.integers(2, 300).flatmap(
     lambda num_steps: st.tuples(st.just(num_steps), st.integers(2, num_steps))
 )
@@ -62,7 +62,7 @@ def test_impossible_grids(name, num_visited):
     with pytest.raises(
         ValueError, match=rf"num_visited = {num_visited}: .* 2 to 1000\."
     ):
-        time_grids.GRIDS[name](log_snr, 1000, num_visited)
+        time_grids.TIME_GRIDS[name].default(log_snr, 1000, num_visited)
 
 
 def test_times_descend_from_one_to_zero():
@@ -76,13 +76,15 @@ def test_times_descend_from_one_to_zero():
 @pytest.mark.parametrize("name", COUNTED)
 @pytest.mark.parametrize("num_visited", [2, 3, 50])
 def test_in_continuous_time_any_number_will_do(name, num_visited):
-    t = np.asarray(time_grids.GRIDS[name](log_snr, CONTINUOUS, num_visited))
+    t = np.asarray(
+        time_grids.TIME_GRIDS[name].default(log_snr, CONTINUOUS, num_visited)
+    )
     assert t.shape == (num_visited,) and t[0] == 1.0 and t[-1] == 0.0
     assert np.all(np.diff(t) < 0.0)
     with pytest.raises(
         ValueError, match=r"num_visited = 1: the model allows 2 or more"
     ):
-        time_grids.GRIDS[name](log_snr, CONTINUOUS, 1)
+        time_grids.TIME_GRIDS[name].default(log_snr, CONTINUOUS, 1)
 
 
 def test_log_snr_grid_is_even_in_log_snr():

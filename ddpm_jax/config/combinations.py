@@ -1,0 +1,100 @@
+"""What of a config does not go together, though each field is right by itself."""
+
+from ml_collections import ConfigDict as Config
+
+from ddpm_jax.core.choice import chosen
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.core.numbers import next_multiple
+from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.models.table import (
+    DECODER_MEANS,
+    INTERIOR_GOALS,
+    LOSSES,
+    MODELS,
+    REVERSE_VARIANCES,
+    SCHEDULES,
+    TIME_INPUTS,
+)
+from ddpm_jax.nets.interface import NetworkOptions
+
+
+def combinations(config: Config) -> None:
+    """Fields that are right by themselves are right together.
+
+    Raises:
+      ConfigError: naming the first two that are not, and what would be.
+    """
+    c, schedule = config, SCHEDULES[config.schedule.name]
+    learned, continuous = schedule.has("learned"), c.schedule.num_steps == CONTINUOUS
+    model, network = chosen(MODELS, c.model, "name", "model")
+    assert isinstance(network, NetworkOptions)
+    named, group = f"config.schedule.name = {c.schedule.name!r}", c.model.name
+    flag, sorts = c.data.augmentation_flag, model.has("classifier")
+    fixed = sorted(name for name, s in SCHEDULES.items() if not s.has("table_of_T"))
+    wrong = {
+        f"config.loss.weighting = {c.loss.weighting!r} says nothing of a schedule's worth,"
+        f" so that {named} cannot learn by it: write 'elbo'.": learned
+        and not LOSSES[c.loss.weighting].has("is_the_bound"),
+        f"config.decoder.mean = {c.decoder.mean!r} is one of a chain's times; in continuous"
+        " time (config.schedule.num_steps = 0) write 'z_0'.": continuous
+        and DECODER_MEANS[c.decoder.mean].has("asks_network"),
+        f"config.reverse_variance = {c.reverse_variance!r} has nothing to learn in"
+        " continuous time (config.schedule.num_steps = 0): write 'posterior' or"
+        " 'forward'.": continuous
+        and REVERSE_VARIANCES[c.reverse_variance].has("learned"),
+        f"config.model.time_input = {c.model.time_input!r} would let the bound depend on the"
+        " interior of the learned schedule, whose variance is to be least"
+        f" (config.loss.interior = {c.loss.interior!r}): write 'log_snr'.": learned
+        and interior_learns(config)
+        and continuous
+        and INTERIOR_GOALS[c.loss.interior].has("least_variance")
+        and not TIME_INPUTS[c.model.time_input].has("follows_log_snr"),
+        f"config.data.augmentation_flag = True needs config.model.{group}.num_conditions ="
+        " 1.": flag and not network.takes_condition,
+        "config.model.class_conditional = True would tell a classifier the answer: write"
+        " False.": sorts and c.model.class_conditional,
+        f"{named} cannot learn of a classifier: write the name of a fixed one.": sorts
+        and learned,
+        f"config.training.sample_every = {c.training.sample_every}: a classifier draws"
+        " nothing: write 0.": sorts and c.training.sample_every > 0,
+        "config.data.augmentation_flag = True has nothing to tell: set config.data.flip or"
+        " config.data.rotate.": flag and not (c.data.flip or c.data.rotate),
+        f"{named} is a table of T betas, which continuous time (config.schedule.num_steps ="
+        f" 0) has not: write one of {fixed}.": continuous
+        and schedule.has("table_of_T"),
+        f"config.data.batch_size = {c.data.batch_size} does not divide into"
+        f" config.training.num_microbatches = {c.training.num_microbatches}:"
+        f" {next_multiple(c.data.batch_size, c.training.num_microbatches)}"
+        " would.": c.data.batch_size % c.training.num_microbatches > 0,
+    }
+    for message, is_wrong in wrong.items():
+        if is_wrong:
+            raise ConfigError(message)
+
+
+def interior_learns(config: Config) -> bool:
+    """Whether what lies between the ends of a learned schedule has parameters."""
+    _, options = chosen(SCHEDULES, config.schedule, "name", "schedule")
+    return bool(getattr(options, "interior_learns", True))
+
+
+def devices(config: Config, num_devices: int) -> None:
+    """Every batch divides over the devices, and its pieces too.
+
+    Raises:
+      ConfigError: naming the field and the next size that does.
+    """
+    pieces = num_devices * config.training.num_microbatches
+    for field, size, parts in (
+        ("data.batch_size", config.data.batch_size, pieces),
+        ("eval.batch_size", config.eval.batch_size, num_devices),
+        ("sample.batch_size", config.sample.batch_size, num_devices),
+    ):
+        if size % parts:
+            split = f"{num_devices} devices"
+            if parts != num_devices:
+                split += f" in {config.training.num_microbatches} microbatches"
+            raise ConfigError(
+                f"config.{field} = {size} does not divide over {split}."
+                f" The next that does is {next_multiple(size, parts)}."
+            )

@@ -1,0 +1,75 @@
+"""Options that kinds of guidance have in common."""
+
+import dataclasses
+
+from ddpm_jax.core.choice import Options, option
+from ddpm_jax.diffusion.conditioning import guidance
+from ddpm_jax.diffusion.conditioning.guidance import Interval
+
+# Beyond it float32 overflows before an image is cut to its range.
+LARGEST_SCALE = 1000.0
+
+
+class GuidanceOptions(Options):
+    """Options of a kind of guidance, and what others ask of them."""
+
+    @property
+    def missing(self) -> str:
+        """What it needs and has not, as a sentence's end; "" if nothing."""
+        return ""
+
+    @property
+    def label(self) -> str:
+        """What tells its strength in the name of a file; "" if nothing."""
+        return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaled(GuidanceOptions):
+    """Guidance of a scale, within an interval of log SNR."""
+
+    scale: float = option(
+        2.0,
+        "0 the unconditional (weaker, or unguided) model, 1 the conditional (or own).",
+    )
+    interval: tuple[float | int, ...] = option(
+        (),
+        "Log SNRs, lowest and highest, outside which the scale is 1; (): everywhere.",
+        example=(-2.0, 3.0),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scale > LARGEST_SCALE:
+            raise ValueError(
+                f"scale = {self.scale}: write at most {LARGEST_SCALE:g}; beyond 10 there is"
+                " little left but contrast."
+            )
+        if len(self.interval) not in (0, 2):
+            raise ValueError(
+                f"interval = {self.interval}: write two log SNRs, the lower first, or () for"
+                " everywhere."
+            )
+        guidance.check(*self.strength)
+
+    @property
+    def strength(self) -> tuple[float, Interval]:
+        """Scale and interval."""
+        interval = self.interval
+        return float(self.scale), (interval[0], interval[1]) if interval else None
+
+    @property
+    def label(self) -> str:
+        return f"{self.scale:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rescaled(Scaled):
+    """Guidance whose x_hat gets back the spread that it has at scale 1."""
+
+    rescale: float = option(
+        0.0,
+        "How far x_hat gets the spread back that it has at scale 1.",
+        at_least=0.0,
+        at_most=1.0,
+    )
