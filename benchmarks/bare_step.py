@@ -4,7 +4,6 @@ What a training run adds (averages of the weights, counters, metrics) is left ou
 the peer has none of it: the loop's own benchmark counts it.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,7 +12,6 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
-from ddpm_jax.core.choice import Options
 from ddpm_jax.diffusion.process import gaussian, schedules
 from ddpm_jax.nets.unet import UNet
 from ddpm_jax.training import parallel
@@ -57,7 +55,7 @@ def make_step(
     """
     log_snr = schedules.linear_beta(NUM_LATENTS).log_snr
     optimizer = make_optimizer(
-        functools.partial(OPTIMIZERS["adam"].make, Options()),
+        OPTIMIZERS["adam"].default,
         optax.constant_schedule(LEARNING_RATE),
         Moments(b1=0.9, b2=0.999, eps=1e-8, weight_decay=0.0),
         schedule_rate=1.0,

@@ -1,7 +1,7 @@
 """Whether Inception's features are those of pytorch-fid and torch-fidelity, layer by layer.
 
     python -m benchmarks.peer_inception
-    python -m benchmarks.peer_inception --golden tests/nets/inception_golden.npz
+    python -m benchmarks.peer_inception --golden tests/nets/inception/golden.npz
 
 All get the same weights, made by formula and passed through files of torch.save in both of
 its formats. pytorch-fid is compared after each block, torch-fidelity in what it puts out.

@@ -77,7 +77,8 @@ def bind(net: UNet, params: Any) -> Diffusion:
         index = t * (bare_step.NUM_LATENTS - 1)
         eps_hat: Any = net.apply({"params": params}, z_t, index, train=False)
         log_snr = LOG_SNR(t)
-        return Prediction(*estimates(eps_hat, z_t, log_snr, log_snr), jnp.zeros(()))
+        x, eps = estimates(eps_hat, z_t, log_snr, log_snr)
+        return Prediction(x, eps, jnp.zeros(()))
 
     return Diffusion(LOG_SNR, denoise)
 

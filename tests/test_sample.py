@@ -15,10 +15,11 @@ from ddpm_jax.check import check_config
 from ddpm_jax.core import files, sharding
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.models import build
+from ddpm_jax.pictures import grids
 from ddpm_jax.runs import restore
 from ddpm_jax.sampling import (
+    comparison,
     guides,
-    identity,
     sample_batches,
     snapshots,
     trajectory,
@@ -236,12 +237,12 @@ def test_a_contrast_shows_what_each_sampler_draws(run):
     t = restore.load(c, run, step=-1, weights="ema")
     seen = {}
 
-    def comparison(cells, columns):
+    def sheet(cells, columns):
         seen.update(cells)
         return np.zeros((2, 2, 3), np.uint8)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison.pictures, "comparison", comparison)
+        patch.setattr(grids, "comparison", sheet)
         comparison.draw(c, t, guides.of(c, t), NOTHING)
     for name in ("ancestral", "ddim"):
         batches = sample_batches.Batches(
@@ -332,10 +333,8 @@ def test_a_longer_solve_goes_on_in_the_same_folder(run, tmp_path):
 
 def test_options_of_choices_that_were_not_made_are_named():
     c = tiny.config(sample__ddim__eta=0.5, sample__sampler="unipc")
-    assert identity.idle(c) == ["config.sample.ddim.eta = 0.5"]
+    assert sample.idle(c) == ["config.sample.ddim.eta = 0.5"]
     c = tiny.config(sample__heun__churn__amount=2.0, sample__unipc__order=3)
     named = ["config.sample.heun.churn.amount = 2.0", "config.sample.unipc.order = 3"]
-    assert sorted(identity.idle(c)) == named
-    assert (
-        identity.idle(tiny.config(sample__sampler="ddim", sample__ddim__eta=0.5)) == []
-    )
+    assert sorted(sample.idle(c)) == named
+    assert sample.idle(tiny.config(sample__sampler="ddim", sample__ddim__eta=0.5)) == []

@@ -66,7 +66,7 @@ def _unknown(field: str, known: Mapping[str, Any]) -> str:
     group, _, _ = field.rpartition(".")
     inside = [name for name in known if group and name.startswith(group + ".")]
     names = dict.fromkeys(name[len(group) + 1 :].split(".")[0] for name in inside)
-    there = f" config.{group} takes {', '.join(names)}." if names else ""
+    there = f" config.{group} takes {', '.join(sorted(names))}." if names else ""
     return f"unknown field config.{field}.{hint(field, known)}{there}"
 
 

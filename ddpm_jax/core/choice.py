@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from ddpm_jax.core.errors import ConfigError, choose
+from ddpm_jax.core.errors import ConfigError, choose, hint
 
 LARGEST_INT = 2**31 - 1  # What 32 bits hold.
 
@@ -84,7 +84,10 @@ class Limits:
         """Raises ValueError in one line if a value is outside."""
         items = value if isinstance(value, tuple) else (value,)
         if self.one_of is not None and any(item not in self.one_of for item in items):
-            choose(dict.fromkeys(self.one_of), value, name)
+            known = sorted(self.one_of)
+            raise ValueError(
+                f"{name} = {value!r} is not one of {known}.{hint(str(value), known)}"
+            )
         if not all(self._holds(item) for item in items):
             raise ValueError(f"{name} = {value}: {self.remedy or self._wanted()}.")
         if any(type(item) is int and item > LARGEST_INT for item in items):

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from ddpm_jax import config as config_lib
-from ddpm_jax.config import check, combinations
+from ddpm_jax.config import check, combinations, schema
 from ddpm_jax.core import errors
 from ddpm_jax.core.errors import ConfigError
 from tests import tiny
@@ -164,7 +164,24 @@ def test_errors_of_what_is_built_are_the_users():
         raise ValueError("too many")
 
 
-def test_harmless_fields_exist():
-    known = errors.flat(config_lib.default())
-    for field in check.HARMLESS:
-        assert any(k == field or k.startswith(field + ".") for k in known), field
+def test_what_may_change_in_a_run_is_known_field_by_field():
+    """The list of before the definitions said it themselves."""
+    may = {
+        *("data.data_dir", "data.num_threads", "data.num_workers"),
+        *("data.num_prefetch", "training.num_steps", "training.max_skipped"),
+        *("training.log_every", "training.eval_every", "training.sample_every"),
+        *("training.checkpoint_every", "training.keep_last", "training.keep_every"),
+        *(f"model.{name}.remat" for name in ("unet", "vdm_unet", "classifier")),
+    }
+    for field, leaf in schema.leaves().items():
+        whole = field.split(".")[0] in ("parallel", "eval", "sample")
+        assert leaf.may_change == (whole or field in may), field
+
+
+@pytest.mark.parametrize("field", sorted(schema.leaves()))
+def test_each_field_counts_as_a_difference_unless_it_may_change(field):
+    theirs = errors.flat(config_lib.default())
+    theirs[field] = "another"
+    found = check.differences(config_lib.default(), theirs)
+    assert bool(found) != schema.leaves()[field].may_change
+    assert all(field in text for text in found)

@@ -191,9 +191,9 @@ def test_iteration_in_another_process_reads_the_same():
     """In a program of its own: functions under run-time type checks cannot be sent."""
     program = """
 from absl import flags
-from ddpm_jax.data import pipeline, sources
+from ddpm_jax.data import pipeline, table
 flags.FLAGS([""])
-source = sources.make("digits", "test")
+source = table.make("digits", "test")
 batches = pipeline.train_batches(source, seed=0, batch_size=32, flip=True)
 rest = pipeline.iterate(batches, 5, num_threads=1, num_workers=1)
 print(all((next(rest)["image"] == batches[n]["image"]).all() for n in range(5, 8)))

@@ -197,8 +197,8 @@ def test_reading_imports_no_tensorflow(tfds_dir):
     make("cifar", tfds_dir)
     root = pathlib.Path(tfds_source.__file__).parents[2]
     program = (
-        "import sys; from ddpm_jax.data import sources;"
-        f"s = sources.make('tfds:tiny_images/cifar', 'train', data_dir={tfds_dir!r});"
+        "import sys; from ddpm_jax.data import table;"
+        f"s = table.make('tfds:tiny_images/cifar', 'train', data_dir={tfds_dir!r});"
         "s[0]; print('tensorflow' in sys.modules)"
     )
     out = subprocess.run(

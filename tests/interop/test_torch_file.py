@@ -1,6 +1,6 @@
 """Files of torch.save: real ones, ones put together by hand, and ones that mean harm.
 
-Real ones are written by tests/data/torch/write.py.
+Real ones are written by tests/interop/write_torch_files.py.
 """
 
 import os
@@ -16,7 +16,7 @@ import pytest
 from ddpm_jax.interop import torch_file, torch_pickle
 from ddpm_jax.interop.torch_file import TorchFileError, read_state_dict
 
-REAL = pathlib.Path(__file__).parent / "torch"
+REAL = pathlib.Path(__file__).parent
 FORMATS = ["zip", "legacy"]
 REBUILD = "torch._utils _rebuild_tensor_v2"
 

@@ -19,7 +19,7 @@ from ddpm_jax.data import builtin
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.samplers.table import SAMPLERS
 from ddpm_jax.models import build
-from ddpm_jax.models.restored import Restored
+from ddpm_jax.models.restored import OtherRuns, Restored
 from ddpm_jax.runs import restore
 from ddpm_jax.sampling import guides, sample_batches
 from ddpm_jax.sampling.guide import Guide
@@ -489,6 +489,13 @@ def asked(small_network):
     source = build.source(tiny.config(), "test")
     made, nowhere = {}, epath.Path("of_a_test")
 
+    def weak(field, path, c, **options):
+        restored = built(c)
+        params = jax.tree.map(lambda a: 0.9 * a, restored.params)
+        return dataclasses.replace(restored, params=params)
+
+    others = OtherRuns(weak, lambda *_, **options: built(tiny.sorting()))
+
     def built(c):
         key = (c.model.name, c.prediction, c.schedule.num_steps, c.schedule.name)
         if key not in made:
@@ -496,20 +503,10 @@ def asked(small_network):
             shapes = jax.eval_shape(model.init, jax.random.key(0))
             zeros = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
             params = jax.device_get(tiny.away_from_start(zeros))
-            made[key] = Restored(nowhere, mesh, source, model, 0, params)
+            made[key] = Restored(nowhere, mesh, source, model, 0, params, c, others)
         return made[key]
 
-    sorter = built(tiny.sorting())
-
-    def weak(c, *_, **options):
-        t = built(c)
-        return dataclasses.replace(t, params=jax.tree.map(lambda a: 0.9 * a, t.params))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(restore, "config_of", lambda field, path, ours: ours)
-        patch.setattr(restore, "classifier_of", lambda *_, **options: sorter)
-        patch.setattr(restore, "load", weak)
-        yield built
+    return built
 
 
 def batches_of(asked, combination):

@@ -1,5 +1,3 @@
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,9 +15,8 @@ PARAMS = {
 
 
 def make(name, decay=0.0, clip_norm=0.0, rate=0.1):
-    choice = optimizer.OPTIMIZERS[name]
     return optimizer.make_optimizer(
-        functools.partial(choice.make, choice.options()),
+        optimizer.OPTIMIZERS[name].default,
         lambda count: rate,
         optimizer.Moments(b1=0.9, b2=0.99, eps=1e-8, weight_decay=decay),
         schedule_rate=0.1,
@@ -34,8 +31,7 @@ def rates(steps, **changes):
         "decay_steps": 24,
         "final_fraction": 0.0,
     } | changes
-    choice = optimizer.DECAYS[options.pop("decay")]
-    decay = functools.partial(choice.make, choice.options())
+    decay = optimizer.DECAYS[options.pop("decay")].default
     schedule = optimizer.learning_rate_schedule(2.0, decay=decay, **options)
     return np.array([schedule(n) for n in steps])
 

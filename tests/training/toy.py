@@ -50,18 +50,15 @@ def rule(learning_rate=0.01):
     rate = optimizer.learning_rate_schedule(
         learning_rate,
         warmup_steps=4,
-        decay="constant",
+        decay=optimizer.DECAYS["constant"].default,
         decay_steps=1,
         final_fraction=0.0,
     )
     made = optimizer.make_optimizer(
-        "adamw",
+        optimizer.OPTIMIZERS["adamw"].default,
         rate,
+        optimizer.Moments(b1=0.9, b2=0.99, eps=1e-8, weight_decay=0.01),
         schedule_rate=1.0,
-        b1=0.9,
-        b2=0.99,
-        eps=1e-8,
-        weight_decay=0.01,
         clip_norm=1.0,
     )
     return made, rate

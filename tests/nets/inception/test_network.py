@@ -17,7 +17,7 @@ from tests.nets import tools
 from tests.nets.tools import normal
 
 prepare = jax.jit(network.prepare, static_argnums=1)
-GOLDEN = pathlib.Path(__file__).parent / "inception_golden.npz"
+GOLDEN = pathlib.Path(__file__).parent / "golden.npz"
 
 
 @pytest.fixture(scope="module")
