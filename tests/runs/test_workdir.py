@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 
 HOLD = """
 import sys, time
-from ddpm_jax import workdir
+from ddpm_jax.runs import workdir
 with workdir.claimed(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
