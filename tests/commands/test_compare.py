@@ -215,7 +215,7 @@ def test_a_wrong_command_is_refused_in_one_line(
 
 def test_the_command_starts_without_jax_or_tensorflow(two):
     program = (
-        "import sys; from ddpm_jax import compare; status = compare.main(sys.argv[1:]);"
+        "import sys; from ddpm_jax.commands import compare; status = compare.main(sys.argv[1:]);"
         "assert not {'jax', 'tensorflow'} & sys.modules.keys(); sys.exit(status)"
     )
     done = subprocess.run(
