@@ -12,7 +12,7 @@ from absl import logging
 from etils import epath
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.core import files
+from ddpm_jax.core import files, folders
 from ddpm_jax.evaluation import accuracy, estimators, likelihood, sample_quality
 from ddpm_jax.evaluation.results import report, unfinished, wording
 from ddpm_jax.evaluation.results import rows as rows_lib
@@ -45,7 +45,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
         _accuracy(config, restored)
         return
     found = restore.load(config, directory, step=step, weights=weights)
-    files.make_folder(found.path / FOLDER)
+    folders.make_folder(found.path / FOLDER)
     if estimators.names(config):
         _likelihood(config, found)
     if estimators.quality_names(config):
@@ -54,7 +54,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
 
 def _accuracy(config: Config, restored: Restored[ClassifierModel]) -> None:
     """Writes eval/<step>_accuracy.json and its picture."""
-    files.make_folder(restored.path / FOLDER)
+    folders.make_folder(restored.path / FOLDER)
     logging.info("compiling the evaluation (%s) ...", accuracy.NAME)
     evaluator = accuracy.Accuracy(
         config, restored.mesh, restored.model, restored.source

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.config.schema import default
-from ddpm_jax.core import files, sharding
+from ddpm_jax.core import files, folders, sharding
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.diffusion.conditioning.thresholds import THRESHOLDS
 from ddpm_jax.diffusion.samplers.table import SAMPLERS
@@ -106,7 +106,7 @@ def _make_parent(config: Config, folder: epath.Path) -> None:
     """The folder's own folder; a named one must not lie beside pictures of someone else."""
     named = config.sample.folder
     try:
-        files.make_folder(folder.parent)
+        folders.make_folder(folder.parent)
     except ConfigError as error:
         raise ConfigError(
             f"config.sample.folder = {named!r}: {error}" if named else str(error)

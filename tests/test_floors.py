@@ -32,7 +32,11 @@ ENTRIES = {"__init__", "__main__"}
 
 CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 # Beside them, of a file that wraps a library.
-WRAPPERS = {"core/files.py": {"etils"}, "core/progress.py": {"tqdm"}}
+WRAPPERS = {
+    "core/files.py": {"etils"},
+    "core/folders.py": {"etils"},
+    "core/progress.py": {"tqdm"},
+}
 METRICS_LIBRARIES = {"numpy", "jaxtyping"}
 CORE_TRAINING = {"state", "step", "objective", "optimizer", "parallel"}
 LONGEST, MEDIAN = 350, 150

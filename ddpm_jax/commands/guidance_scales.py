@@ -23,7 +23,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.check import check_config
 from ddpm_jax.config.schema import default
-from ddpm_jax.core import arguments, files
+from ddpm_jax.core import arguments, files, folders
 from ddpm_jax.core.errors import ConfigError, choose
 from ddpm_jax.evaluation import convention, features, reference, sample_quality
 from ddpm_jax.evaluation.results.table import aligned
@@ -75,7 +75,7 @@ def _main(argv: list[str]) -> int:
             " config.model.class_conditional = True, or --guidance=classifier."
         )
     folder = restored.path / FOLDER
-    files.make_folder(folder)
+    folders.make_folder(folder)
     extractor = features.make(config, restored.mesh, restored.source)
     real = reference.of(config, restored.path, restored.mesh, extractor)
     if extractor.identity["arrays"] in guides.identity(config, guide).values():

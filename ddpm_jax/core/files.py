@@ -3,7 +3,6 @@
 import os
 from typing import IO
 
-import jax
 from etils import epath
 
 from ddpm_jax.core.errors import ConfigError
@@ -44,25 +43,6 @@ def replace_bytes(path: epath.Path, data: bytes) -> None:
         if is_local(path):
             os.fsync(stream.fileno())
     temporary.replace(path)
-
-
-def make_folder(path: epath.Path) -> None:
-    """Makes a folder of the workdir before anything is computed that will go there.
-
-    Raises:
-      ConfigError: it cannot be written.
-    """
-    if jax.process_index() != 0:
-        return
-    probe = path / ".probe"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written ({error.strerror or error}): nothing was computed."
-        ) from error
 
 
 def write(file: epath.Path, data: bytes) -> None:

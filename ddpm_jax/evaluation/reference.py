@@ -16,7 +16,7 @@ from etils import epath
 from jaxtyping import Float
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.core import files, sharding
+from ddpm_jax.core import files, folders, sharding
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.data import passes
 from ddpm_jax.data.source import Source
@@ -56,7 +56,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
             f"config.eval.quality.reference = {str(file)!r} is there and is no reference:"
             " write another file."
         )
-    files.make_folder(file.parent)
+    folders.make_folder(file.parent)
     reference = _made(config, mesh, source, extractor)
     _write(file, reference)
     if jax.process_index() == 0:
@@ -90,7 +90,7 @@ def of(
             f"config.eval.quality.reference = {named!r} cannot be used"
             f" ({'; '.join(changed)}): make it with --mode=reference, or leave it out."
         )
-    files.make_folder(file.parent)
+    folders.make_folder(file.parent)
     reference = _made(config, mesh, source, extractor)
     _write(file, reference)
     return reference

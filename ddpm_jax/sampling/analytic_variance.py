@@ -12,7 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.core import files, sharding
+from ddpm_jax.core import files, folders, sharding
 from ddpm_jax.core.randomness import Stream, example_keys, stream_key
 from ddpm_jax.data import passes, pipeline
 from ddpm_jax.diffusion.model import LogSnr
@@ -60,7 +60,7 @@ def of(
     table = _saved(file, settings)
     # All processes estimate or none does, and none writes before all have looked.
     if not sharding.agreed(int(table is not None)) or table is None:
-        files.make_folder(file.parent)
+        folders.make_folder(file.parent)
         logging.info("estimating the variance from %d examples ...", len(source))
         table = _estimate(config, restored, guide, source)
         if jax.process_index() == 0:

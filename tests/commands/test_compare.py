@@ -190,7 +190,7 @@ def test_the_bars_are_the_standard_errors(two):
     [
         ([], "a compare of nothing"),
         (["a", "nowhere"], "nowhere is not a folder"),
-        (["empty"], "--workdir=empty --mode=eval"),
+        (["empty"], "ddpm_jax eval --config=... --workdir=empty"),
         (["a", "--step=5"], "holds no evaluation of step 5, only of 4"),
         (["a", "--step=x"], "--step"),
         (["a", "--estimator=ode"], "they have stratified"),
@@ -215,7 +215,8 @@ def test_a_wrong_command_is_refused_in_one_line(
 
 def test_the_command_starts_without_jax_or_tensorflow(two):
     program = (
-        "import sys; from ddpm_jax.commands import compare; status = compare.main(sys.argv[1:]);"
+        "import sys; from ddpm_jax.commands import compare;"
+        "status = compare.main(sys.argv[1:]);"
         "assert not {'jax', 'tensorflow'} & sys.modules.keys(); sys.exit(status)"
     )
     done = subprocess.run(

@@ -6,7 +6,6 @@ import sys
 import pytest
 from etils import epath
 
-from ddpm_jax.core import files
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.runs import workdir
 from tests import tiny
@@ -95,12 +94,3 @@ def test_a_workdir_is_free_again_after_use(tmp_path):
     for _ in range(2):
         with workdir.claimed(tmp_path):
             pass
-
-
-def test_a_folder_that_cannot_be_written_is_found_before_anything_is_computed(tmp_path):
-    path = epath.Path(tmp_path)
-    files.make_folder(path / "eval")
-    assert list((tmp_path / "eval").iterdir()) == []
-    (tmp_path / "samples").write_text("a file, not a folder")
-    with pytest.raises(ConfigError, match=r"samples cannot be written .*nothing was"):
-        files.make_folder(path / "samples")

@@ -1,0 +1,146 @@
+"""Config groups of what is learned and from what: data, schedule, decoder, model, loss."""
+
+import dataclasses
+
+from ddpm_jax.core.choice import Options, chosen_from, option
+from ddpm_jax.data.table import SOURCES
+from ddpm_jax.models.table import (
+    DECODER_MEANS,
+    INTERIOR_GOALS,
+    LOSSES,
+    MODELS,
+    PIXEL_DECODERS,
+    SCHEDULES,
+    TIME_INPUTS,
+    TIME_SAMPLINGS,
+)
+from ddpm_jax.nets.learned_schedule import LARGEST as LARGEST_LOG_SNR
+
+
+@dataclasses.dataclass(frozen=True)
+class Data(Options):
+    """What is learned from, and how it is read."""
+
+    name: str = chosen_from(
+        "digits",
+        SOURCES,
+        "digits, photos, tfds:<name> or folder:<path>.",
+        with_argument=True,
+    )
+    batch_size: int = option(128, "Global.", at_least=1)
+    image_size: int = option(
+        0, "Resize to this height and width; 0: as stored.", at_least=0
+    )
+    center_crop: int = option(
+        0, "Before the resize, to this height and width; 0: none.", at_least=0
+    )
+    channels: int = option(0, "1 or 3; 0: as stored, or 3 for a folder.")
+    stride: int = option(8, 'Between patches of "photos".', at_least=1)
+    data_dir: str = option(
+        "", 'Where TFDS keeps its data sets; "": its own default.', may_change=True
+    )
+    train_split: str = option("train", "To learn from.")
+    eval_split: str = option("test", "To evaluate.")
+    flip: bool = option(False, "Horizontally, half of the times an example is seen.")
+    rotate: bool = option(False, "By 90, 180 or 270 degrees, half of the times.")
+    augmentation_flag: bool = option(
+        False, "The network is told of both, and 0 in evaluation."
+    )
+    skip_broken: bool = option(
+        False, "Leave out image files of a folder that cannot be read."
+    )
+    num_threads: int = option(
+        4,
+        "That read batches; large files gain by more.",
+        at_least=1,
+        may_change=True,
+    )
+    num_workers: int = option(
+        0,
+        "Processes that read, where threads are not enough; 0: none.",
+        at_least=0,
+        may_change=True,
+    )
+    num_prefetch: int = option(16, "Batches held ready.", at_least=1, may_change=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule(Options):
+    """How noise grows with time."""
+
+    name: str = chosen_from("linear_beta", SCHEDULES, "The noise schedule.")
+    num_steps: int = option(
+        1000, "T, the number of latents; 0: infinity, continuous time.", at_least=0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_steps == 1:
+            raise ValueError(
+                "num_steps = 1: a chain needs 2 latents or more, so that it has a"
+                " transition; write 0 for continuous time."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoder(Options):
+    """From the least noisy latent to pixels."""
+
+    name: str = chosen_from("discretized_gaussian", PIXEL_DECODERS, "Its family.")
+    mean: str = chosen_from(
+        "x_hat", DECODER_MEANS, "The network's estimate at z_0, or z_0 over alpha_0."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Model(Options):
+    """What is trained."""
+
+    name: str = chosen_from("unet", MODELS, "A denoiser's network, or a classifier.")
+    class_conditional: bool = option(
+        False, "The network is told the class of an image."
+    )
+    label_dropout: float = option(
+        0.1,
+        "How often in training it is not: it learns p(x) beside.",
+        at_least=0.0,
+        at_most=1.0,
+        remedy="write a number in [0, 1], such as 0.1",
+    )
+    time_input: str = chosen_from("t", TIME_INPUTS, "What the network is told.")
+    log_snr_bounds: tuple[float | int, ...] = option(
+        (),
+        "That log SNR is normalised by; (): the schedule's ends.",
+        example=(-5.0, 13.3),
+    )
+    time_scale: float = option(
+        0.0, "The network sees 0..time_scale; 0: 0..T-1, or 0..1000.", at_least=0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        bounds, most = self.log_snr_bounds, LARGEST_LOG_SNR
+        is_range = len(bounds) == 2 and -most <= bounds[0] < bounds[1] <= most
+        if bounds and not is_range:
+            raise ValueError(
+                f"log_snr_bounds = {bounds}: write two numbers, the lower first, between"
+                f" {-most:g} and {most:g}, or () for the schedule's own ends."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss(Options):
+    """What training lowers."""
+
+    weighting: str = chosen_from(
+        "simple", LOSSES, "Of the denoiser's error; elbo: the bound itself."
+    )
+    time_sampling: str = chosen_from(
+        "stratified", TIME_SAMPLINGS, "Where the times of a batch come from."
+    )
+    variance_weight: float = option(
+        0.001, "Of the bound, where the reverse variance is learned.", at_least=0
+    )
+    interior: str = chosen_from(
+        "variance", INTERIOR_GOALS, "What a learned one lowers at T = infinity."
+    )

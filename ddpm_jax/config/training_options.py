@@ -1,0 +1,103 @@
+"""Config groups of training: optimiser, averages, how long a run goes on, devices."""
+
+import dataclasses
+from typing import Any
+
+from ddpm_jax.core.choice import Options, chosen_from, option
+from ddpm_jax.training.optimizer import DECAYS, OPTIMIZERS
+from ddpm_jax.training.parallel import MODES
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer(Options):
+    """How parameters follow the gradient."""
+
+    name: str = chosen_from("adam", OPTIMIZERS, "The rule.")
+    learning_rate: float = option(
+        2e-4,
+        "At its peak.",
+        above=0.0,
+        finite=True,
+        remedy="write a number above 0, such as 2e-4",
+    )
+    schedule_learning_rate: float = option(
+        1e-3,
+        "Of a learned schedule; warm-up and decay as below.",
+        above=0.0,
+        finite=True,
+        remedy="write a number above 0, such as 2e-4",
+    )
+    warmup_steps: int = option(5_000, "0: none.", at_least=0)
+    decay: str = chosen_from("constant", DECAYS, "Of the rate, after the warm-up.")
+    decay_steps: int = option(800_000, "What it takes.", at_least=1)
+    final_fraction: float = option(0.0, "What cosine leaves of the rate.", at_least=0)
+    b1: float = option(0.9, "Decay of the gradient's average.", at_least=0.0, below=1.0)
+    b2: float = option(0.999, "Decay of its square's.", at_least=0.0, below=1.0)
+    eps: float = option(
+        1e-8,
+        "Added to the root of the latter.",
+        above=0.0,
+        below=1.0,
+        remedy="write a small number above 0",
+    )
+    weight_decay: float = option(0.0, "Of the network's kernels.", at_least=0)
+    clip_norm: float = option(1.0, "Of the network's gradient; 0: none.", at_least=0)
+
+
+def _decay(default: Any, meaning: str, example: Any = None) -> Any:
+    remedy = "write a number in [0, 1), such as 0.9999"
+    return option(
+        default, meaning, at_least=0.0, below=1.0, remedy=remedy, example=example
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Ema(Options):
+    """Averages of the parameters."""
+
+    decay: float = _decay(
+        0.9999, "Of the average that evaluation and sampling use by default."
+    )
+    warmup: bool = option(False, "Begin with a decay of (1 + n) / (10 + n).")
+    extra_decays: tuple[float | int, ...] = _decay((), "Of further averages.", (0.999,))
+
+
+@dataclasses.dataclass(frozen=True)
+class Training(Options):
+    """How long a run goes on, and what it leaves on the way; 0 steps: never."""
+
+    num_steps: int = option(800_000, "Of the whole run.", at_least=1, may_change=True)
+    num_microbatches: int = option(
+        1, "A batch is differentiated in so many pieces.", at_least=1
+    )
+    start_from: str = option(
+        "", 'A workdir whose network a new run starts with; "": a new network.'
+    )
+    start_weights: str = option("ema", "Of that workdir: ema, raw, or ema:<a decay>.")
+    max_skipped: int = option(
+        10,
+        "Non-finite steps in a row before the run gives up.",
+        at_least=1,
+        may_change=True,
+    )
+    log_every: int = option(100, "Steps.", at_least=0, may_change=True)
+    eval_every: int = option(10_000, "Steps.", at_least=0, may_change=True)
+    sample_every: int = option(10_000, "Steps.", at_least=0, may_change=True)
+    checkpoint_every: int = option(5_000, "Steps.", at_least=0, may_change=True)
+    keep_last: int = option(3, "Checkpoints.", at_least=1, may_change=True)
+    keep_every: int = option(
+        0,
+        "Steps whose checkpoints are never removed; 0: none.",
+        at_least=0,
+        may_change=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Parallel(Options):
+    """How devices share the work."""
+
+    mode: str = chosen_from("jit", MODES, "One program over a mesh, or one a device.")
+    fsdp: int = option(
+        1, "Devices that parameters and optimiser state are cut over.", at_least=1
+    )

@@ -1,0 +1,25 @@
+"""Folders that results will go to, made before anything is computed for them."""
+
+import jax
+from etils import epath
+
+from ddpm_jax.core.errors import ConfigError
+
+
+def make_folder(path: epath.Path) -> None:
+    """Makes a folder of the workdir before anything is computed that will go there.
+
+    Raises:
+      ConfigError: it cannot be written.
+    """
+    if jax.process_index() != 0:
+        return
+    probe = path / ".probe"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror or error}): nothing was computed."
+        ) from error
