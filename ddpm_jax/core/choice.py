@@ -90,7 +90,8 @@ class Limits:
             )
         if not all(self._holds(item) for item in items):
             raise ValueError(f"{name} = {value}: {self.remedy or self._wanted()}.")
-        if any(type(item) is int and item > LARGEST_INT for item in items):
+        is_count = self.at_least is not None
+        if is_count and any(type(i) is int and i > LARGEST_INT for i in items):
             raise ValueError(f"{name} = {value}: write at most {LARGEST_INT}.")
 
     def _holds(self, value: Any) -> bool:

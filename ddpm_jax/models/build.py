@@ -16,9 +16,7 @@ from ddpm_jax.core.errors import ConfigError, errors_are_the_users
 from ddpm_jax.core.randomness import Stream, stream_key
 from ddpm_jax.data import table
 from ddpm_jax.data.source import Source
-from ddpm_jax.diffusion.process import (
-    schedules,
-)
+from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.models import objective
