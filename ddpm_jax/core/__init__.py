@@ -1,1 +1,1 @@
-"""What every room stands on: errors, files, randomness, devices, progress."""
+"""Foundations of every room: errors, choices, files, randomness, devices, progress."""

@@ -1,4 +1,4 @@
-"""Arguments of commands: what is wrong with them is told in one line, with status 2."""
+"""Command-line arguments: a wrong one is told in one line, with exit status 2."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from ddpm_jax.core.errors import ConfigError
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors are a `ConfigError`, and whose options are written out."""
+    """An argparse parser that raises `ConfigError` and accepts no abbreviated options."""
 
     def __init__(self, name: str, description: str) -> None:
         super().__init__(
@@ -25,13 +25,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
-    """A command's exit status; what it says against its arguments goes to stderr."""
+    """Runs a command and returns its exit status; a ConfigError goes to stderr as one line."""
     try:
         status = command(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # Who reads has seen enough, as `head` does; nothing more can be said to it.
+        # The reader of the pipe has closed it, as `head` does: nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ConfigError as error:

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from ddpm_jax.core.errors import ConfigError, choose, hint
 
-LARGEST_INT = 2**31 - 1  # What 32 bits hold.
+LARGEST_INT = 2**31 - 1  # The largest that a signed 32-bit integer holds.
 
-Own = TypeVar("Own", bound="Options")
+OptionsT = TypeVar("Own", bound="Options")
 Number = float | int
 
 
@@ -43,12 +43,12 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One of the things that a config field may name.
+    """An alternative that a config field may name.
 
     Attributes:
-      options: a dataclass of its options, which are the config's group of its name.
-      make: (options, what it stands on ...) -> the thing; the table says what that is.
-      traits: what others may need to know of it.
+      options: dataclass of its options; the config's group named after the choice holds them.
+      make: (options, further inputs ...) -> the object; the comment at the table says which.
+      traits: properties that other parts may ask about, instead of its name.
     """
 
     options: type[Options]
@@ -56,12 +56,12 @@ class Choice:
     traits: frozenset[str] = frozenset()
 
     def has(self, trait: str) -> bool:
-        """Whether this trait is one of its own."""
+        """Whether the choice has a trait."""
         return trait in self.traits
 
-    def default(self, *stands_on: Any) -> Any:
-        """What it makes with its options' defaults."""
-        return self.make(self.options(), *stands_on)
+    def default(self, *inputs: Any) -> Any:
+        """The object made with the default options."""
+        return self.make(self.options(), *inputs)
 
 
 # Name -> choice. A dict, so that plugins can add to it.
@@ -70,7 +70,7 @@ Table = dict[str, Choice]
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What the values of a field may be. For a tuple, each of its items."""
+    """Limits on the value of a field; for a tuple, on each of its items."""
 
     at_least: Number | None = None
     at_most: Number | None = None
@@ -89,7 +89,9 @@ class Limits:
                 f"{name} = {value!r} is not one of {known}.{hint(str(value), known)}"
             )
         if not all(self._holds(item) for item in items):
-            raise ValueError(f"{name} = {value}: {self.remedy or self._wanted()}.")
+            raise ValueError(
+                f"{name} = {value}: {self.remedy or self._range_in_words()}."
+            )
         is_count = self.at_least is not None
         if is_count and any(type(i) is int and i > LARGEST_INT for i in items):
             raise ValueError(f"{name} = {value}: write at most {LARGEST_INT}.")
@@ -105,8 +107,8 @@ class Limits:
             and not (self.finite and abs(value) == math.inf)
         )
 
-    def _wanted(self) -> str:
-        """What to write, as a clause."""
+    def _range_in_words(self) -> str:
+        """The range in words, as the clause of an error that says what to write."""
         low, high = self.above, self.below
         if self.at_least is not None and self.at_most is None and high is None:
             return f"write {self.at_least:g} or more"
@@ -137,13 +139,14 @@ def option(
 
     Args:
       default: its value unless a config says another; its type is the annotation's.
-      meaning: a line that says what it is.
+      meaning: one line of description.
       at_least, at_most, above, below: the range of a number, or of every item of a tuple.
       finite: infinity is refused.
       one_of: the values there are, where they need no options of their own.
-      remedy: what to write, as an error says it; None: the range in words.
+      remedy: clause of the error that says what to write; None: the range in words.
       example: a value to write where the default is empty.
-      may_change: a run may be continued with another value; its bits do not depend on it.
+      may_change: whether a run may be continued with another value: its results do not
+        depend on it.
     """
     limits = Limits(at_least, at_most, above, below, finite, one_of, remedy)
     metadata = {
@@ -168,7 +171,7 @@ def chosen_from(
     Args:
       default: a name in the table.
       table: the choices.
-      meaning: a line that says what is chosen.
+      meaning: one line of description.
       with_argument: the field holds a name and, after a colon, what it is made of.
       may_change: as in `option`.
     """
@@ -188,12 +191,12 @@ def group(options: type[Options], meaning: str, *, may_change: bool = False) -> 
 
 
 class Leaf(NamedTuple):
-    """One field of a config, as its definition says it.
+    """The definition of one field of a config.
 
     Attributes:
       default: its value unless a config says another.
-      meaning: what it is, a line.
-      item_types: of a tuple's items; (): it is no tuple.
+      meaning: one line of description.
+      item_types: types that a tuple's items may have; (): the field is no tuple.
       example: a value to write where the default is empty.
       may_change: whether a run may be continued with another value.
     """
@@ -225,15 +228,15 @@ def leaves(
 
 def names(options: type[Options]) -> set[str]:
     """The names of all choices that the fields of a config may hold."""
-    found: set[str] = set()
+    choice_names: set[str] = set()
     for field in dataclasses.fields(options):
         if "group" in field.metadata:
-            found |= names(field.metadata["group"])
+            choice_names |= names(field.metadata["group"])
         table = field.metadata.get("table", {})
-        found |= table.keys()
+        choice_names |= table.keys()
         for choice in table.values():
-            found |= names(choice.options)
-    return found
+            choice_names |= names(choice.options)
+    return choice_names
 
 
 def defaults(options: type[Options]) -> dict[str, Any]:
@@ -248,30 +251,32 @@ def defaults(options: type[Options]) -> dict[str, Any]:
     return nested
 
 
-def read(options: type[Own], values: Mapping[str, Any] | Any, where: str) -> Own:
+def read(
+    options: type[OptionsT], values: Mapping[str, Any] | Any, where: str
+) -> OptionsT:
     """The options that a config group holds, checked.
 
     Args:
       options: their dataclass.
-      values: the group; what else stands in it is left alone.
+      values: the group; entries that are no fields of `options` are ignored.
       where: the group's name, such as "config.sample.ddim".
 
     Raises:
       ConfigError: a value is outside its range, or the options do not fit each other; with
         the full name of the field.
     """
-    found, hints = {}, typing.get_type_hints(options)
+    fields, hints = {}, typing.get_type_hints(options)
     for field in dataclasses.fields(options):
         value = values[field.name]
         if "group" in field.metadata:
             inner = field.metadata["group"]
-            found[field.name] = read(inner, value, f"{where}.{field.name}")
+            fields[field.name] = read(inner, value, f"{where}.{field.name}")
         elif hints[field.name] is float:
-            found[field.name] = float(value)
+            fields[field.name] = float(value)
         else:
-            found[field.name] = tuple(value) if isinstance(value, list) else value
+            fields[field.name] = tuple(value) if isinstance(value, list) else value
     try:
-        return options(**found)
+        return options(**fields)
     except ConfigError:
         raise
     except ValueError as error:
@@ -284,7 +289,7 @@ def chosen(table: Table, values: Any, field: str, where: str) -> tuple[Choice, O
     Args:
       table: the choices.
       values: the group that holds the field.
-      field: that names the choice.
+      field: name of the field that names the choice.
       where: the group's name without "config.", such as "sample".
 
     Raises:
@@ -293,26 +298,26 @@ def chosen(table: Table, values: Any, field: str, where: str) -> tuple[Choice, O
     name = values[field]
     dotted = f"{where}." if where else ""
     choice = choose(table, name, f"{dotted}{field}")
-    own = values[name] if dataclasses.fields(choice.options) else {}
-    return choice, read(choice.options, own, f"config.{dotted}{name}")
+    choice_group = values[name] if dataclasses.fields(choice.options) else {}
+    return choice, read(choice.options, choice_group, f"config.{dotted}{name}")
 
 
 def _item_types(hint: Any) -> tuple[type, ...]:
-    """What the items of a tuple may be, by its annotation."""
+    """The types that a tuple's items may have, by its annotation; () for other fields."""
     if typing.get_origin(hint) is not tuple:
         return ()
     item, *_ = typing.get_args(hint)
     return typing.get_args(item) if isinstance(item, types.UnionType) else (item,)
 
 
-def made(choice: Choice, options: Options, where: str, *stands_on: Any) -> Any:
-    """What a choice makes; a ValueError of its own is told with the group's full name.
+def made(choice: Choice, options: Options, where: str, *inputs: Any) -> Any:
+    """The object that a choice makes; its ValueErrors name the group in full.
 
     Raises:
       ConfigError: the choice cannot be made of these options.
     """
     try:
-        return choice.make(options, *stands_on)
+        return choice.make(options, *inputs)
     except ConfigError:
         raise
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What a user wrote that cannot work: one kind of error, one line, and what would work."""
+"""Errors in what a user wrote: one exception, one line, with what would work instead."""
 
 import contextlib
 import difflib
@@ -24,7 +24,7 @@ def choose(table: Mapping[str, T], name: str, field: str) -> T:
 
 @contextlib.contextmanager
 def errors_are_the_users() -> Iterator[None]:
-    """Around what is built from a config: a ValueError there is a ConfigError."""
+    """Turns a ValueError raised while building from a config into a ConfigError."""
     try:
         yield
     except ConfigError:
@@ -34,7 +34,7 @@ def errors_are_the_users() -> Iterator[None]:
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    """{"a.b": value} of nested groups; lists as tuples."""
+    """Nested groups as one dict, {"a.b": value}, with lists as tuples."""
     out: dict[str, Any] = {}
     for name, value in config.items():
         if hasattr(value, "items"):
@@ -45,6 +45,6 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """What of `known` may have been meant, as a sentence, or nothing."""
+    """A sentence that suggests the known name closest to a wrong one; "" if none is close."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""Paths and small text files on any file system; of the latter nothing written is lost."""
+"""Paths on any file system, and durable writes of small files."""
 
 import os
 from typing import IO
@@ -14,12 +14,12 @@ def is_local(path: epath.PathLike) -> bool:
 
 
 def absolute(path: epath.PathLike) -> epath.Path:
-    """The path from the root where it is local, and as it is elsewhere."""
+    """The absolute path of a local path; a remote one as it is."""
     return epath.Path(os.path.abspath(path) if is_local(path) else path)
 
 
 def append_line(path: epath.Path, line: str) -> None:
-    """Adds one line that is on the disk when this returns."""
+    """Appends one line, which is on the disk when this returns."""
     stream: IO[str]
     with path.open("a") as stream:
         stream.write(line + "\n")
@@ -29,13 +29,13 @@ def append_line(path: epath.Path, line: str) -> None:
 
 
 def replace_text(path: epath.Path, text: str) -> None:
-    """Writes a whole file, or leaves the one before."""
+    """Writes a file atomically: whole, or the one before stays."""
     replace_bytes(path, text.encode())
 
 
 def replace_bytes(path: epath.Path, data: bytes) -> None:
-    """Writes a whole file, or leaves the one before."""
-    # A name of its own: two processes may write the same file.
+    """Writes a file atomically: whole, or the one before stays."""
+    # With the process id in the name, as two processes may write the same file.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     with temporary.open("wb") as stream:
         stream.write(data)
@@ -46,7 +46,7 @@ def replace_bytes(path: epath.Path, data: bytes) -> None:
 
 
 def write(file: epath.Path, data: bytes) -> None:
-    """Writes a whole file, or leaves the one before.
+    """Writes a file atomically, with an error that tells the user what to do.
 
     Raises:
       ConfigError: it cannot be written.

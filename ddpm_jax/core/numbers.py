@@ -1,6 +1,6 @@
-"""Whole numbers."""
+"""Arithmetic of whole numbers."""
 
 
 def next_multiple(value: int, of: int) -> int:
-    """The least multiple of a number that is not below a value."""
+    """The least multiple of `of` that is not below `value`."""
     return -(-value // of) * of

@@ -7,18 +7,18 @@ import tqdm
 
 
 class Bar:
-    """A bar with rate and time left, shown only on a terminal, by process 0's caller."""
+    """A progress bar with rate and time left, shown only on a terminal."""
 
     def __init__(
-        self, what: str, total: int, *, initial: int = 0, shown: bool = True
+        self, title: str, total: int, *, initial: int = 0, shown: bool = True
     ) -> None:
-        self._what, self._total, self._initial = what, total, initial
+        self._title, self._total, self._initial = title, total, initial
         self._shown = shown and sys.stderr.isatty()
         self._bar: tqdm.tqdm | None = None
 
     def __enter__(self) -> "Bar":
         self._bar = tqdm.tqdm(
-            desc=self._what,
+            desc=self._title,
             total=self._total,
             initial=self._initial,
             disable=not self._shown,
@@ -40,6 +40,6 @@ class Bar:
             self._bar.update(num)
 
     def inner(self, done: int, total: int) -> None:
-        """How far the present unit of work has come; for callbacks from a device."""
+        """Shows the progress within the present unit of work; for callbacks from a device."""
         if self._bar is not None:
             self._bar.set_postfix_str(f"{done}/{total} of this batch")

@@ -1,4 +1,4 @@
-"""Python files that a user wrote, such as configs: what is wrong with one is told in one line.
+"""Python files that a user wrote, such as configs, run with one-line errors.
 
 The line names the file, the line number in it and the reason:
 
@@ -22,7 +22,7 @@ SUFFIX = ".py"
 
 
 def load(path: str, name: str) -> types.ModuleType:
-    """The module that a file makes, run anew, under a name of its own.
+    """Runs a file as a module of the given name, anew at each call.
 
     What the file imports is looked for beside it too; where its folder belongs to a package,
     beside that package instead, so that `from configs import digits` works from anywhere.
@@ -34,13 +34,13 @@ def load(path: str, name: str) -> types.ModuleType:
     module.__file__ = path
     with errors_in(path), _importing_from(path):
         code = compile(_source(path), path, "exec", dont_inherit=True)
-        sys.modules[name] = module  # Where dataclasses look for a class's module.
+        sys.modules[name] = module  # dataclasses look up a class's module here.
         exec(code, module.__dict__)
     return module
 
 
 def result_of(module: types.ModuleType, name: str, *arguments: str) -> Any:
-    """What a function of a file's module returns.
+    """Calls a function of a user's module and returns its result.
 
     Raises:
       ConfigError: there is no such function, it takes other arguments, or it raises
@@ -61,14 +61,14 @@ def result_of(module: types.ModuleType, name: str, *arguments: str) -> Any:
 
 
 def error_at(module: types.ModuleType, name: str, reason: str) -> ConfigError:
-    """The error that says what is wrong with a function of a file's module."""
+    """The error that reports a fault of a function of a user's module, with its line."""
     code = getattr(inspect.unwrap(getattr(module, name)), "__code__", None)
     return _error(str(module.__file__), code and code.co_firstlineno, reason)
 
 
 @contextlib.contextmanager
 def errors_in(path: str) -> Iterator[None]:
-    """Around what runs a file: whatever it raises becomes a ConfigError about the file."""
+    """Turns whatever running a file raises into a ConfigError that names the file."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -90,7 +90,7 @@ def _line(error: BaseException, path: str) -> int | None:
 
 
 def _reason(error: BaseException, path: str) -> str:
-    """The error's text, with its kind unless it is one whose text is a whole sentence."""
+    """The error's text, after the name of its type unless the text is a whole sentence."""
     kind, text = type(error).__name__, str(error)
     if isinstance(error, SyntaxError) and error.filename == path:
         text = str(error.msg)  # Without the place, which is told before.

@@ -1,4 +1,4 @@
-"""Who draws what: every key comes from (seed, stream, step, example) by `fold_in`.
+"""PRNG keys: every key comes from (seed, stream, step, example) by `fold_in`.
 
 Nothing else enters: not the device, the host, the place in a shard, nor the order in which
 things were built. So a resumed run redraws the same numbers, and one device draws what
@@ -13,7 +13,7 @@ from jaxtyping import Array, Int, Key
 
 
 class Stream(enum.IntEnum):
-    """Who draws. A number is part of a run's identity: add, never renumber."""
+    """The consumers of random numbers. A number is part of a run: add, never renumber."""
 
     INIT = 0
     TIME = 1
@@ -31,12 +31,12 @@ class Stream(enum.IntEnum):
 
 
 def stream_key(seed: int, stream: Stream) -> Key[Array, ""]:
-    """The root of one stream."""
+    """The root key of one stream."""
     return jax.random.fold_in(jax.random.key(seed), stream)
 
 
 def example_keys(
     key: Key[Array, ""], examples: Int[Array, " batch"] | Int[np.ndarray, " batch"]
 ) -> Key[Array, " batch"]:
-    """One key an example, from its number alone."""
+    """One key for each example, from the key and the example's number alone."""
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, examples)

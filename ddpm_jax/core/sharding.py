@@ -1,4 +1,4 @@
-"""Arrays over a mesh of devices: batches cut over all of them, results whole on every host."""
+"""Arrays over a mesh of devices: batches sharded over all, results whole on every host."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ HostBatch = Mapping[str, np.ndarray]
 
 
 def make_mesh(fsdp: int) -> Mesh:
-    """All devices, [number / fsdp, fsdp]."""
+    """The mesh of all devices, of shape [devices / fsdp, fsdp]."""
     num_devices = jax.device_count()
     if fsdp < 1 or num_devices % fsdp:
         fits = [n for n in range(1, num_devices + 1) if num_devices % n == 0]
@@ -37,7 +37,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def put_batch(mesh: Mesh, batch: HostBatch) -> dict[str, Array]:
-    """This process's slice of a global batch, onto its devices."""
+    """Puts this process's slice of a global batch onto its devices."""
     sharding = batch_sharding(mesh)
     return {
         name: jax.make_array_from_process_local_data(sharding, np.asarray(values))
@@ -46,29 +46,29 @@ def put_batch(mesh: Mesh, batch: HostBatch) -> dict[str, Array]:
 
 
 def put_whole(mesh: Mesh, values: np.ndarray) -> Array:
-    """A global batch that every host has whole, onto the devices."""
+    """Puts a global batch, which every host holds whole, onto the devices."""
     sharding = batch_sharding(mesh)
     return jax.make_array_from_callback(values.shape, sharding, values.__getitem__)
 
 
 def whole(mesh: Mesh, values: Any) -> np.ndarray:
-    """An array that is cut over the devices, on every host."""
+    """A sharded array as a whole numpy array on every host."""
     return np.asarray(jax.device_put(values, replicated(mesh)))
 
 
 def put_masked(mesh: Mesh, batch: HostBatch) -> tuple[dict[str, Array], np.ndarray]:
-    """A batch on the devices, and which of its examples do not just fill it up."""
+    """A batch on the devices, and the mask of its examples that are not padding."""
     placed = put_batch(mesh, batch)
     return placed, whole(mesh, placed["mask"]).astype(bool)
 
 
 def compile_for_batch(mesh: Mesh, fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles (params, batch) -> a tree of [batch, ...], returned whole to every host."""
+    """Compiles a function of (params, batch) whose results every host gets whole."""
     return jax.jit(fn, out_shardings=replicated(mesh))
 
 
 def agreed(number: int) -> int:
-    """What all processes take a number to be: process 0's, which may have read it."""
+    """Process 0's value of a number, on every process."""
     if jax.process_count() > 1:
         return int(multihost_utils.broadcast_one_to_all(np.int32(number)))
     return number

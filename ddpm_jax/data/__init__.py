@@ -1,1 +1,1 @@
-"""Where examples come from, and how they become batches."""
+"""Data: sources of examples, and batches of them."""

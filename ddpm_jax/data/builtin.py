@@ -1,4 +1,4 @@
-"""The data sets that scikit-learn brings along: they need no download.
+"""The data sets that come with scikit-learn and need no download.
 
 The digits are Alpaydin and Kaynak's (1998), 8x8 counts of pixels in 4x4 cells, 0..16.
 """
@@ -13,12 +13,12 @@ from sklearn import datasets
 from ddpm_jax.data.source import Example
 
 NUM_TRAIN_DIGITS = 1437
-# Of a photograph's columns, the first so many are for training.
+# The left part of every photograph that is for training.
 TRAIN_FRACTION = 0.75
 
 
 class Digits:
-    """Images held in memory, 64 bytes each."""
+    """Handwritten digits, 8x8 pixels of 17 grey values, held in memory."""
 
     name = "digits"
     num_values = 17
@@ -48,7 +48,7 @@ class Digits:
 
 
 def digits(split: str) -> Digits:
-    """The first 1,437 digits for "train", the other 360 for "test"."""
+    """One split of the digits: the first 1,437 for "train", the other 360 for "test"."""
     part = {
         "train": slice(None, NUM_TRAIN_DIGITS),
         "test": slice(NUM_TRAIN_DIGITS, None),
@@ -60,7 +60,7 @@ def digits(split: str) -> Digits:
 
 
 class Photos:
-    """Square patches of photographs, each a view of one."""
+    """Square patches of photographs, as views of them."""
 
     name = "photos"
     num_values = 256
@@ -94,12 +94,12 @@ class Photos:
 
 
 def photos(split: str, *, patch_size: int, stride: int) -> Photos:
-    """Patches of the left three quarters for "train", of the right one for "test".
+    """One split of the patches: of the left three quarters, "train", or of the rest, "test".
 
     Args:
-      split: "train" or "test". No pixel is in both.
-      patch_size: height and width.
-      stride: from one patch to the next, down and across. The label is the photograph.
+      split: "train" or "test"; no pixel is in both. A patch's label is its photograph's number.
+      patch_size: height and width in pixels.
+      stride: pixels from one patch to the next, down and across.
 
     Raises:
       ValueError: no such split, or a patch does not fit.
@@ -112,7 +112,7 @@ def photos(split: str, *, patch_size: int, stride: int) -> Photos:
     for number, image in enumerate(images):
         height, width, _ = image.shape
         border = int(TRAIN_FRACTION * width)
-        # Of both splits, so that a size that works for one works for the other.
+        # Over both splits, so that a size that fits one fits the other.
         limit = min(height, border, width - border)
         if not 1 <= patch_size <= limit:
             raise ValueError(
@@ -128,8 +128,8 @@ def photos(split: str, *, patch_size: int, stride: int) -> Photos:
     return Photos(images, np.array(corners), split, patch_size, stride)
 
 
-def refuse(name: str, reading: Any, *fields: str) -> None:
-    """Raises ValueError if a field is set that means nothing for this data set."""
+def check_unset(name: str, reading: Any, *fields: str) -> None:
+    """Raises ValueError if a field is set that does not apply to this data set."""
     for field in fields:
         if (value := getattr(reading, field)) is not None:
             raise ValueError(

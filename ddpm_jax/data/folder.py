@@ -1,4 +1,4 @@
-"""A folder of image files, one sub-folder a class.
+"""Folders of image files, with one sub-folder for each class.
 
 Splits: the sub-folders `train` and `test` if both are there; otherwise a file is for
 testing if the SHA-256 of its path below the folder, with "/", is 0 modulo 10. So a file
@@ -20,13 +20,13 @@ from ddpm_jax.data.source import Example
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
 SPLITS = ("train", "test")
-# One file in so many is for testing, where the folder does not say.
+# The share of files for testing, one in ten, where the folder has no `train` and `test`.
 TEST_EVERY = 10
 NUM_CHECKING_THREADS = 16
 
 
 class FolderSource:
-    """Image files, each read when it is asked for."""
+    """A source of image files, each read when it is asked for."""
 
     num_values = 256
 
@@ -40,7 +40,7 @@ class FolderSource:
         num_classes: int,
         frame: Frame,
     ) -> None:
-        """paths: below root, in order; labels: one a path."""
+        """paths: image files relative to root; labels: the class of each."""
         self.name, self.num_classes = name, num_classes
         self._root, self._paths, self._labels, self._frame = root, paths, labels, frame
         size = frame.size
@@ -83,7 +83,7 @@ def open_split(
     channels: int | None,
     skip_broken: bool,
 ) -> FolderSource:
-    """One split of the folder at `path`; see `sources.make`.
+    """One split of the folder at `path`; arguments as in `table.make`.
 
     Whether files can be read is not known before they are, unless `skip_broken`: then
     each is decoded once at start, and those that cannot be are named, counted and left
@@ -136,20 +136,20 @@ def open_split(
 
 
 def _images_below(root: pathlib.Path) -> list[str]:
-    """Paths below root of its image files, hidden ones left out, in order."""
-    found = []
+    """The relative paths of all image files below root, sorted, without hidden ones."""
+    paths = []
     for folder, subfolders, files in os.walk(root, followlinks=True):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [
+        paths += [
             (pathlib.Path(folder) / file).relative_to(root).as_posix()
             for file in files
             if file.lower().endswith(SUFFIXES) and not file.startswith(".")
         ]
-    return sorted(found)
+    return sorted(paths)
 
 
 def _readable(root: pathlib.Path, paths: Sequence[str], frame: Frame) -> list[str]:
-    """Those of the paths that can be decoded; the others are logged."""
+    """The paths of the images that can be decoded; the others are logged."""
 
     def complaint(path: str) -> str | None:
         try:
@@ -169,7 +169,7 @@ def _readable(root: pathlib.Path, paths: Sequence[str], frame: Frame) -> list[st
 
 
 def _class_of(path: str) -> str:
-    """The first sub-folder of a path below the split; none is a class, too."""
+    """The class of a path: its first sub-folder, or "" for a file that is in none."""
     return path.split("/")[0] if "/" in path else ""
 
 

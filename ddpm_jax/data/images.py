@@ -1,4 +1,4 @@
-"""Encoded images as arrays of one shape: what Pillow is used for.
+"""Encoded images, decoded by Pillow into arrays of one shape.
 
 Images of 8 bits a channel only: one of 16 bits read as 8 would be another data set.
 """
@@ -24,7 +24,7 @@ class BrokenImageError(ValueError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Frame:
-    """From images of any size and colours to [height, width, channels].
+    """The preparation of images of any size and colours: [height, width, channels] of uint8.
 
     First the colours, transparent parts laid on white. Then the central square of
     `center_crop`, if that is set. Last, if `image_size` is set, the largest central
@@ -46,11 +46,11 @@ class Frame:
 
     @property
     def size(self) -> int | None:
-        """Height and width of every image, or None: as each is stored."""
+        """Height and width of the prepared images in pixels; None: as each is stored."""
         return self.image_size or self.center_crop
 
     def describe(self) -> str:
-        """What was done to the images, for a report."""
+        """The preparation in words, for a report."""
         steps = []
         if self.center_crop:
             steps.append(f"central {self.center_crop}x{self.center_crop}")
@@ -60,11 +60,11 @@ class Frame:
         return ", then ".join(steps) or "none"
 
     def read(self, file: PathLike[str] | io.BytesIO, where: str) -> Pixels:
-        """One image.
+        """Reads and prepares one image.
 
         Args:
-          file: a path, or what a file holds.
-          where: what messages call the image.
+          file: a path, or a file's content.
+          where: the image's name in messages.
 
         Raises:
           BrokenImageError: it cannot be decoded.

@@ -14,7 +14,7 @@ from ddpm_jax.data.source import Source
 
 
 def batches(source: Source, batch_size: int) -> pipeline.Batches:
-    """This process's part of the batches of one pass."""
+    """The batches of one pass, this process's part of each."""
     return pipeline.eval_batches(
         source,
         batch_size=batch_size,
@@ -26,10 +26,10 @@ def batches(source: Source, batch_size: int) -> pipeline.Batches:
 def each(
     mesh: Mesh, source: Source, batch_size: int, title: str
 ) -> Iterator[tuple[dict[str, Array], np.ndarray]]:
-    """Each batch on the devices, and which of its examples do not just fill it up."""
-    every = batches(source, batch_size)
-    bar = progress.Bar(title, len(every))
-    with bar, contextlib.closing(pipeline.iterate(every)) as rest:
-        for local in rest:
+    """Yields each batch on the devices, and the mask of its examples that are not padding."""
+    all_batches = batches(source, batch_size)
+    bar = progress.Bar(title, len(all_batches))
+    with bar, contextlib.closing(pipeline.iterate(all_batches)) as local_batches:
+        for local in local_batches:
             yield sharding.put_masked(mesh, local)
             bar.update()

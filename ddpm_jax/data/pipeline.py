@@ -21,12 +21,12 @@ from ddpm_jax.data.source import Example, Source
 
 Batch = Mapping[str, np.ndarray]
 Transform = Callable[[Example, np.random.Generator], Example]
-# Who draws from a run's seed; part of a run's identity.
+# Streams of random bits from a run's seed; their numbers are part of a run's identity.
 SHUFFLE, AUGMENT = 0, 1
 
 
 def augmentation(flip: bool, rotate: bool) -> Transform:
-    """Flips half of the images left to right, and turns half of them.
+    """A transform that mirrors half of the images left to right and turns half of them.
 
     A turn is one of 90, 180 or 270 degrees, each as likely. The example's "augmented" says
     whether anything was done to it.
@@ -75,18 +75,18 @@ def train_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> Batches:
-    """Shuffled batches without end.
+    """Endless batches of the source in shuffled order.
 
     Args:
       source: at least one example; it may have fewer than a batch.
-      seed: of the order and of what transforms draw.
-      batch_size: global.
-      flip: mirror an image half of the times it is seen.
-      rotate: turn it by 90, 180 or 270 degrees half of the times.
-      flag: tell which examples were flipped or turned.
+      seed: seed of the order and of the transforms' random numbers.
+      batch_size: examples in a global batch.
+      flip: whether to mirror an image half of the times it is seen.
+      rotate: whether to turn it by 90, 180 or 270 degrees half of the times.
+      flag: whether batches say which examples were flipped or turned.
       transforms: applied after these, in order; each keeps the image's shape.
-      process_index: this process.
-      process_count: of all.
+      process_index: number of this process.
+      process_count: number of processes.
 
     Returns:
       Batches of this process: image uint8 [local, height, width, channels], label int32
@@ -101,13 +101,13 @@ def train_batches(
     def example(position: int) -> Example:
         epoch, place = divmod(position, num_examples)
         index = int(_permutation(seed, epoch, num_examples)[place])
-        found = _read(source, index)
+        augmented = _read(source, index)
         if transforms:
             generator = np.random.Generator(_bits(seed, AUGMENT, epoch, index))
             for transform in transforms:
-                # What a transform does not speak of stays, such as "augmented".
-                found = {**found, **transform(found, generator)}
-        return found
+                # Entries that a transform does not return stay, such as "augmented".
+                augmented = {**augmented, **transform(augmented, generator)}
+        return augmented
 
     def read(number: int) -> Batch:
         examples = [example(number * batch_size + i) for i in local]
@@ -127,13 +127,15 @@ def eval_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> Batches:
-    """Every example once and in order; as many batches, and as large, in each process.
+    """The batches of one pass: every example once, in order, with padding at the end.
+
+    All processes get the same number of batches, of the same size.
 
     Args:
       source: at least one example.
-      batch_size: global.
-      process_index: this process.
-      process_count: of all.
+      batch_size: examples in a global batch.
+      process_index: number of this process.
+      process_count: number of processes.
 
     Returns:
       Batches of this process: image uint8 [local, height, width, channels], label int32
@@ -164,12 +166,12 @@ def iterate(
     num_prefetch: int = 8,
     num_workers: int = 0,
 ) -> Generator[Batch]:
-    """Batches from `start_step` on, in order, read ahead.
+    """Iterates over batches in order, from `start_step` on, reading ahead.
 
     Args:
-      batches: of this process.
-      start_step: number of the first.
-      num_threads: that read, a batch each. Decoding large files gains by more of them;
+      batches: the batches of this process.
+      start_step: number of the first batch.
+      num_threads: reading threads, each on a batch of its own. Large files gain by more;
         small images in memory or on a local disk are read fastest by 1 or 2.
       num_prefetch: batches held ready, at most, by each that reads.
       num_workers: processes to read in, each with as many threads; 0: this one.
@@ -188,23 +190,25 @@ def iterate(
 
 
 class Part:
-    """Some examples of a source, in the order of their places in it."""
+    """A subset of a source, in the source's order."""
 
-    def __init__(self, source: Source, places: Sequence[int], words: str) -> None:
-        self._source, self._places = source, places
+    def __init__(
+        self, source: Source, indices: Sequence[int], description: str
+    ) -> None:
+        self._source, self._indices = source, indices
         self.name, self.num_values = source.name, source.num_values
         self.shape, self.num_classes = source.shape, source.num_classes
         self.identity: Mapping[str, Any] = {
             **source.identity,
-            "split": f"{source.identity['split']}, {words}",
-            "num_examples": len(places),
+            "split": f"{source.identity['split']}, {description}",
+            "num_examples": len(indices),
         }
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._indices)
 
     def __getitem__(self, index: int, /) -> Example:
-        return self._source[self._places[index]]
+        return self._source[self._indices[index]]
 
 
 def first(source: Source, num_examples: int) -> Source:
@@ -217,14 +221,14 @@ def first(source: Source, num_examples: int) -> Source:
 def spaced(source: Source, num_examples: int) -> Source:
     """`num_examples` of a source, evenly spaced, or all where it has fewer."""
     num = min(num_examples, len(source))
-    places = [i * len(source) // num for i in range(num)]
-    return Part(source, places, f"{num} of it evenly spaced")
+    indices = [i * len(source) // num for i in range(num)]
+    return Part(source, indices, f"{num} of it evenly spaced")
 
 
 def _local_positions(
     field: str, batch_size: int, process_index: int, process_count: int
 ) -> range:
-    """Which places of a global batch are this process's."""
+    """The positions in a global batch that are this process's."""
     if batch_size < 1 or batch_size % process_count:
         raise ValueError(
             f"config.{field}.batch_size = {batch_size} does not divide over"
@@ -235,7 +239,7 @@ def _local_positions(
 
 
 def _read(source: Source, index: int) -> Example:
-    """An example whose pixels have been looked at, where uint8 allows more than they may be."""
+    """Reads an example, and checks its pixel values where uint8 could hold larger ones."""
     example = source[index]
     last = source.num_values - 1
     if last < 255 and (largest := int(example["image"].max())) > last:
@@ -265,7 +269,7 @@ def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
 
 
 def _bits(seed: int, stream: int, epoch: int, index: int) -> np.random.Philox:
-    """Random bits that are a function of the arguments, on every machine."""
+    """A generator of random bits that are the same function of the arguments everywhere."""
     # Drawing moves the lowest words of the counter: no two streams ever meet.
     key = np.array([seed % 2**64, stream], np.uint64)
     counter = np.array([0, 0, index, epoch], np.uint64)

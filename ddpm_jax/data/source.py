@@ -1,4 +1,4 @@
-"""Data as the framework sees it: random access to the images of one split."""
+"""The protocol of data: random access to the images of one split."""
 
 from collections.abc import Mapping
 from typing import Any, NotRequired, Protocol, TypedDict, runtime_checkable
@@ -25,9 +25,9 @@ class Source(Protocol):
     Reading is thread-safe, and reads no more than what is asked for.
 
     Attributes:
-      name: as config.data.name has it.
-      num_values: that a pixel may take, 0..num_values-1.
-      shape: of every image, (height, width, channels).
+      name: the value of config.data.name.
+      num_values: number of pixel values, 0..num_values-1.
+      shape: shape of every image, (height, width, channels).
       num_classes: labels are 0..num_classes-1; 0: it has no classes.
       identity: all that tells this data from other data, for a report: name, version,
         split, resizing, num_examples.

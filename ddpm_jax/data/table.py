@@ -1,4 +1,4 @@
-"""Where examples come from: random access to the images of one split, by name.
+"""The table of data sources, and one split of a data set by its name.
 
     digits          scikit-learn's 8x8 digits, 17 grey values
     photos          patches of scikit-learn's two sample photographs
@@ -18,14 +18,14 @@ from ddpm_jax.data.source import Source
 
 
 class Reading(NamedTuple):
-    """What of config.data a source may need.
+    """The fields of config.data that say how a source is read.
 
     Attributes:
-      image_size: height and width to resize to; None: as stored.
-      center_crop: height and width to cut before that; None: nothing.
+      image_size: height and width in pixels to resize to; None: as stored.
+      center_crop: height and width in pixels to crop to before resizing; None: no crop.
       channels: 1 or 3; None: as stored, or 3 for a folder.
-      stride: between patches of a photograph.
-      data_dir: where TFDS keeps its data sets; None: its own default.
+      stride: pixels between patches of "photos".
+      data_dir: folder of TFDS's data sets; None: TFDS's default.
       skip_broken: leave unreadable files of a folder out.
     """
 
@@ -52,15 +52,15 @@ def make(
     """One split of the data set called `name`.
 
     Args:
-      name: of this module's table.
+      name: name in `SOURCES`, with ":" and an argument where the source takes one.
       split: "train" or "test"; for TFDS any of its split expressions too.
-      image_size: height and width to resize to; None: as stored.
-      center_crop: height and width to cut before that; None: nothing.
+      image_size: height and width in pixels to resize to; None: as stored.
+      center_crop: height and width in pixels to crop to before resizing; None: no crop.
       channels: 1 or 3; None: as stored for TFDS, 3 for a folder.
-      stride: between patches of "photos".
-      data_dir: where TFDS keeps its data sets; None: its own default.
+      stride: pixels between patches of "photos".
+      data_dir: folder of TFDS's data sets; None: TFDS's default.
       skip_broken: look for unreadable files of a folder at start and leave them out.
-      options: of the choice itself; None: its defaults.
+      options: options of the choice itself; None: its defaults.
 
     Raises:
       ValueError: in one line, with the field to change.
@@ -78,19 +78,19 @@ def make(
     return source
 
 
-# What each wraps takes seconds to import, TensorFlow Datasets most of all: only the one
-# that is named is imported.
+# Their libraries take seconds to import, TensorFlow Datasets most of all: only the source
+# that is named imports its own.
 def _digits(_: Options, __: str, split: str, reading: Reading) -> Source:
     from ddpm_jax.data import builtin
 
-    builtin.refuse("digits", reading, "image_size", "center_crop", "channels")
+    builtin.check_unset("digits", reading, "image_size", "center_crop", "channels")
     return builtin.digits(split)
 
 
 def _photos(_: Options, __: str, split: str, reading: Reading) -> Source:
     from ddpm_jax.data import builtin
 
-    builtin.refuse("photos", reading, "center_crop", "channels")
+    builtin.check_unset("photos", reading, "center_crop", "channels")
     size = reading.image_size or 16
     return builtin.photos(split, patch_size=size, stride=reading.stride)
 

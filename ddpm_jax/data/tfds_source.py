@@ -22,12 +22,12 @@ from ddpm_jax.data.images import Frame
 from ddpm_jax.data.source import Example
 
 FILE_FORMAT = "array_record"
-# TFDS's ten take three and a half minutes to fail without Internet; these, seconds.
+# TFDS's own ten retries take three and a half minutes to fail offline; five, seconds.
 MAX_RETRIES = 5
 
 
 class TfdsSource:
-    """Records on disk, decoded when they are asked for."""
+    """A source of records on disk, each decoded when it is asked for."""
 
     num_values = 256
 
@@ -42,7 +42,7 @@ class TfdsSource:
         stored_shape: tuple[int | None, ...],
         frame: Frame,
     ) -> None:
-        """records: serialised tf.train.Example; stored_shape: None where it varies."""
+        """records: serialised tf.train.Example; stored_shape: None where a size varies."""
         self.name, self.num_classes = name, num_classes
         self._records, self._has_labels, self._frame = records, has_labels, frame
         height, width = 2 * (frame.size,) if frame.size else stored_shape[:2]
@@ -87,7 +87,7 @@ def open_split(
     channels: int | None,
     data_dir: str | None,
 ) -> TfdsSource:
-    """One split of a TFDS data set, prepared first if need be; see `sources.make`.
+    """One split of a TFDS data set, prepared first if need be; arguments as in `table.make`.
 
     Raises:
       ValueError: TFDS does not know it, cannot get it, or it holds no such images.
@@ -110,7 +110,7 @@ def open_split(
         builder.info.full_name,
         records,
         has_labels,
-        # Whole numbers that are not classes have no number of them.
+        # Integer labels that are not classes have no number of classes.
         getattr(features["label"], "num_classes", None) or 0 if has_labels else 0,
         feature.shape,
         frame,
@@ -127,7 +127,7 @@ def _builder(
         close = difflib.get_close_matches(dataset, known, n=1)
         hint = f" Did you mean 'tfds:{close[0]}'?" if close else ""
         raise ValueError(f"{here} is no data set that TFDS knows.{hint}") from error
-    # Of a wrong configuration or version, TFDS says so by exceptions of many kinds.
+    # For a wrong configuration or version TFDS raises exceptions of many types.
     except Exception as error:
         raise ValueError(
             f"{here} cannot be opened by TFDS: {_reason(error)}"
@@ -145,7 +145,7 @@ def _prepared(
     try:
         builder.download_and_prepare()
     except Exception as error:
-        # Of processes that prepare it at once, the first to end has done it for all.
+        # Where several processes prepare it at once, the first to end has done it for all.
         if not builder.is_prepared():
             raise ValueError(
                 f"{here} could not be prepared: {_reason(error)}. Where there is no"
@@ -157,7 +157,7 @@ def _prepared(
 
 
 def _hide_accelerators() -> None:
-    """TensorFlow, which encodes the images, would take the GPU's memory from JAX."""
+    """Hides GPUs from TensorFlow, which would otherwise take their memory from JAX."""
     import tensorflow as tf  # Takes seconds, for this one use.
 
     tf.config.set_visible_devices([], "GPU")
@@ -166,7 +166,7 @@ def _hide_accelerators() -> None:
 def _records(
     here: str, builder: tfds.core.DatasetBuilder, split: str
 ) -> Sequence[bytes]:
-    """The serialised examples of a split; reads none of them."""
+    """The serialised examples of a split, by index; none is read yet."""
     formats = {f.value for f in builder.info.available_file_formats()}
     if FILE_FORMAT not in formats:
         raise ValueError(
@@ -217,6 +217,6 @@ def _has_labels(features: Any) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of a message, and what it is."""
+    """The type of an error and the first line of its message."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0].strip()}".rstrip(".: ")

@@ -1,8 +1,8 @@
 """State dicts that torch.save wrote, read without torch.
 
-Both of its formats: a zip archive (PyTorch 1.6 and later) and, before that, pickles
-followed by the raw storages. Of whatever a file claims, nothing is allocated that the file
-does not hold, and nothing in it is run.
+Both of its formats are read: a zip archive (PyTorch 1.6 and later) and, before that, pickles
+followed by the raw storages. No more memory is allocated than the file holds bytes, whatever
+it claims, and nothing in it is run.
 """
 
 import io
@@ -24,12 +24,12 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 NOT_A_CHECKPOINT = "it does not start as a file of torch.save does"
 
-# Bytes of each storage, by its key.
+# The bytes of each storage, by its key.
 Storages = Mapping[str, bytes | memoryview]
 
 
 class TorchFileError(ValueError):
-    """A file that is no state dict, is damaged, or would run something."""
+    """The error of a file that is no state dict, is damaged, or would run code."""
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -64,7 +64,7 @@ def _read_zip(content: bytes) -> tuple[dict[str, Tensor], Storages]:
             return _read_archive(archive, len(content))
     except RefusedError:
         raise
-    # What zipfile raises of one that is damaged: there is no end to its kinds.
+    # A damaged archive makes zipfile raise exceptions of many types.
     except Exception as error:
         reason = shortened(f"{type(error).__name__}: {error}")
         raise RefusedError(f"a damaged zip archive, {reason}") from error
@@ -105,7 +105,7 @@ def _is_pickle(name: str) -> bool:
 
 
 def _read_legacy(content: bytes) -> tuple[dict[str, Tensor], Storages]:
-    """Magic number, protocol, the machine, tensors, keys: pickles; then the storages."""
+    """Reads magic number, protocol, machine, tensors and keys as pickles, then storages."""
     file = io.BytesIO(content)
     try:
         magic = torch_pickle.load(file)
@@ -129,7 +129,7 @@ def _read_legacy(content: bytes) -> tuple[dict[str, Tensor], Storages]:
     for key in keys:
         if key not in expected or key in storages:
             raise RefusedError(f"no tensor is of its storage {shortened(key)}")
-        # The number of elements, then they.
+        # The number of elements, then the elements.
         (count,) = struct.unpack("<q", _cut(content, place, 8))
         _check_count(expected[key], count)
         num_bytes = count * expected[key].dtype.itemsize
@@ -142,7 +142,7 @@ def _read_legacy(content: bytes) -> tuple[dict[str, Tensor], Storages]:
 
 
 def _cut(content: bytes, start: int, num_bytes: int) -> memoryview:
-    """A part of the file, not copied."""
+    """A part of the file as a view, without a copy."""
     missing = start + num_bytes - len(content)
     if missing > 0:
         raise RefusedError(f"it ends {missing} bytes too early")
@@ -174,10 +174,10 @@ def _storages_of(tensors: Mapping[str, Tensor]) -> dict[str, Storage]:
     return storages
 
 
-def _check_count(storage: Storage, found: int | float) -> None:
-    if found != storage.num_elements:
+def _check_count(storage: Storage, num_elements: int | float) -> None:
+    if num_elements != storage.num_elements:
         raise RefusedError(
-            f"its storage {shortened(storage.key)} is of {found:g} elements where its"
+            f"its storage {shortened(storage.key)} is of {num_elements:g} elements where its"
             f" tensors say {storage.num_elements}"
         )
 

@@ -31,20 +31,20 @@ MAX_COUNT = 2**48
 
 
 class RefusedError(ValueError):
-    """A pickle of something else than a state dict, or a damaged one."""
+    """The error of a pickle that is damaged, or holds something else than a state dict."""
 
 
 class Name(str):
-    """What a pickle asks to import: here no more than its name."""
+    """The name of an object that a pickle asks to import; it is never imported."""
 
 
 class Storage(NamedTuple):
-    """Where a file keeps the elements of some tensors.
+    """A block of elements in the file, which one or more tensors view.
 
     Attributes:
       key: its name in the file.
-      dtype: of the elements.
-      num_elements: how many it holds.
+      dtype: type of the elements.
+      num_elements: number of elements.
     """
 
     key: str
@@ -62,7 +62,7 @@ class Tensor(NamedTuple):
 
 
 def load(file: io.BytesIO) -> Any:
-    """The next pickle of a file, which is left behind its end.
+    """Reads the next pickle of a file and leaves the file positioned behind it.
 
     Args:
       file: in memory, since files on disk allocate what a pickle claims to be long before
@@ -96,7 +96,7 @@ def shortened(text: str) -> str:
 
 
 class _Machine:
-    """The stack, and what is remembered by number."""
+    """The stack machine of the pickle format: a stack, and a memo of numbered values."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -104,7 +104,7 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def run(self, instruction: str, argument: Any) -> None:
-        """One instruction, by its name in the module pickletools."""
+        """Executes one instruction, given by its name in the module pickletools."""
         stack = self.stack
         match instruction:
             case "PROTO" | "STOP":
@@ -145,7 +145,7 @@ class _Machine:
                 function, arguments = self._last(2)
                 stack.append(_called(function, arguments))
             case "BUILD":
-                # What an OrderedDict carries beside its items: versions of layers.
+                # An OrderedDict's attributes beside its items: versions of layers.
                 stack.pop()
                 _expect(stack[-1], dict, "attributes are set")
             case _:
@@ -167,7 +167,7 @@ class _Machine:
     def _update(self, items: list[Any] | tuple[Any, ...]) -> None:
         _expect(self.stack[-1], dict, "items are set")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            # Of other types, hashing could take for ever.
+            # Only strings, as hashing other types could take for ever.
             _expect(key, str, "a key is looked up")
             self.stack[-1][key] = value
 

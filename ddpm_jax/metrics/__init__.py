@@ -1,1 +1,1 @@
-"""How like the data samples are, from features of both: numpy in float64."""
+"""Metrics of samples against data, from features of both, in numpy and float64."""

@@ -1,8 +1,8 @@
-"""Features of examples, and what every metric asks of them.
+"""Features of examples, and the checks that every metric makes of them.
 
-Features are rows, [examples, features], of float32 or float64; what is computed of them is
-float64. They are the output of some network, usually Inception: a metric is only comparable
-to one of the same network, layer and preparation of images.
+Features are rows, [examples, features], of float32 or float64; metrics compute in float64.
+They are the output of some network, usually Inception: a metric is only comparable to one
+of the same network, layer and preparation of images.
 """
 
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from jaxtyping import Float
 # [examples, features], or [examples, classes].
 Features = Float[np.ndarray, "_ _"]
 
-# Examples of a block: two blocks' distances or kernels take 32 MB.
+# Examples in a block: the distances or kernels between two blocks take 32 MB.
 BLOCK = 2048
 
 
 def check(features: Features, name: str, at_least: int, purpose: str) -> None:
-    """Fails unless there are enough examples, all of finite features.
+    """Checks that there are enough examples, and that all their features are finite.
 
     Args:
-      features: the examples.
-      name: whose they are, to begin the message.
-      at_least: examples needed.
-      purpose: what needs them.
+      features: features of the examples.
+      name: name of the examples, with which the message begins.
+      at_least: number of examples needed.
+      purpose: the computation that needs them, for the message.
 
     Raises:
       ValueError: there are fewer examples, no feature, or one that is not finite.
@@ -45,7 +45,7 @@ def check(features: Features, name: str, at_least: int, purpose: str) -> None:
 
 
 def check_pair(real: int, generated: int) -> None:
-    """Fails unless both have as many features.
+    """Checks that real and generated examples have the same number of features.
 
     Raises:
       ValueError: they do not.
@@ -58,6 +58,6 @@ def check_pair(real: int, generated: int) -> None:
 
 
 def blocks(features: Features) -> Iterator[tuple[int, Features]]:
-    """In order, at most `BLOCK` examples at a time: (number of the first, float64)."""
+    """Yields (index of the first, features in float64) of at most `BLOCK` examples in order."""
     for start in range(0, len(features), BLOCK):
         yield start, features[start : start + BLOCK].astype(np.float64)

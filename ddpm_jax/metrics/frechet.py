@@ -1,4 +1,4 @@
-"""Frechet distance of two Gaussians; of Inception features it is the FID, squared units.
+"""Frechet distance (squared) of two Gaussians; for Inception features it is the FID.
 
     |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^{1/2})
 
@@ -18,12 +18,12 @@ from jaxtyping import Float
 from ddpm_jax.metrics.features import check_pair
 from ddpm_jax.metrics.moments import Moments
 
-# A covariance summed in float32 may have eigenvalues this far below 0, of its greatest.
+# How far below 0, relative to the greatest, eigenvalues of a float32 covariance may lie.
 ROUNDING = 1e-4
 
 
 def distance(a: Moments, b: Moments) -> float:
-    """The distance, 0 for equal moments; at 2048 features it takes seconds.
+    """The squared distance, 0 for equal moments; at 2048 features it takes seconds.
 
     Raises:
       ValueError: the numbers of features differ, moments are not finite, or a covariance has
@@ -32,15 +32,15 @@ def distance(a: Moments, b: Moments) -> float:
     check_pair(len(a.mean), len(b.mean))
     root_a, root_b = _root(a, "the first"), _root(b, "the second")
     overlap = np.linalg.svd(root_a.T @ root_b, compute_uv=False).sum()
-    # Of the roots: their covariances are those whose overlap is taken, without what
-    # rounding took below 0.
+    # Traces of R R^T, not of the covariances given: the overlap is of the same roots, from
+    # which eigenvalues that rounding took below 0 are gone.
     traces = np.square(root_a).sum() + np.square(root_b).sum()
     # Only rounding takes the sum below 0: the overlap is at most half of the traces.
     return max(float(np.square(a.mean - b.mean).sum() + traces - 2.0 * overlap), 0.0)
 
 
 def _root(moments: Moments, name: str) -> Float[np.ndarray, "features features"]:
-    """R with R R^T the covariance."""
+    """A square root R of the covariance, R R^T."""
     if not (np.isfinite(moments.mean).all() and np.isfinite(moments.covariance).all()):
         raise ValueError(f"{name} moments are not finite: see their features.")
     values, vectors = np.linalg.eigh(moments.covariance.astype(np.float64))

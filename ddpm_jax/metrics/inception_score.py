@@ -1,9 +1,10 @@
-"""Inception score: how sure a classifier is of each sample, and how varied its answers are.
+"""Inception score: how certain a classifier is of each sample, and how varied its classes.
 
     exp(E_x KL(p(y|x) || p(y))),    p(y) = E_x p(y|x)
 
-(Salimans et al. 2016, arXiv:1606.03498, section 4): 1 if every sample gets one answer, and
-the number of classes if each is certain and all come equally often. It never sees the data.
+(Salimans et al. 2016, arXiv:1606.03498, section 4): 1 if all samples get the same p(y|x), and
+the number of classes if each is certain and all classes come equally often. It never sees
+the data.
 """
 
 from typing import NamedTuple
@@ -12,17 +13,17 @@ import numpy as np
 
 from ddpm_jax.metrics.features import Features
 
-# Log probabilities in float32 of a thousand classes sum to 1 far closer than this.
+# Float32 probabilities of a thousand classes sum to 1 far closer than this.
 TOLERANCE = 1e-3
 
 
 class Score(NamedTuple):
-    """Of one split or more.
+    """An inception score over one or more splits of the samples.
 
     Attributes:
-      mean: over splits.
-      standard_deviation: of one split's score (divided by their number, as usually
-        reported); 0 of one split.
+      mean: mean of the splits' scores.
+      standard_deviation: standard deviation of the splits' scores (with n, not n - 1, as
+        usually reported); 0 for one split.
     """
 
     mean: float
@@ -30,14 +31,14 @@ class Score(NamedTuple):
 
 
 def score(log_probs: Features, num_splits: int = 1) -> Score:
-    """The score of consecutive splits, as even as can be: examples must be in random order.
+    """The score over consecutive splits of equal size; examples must be in random order.
 
     A smaller split scores lower, so only scores of as many examples and splits compare; 10
     splits of 50 000 samples are the convention.
 
     Args:
       log_probs: log p(y|x), [examples, classes]; -inf is a class ruled out.
-      num_splits: into how many the examples go.
+      num_splits: number of splits.
 
     Raises:
       ValueError: fewer examples than splits, num_splits below 1, or rows that are not
@@ -51,12 +52,12 @@ def score(log_probs: Features, num_splits: int = 1) -> Score:
         )
     values = log_probs.astype(np.float64)
     _check_normalised(values)
-    scores = [_of_split(split) for split in np.array_split(values, num_splits)]
+    scores = [_split_score(split) for split in np.array_split(values, num_splits)]
     return Score(float(np.mean(scores)), float(np.std(scores)))
 
 
 def _check_normalised(log_probs: Features) -> None:
-    # Of NaN and of +inf this is neither, and of an example without any class it is -inf.
+    # The sum is no number near 0 for NaN and +inf, and -inf for a row without any class.
     with np.errstate(invalid="ignore"):
         totals = np.logaddexp.reduce(log_probs, axis=1, initial=-np.inf)
     is_close = np.abs(totals) < TOLERANCE
@@ -68,7 +69,7 @@ def _check_normalised(log_probs: Features) -> None:
         )
 
 
-def _of_split(log_probs: Features) -> float:
+def _split_score(log_probs: Features) -> float:
     marginal = np.logaddexp.reduce(log_probs, axis=0) - np.log(len(log_probs))
     # p log p is 0 at p = 0, where the difference of logarithms may be -inf + inf.
     is_possible = np.isfinite(log_probs)

@@ -1,4 +1,4 @@
-"""Kernel distance: the squared maximum mean discrepancy (MMD); of Inception features, the KID.
+"""Kernel distance: squared maximum mean discrepancy (MMD); for Inception features, the KID.
 
     MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y),    k(x, y) = (x.y/d + 1)^3
 
@@ -15,12 +15,12 @@ from ddpm_jax.metrics.features import Features, blocks, check, check_pair
 
 
 class Estimate(NamedTuple):
-    """A mean over subsets.
+    """A mean of MMD^2 over random subsets.
 
     Attributes:
-      mean: of the MMD^2 of each.
-      standard_error: of that mean, as an estimate of the distance of all examples: what
-        drawing subsets adds. That there are only so many examples is not in it.
+      mean: mean of the subsets' MMD^2.
+      standard_error: standard error of the mean that comes from drawing subsets; the error
+        from the finite number of examples is not in it.
     """
 
     mean: float
@@ -28,7 +28,7 @@ class Estimate(NamedTuple):
 
 
 def distance(real: Features, generated: Features) -> float:
-    """MMD^2 from every pair of examples once, in bounded memory.
+    """MMD^2 over all pairs of examples, in bounded memory.
 
     Raises:
       ValueError: fewer than 2 examples of a kind, features that are not finite, or
@@ -53,9 +53,9 @@ def over_subsets(
     Args:
       real: examples of the data.
       generated: samples.
-      rng: draws the subsets, each without replacement.
-      num_subsets: of each kind, paired.
-      subset_size: examples of each.
+      rng: generator of the subsets, each drawn without replacement.
+      num_subsets: number of subsets of each, paired.
+      subset_size: examples in a subset.
 
     Raises:
       ValueError: fewer examples than `subset_size`, features that are not finite, different
@@ -91,11 +91,11 @@ def _unbiased(real: Features, generated: Features) -> float:
 
 
 def _mean_within(a: Features) -> float:
-    """Mean kernel of an example and another."""
-    of_itself = sum(
+    """The mean kernel over all pairs of different examples."""
+    diagonal = sum(
         _cubic(np.square(block).sum(axis=1), a.shape[1]).sum() for _, block in blocks(a)
     )
-    return float(_sum_of_kernels(a, a) - of_itself) / (len(a) * (len(a) - 1))
+    return float(_sum_of_kernels(a, a) - diagonal) / (len(a) * (len(a) - 1))
 
 
 def _sum_of_kernels(a: Features, b: Features) -> float:

@@ -1,4 +1,4 @@
-"""Mean and covariance of features, gathered batch by batch.
+"""Mean and covariance of features, accumulated batch by batch.
 
 Two parts of a sample, of num_a and num_b examples, with sums of squared deviations S_a, S_b:
 
@@ -24,9 +24,9 @@ class Moments:
     """First and second moments of a sample of features.
 
     Attributes:
-      num: examples.
-      mean: of each feature, float64.
-      covariance: unbiased (divided by num - 1, as np.cov), float64.
+      num: number of examples.
+      mean: mean of each feature, float64.
+      covariance: unbiased covariance (divided by num - 1, as np.cov), float64.
     """
 
     num: int
@@ -35,11 +35,11 @@ class Moments:
 
 
 class _Part(NamedTuple):
-    """Moments that one example has too.
+    """Moments in the form that is defined for a single example as well.
 
     Attributes:
-      num: examples.
-      mean: of each feature.
+      num: number of examples.
+      mean: mean of each feature.
       scatter: sum of squared deviations from the mean, (num - 1) covariance.
     """
 
@@ -49,7 +49,7 @@ class _Part(NamedTuple):
 
 
 def of(features: Features) -> Moments:
-    """Moments of examples given at once.
+    """The moments of one array of examples.
 
     Raises:
       ValueError: fewer than 2 examples, or features that are not finite.
@@ -58,7 +58,7 @@ def of(features: Features) -> Moments:
 
 
 def over(batches: Iterable[Features]) -> Moments:
-    """Moments of all batches' examples together; a batch may be of one example.
+    """The moments of all batches' examples together; a batch may hold one example.
 
     Raises:
       ValueError: fewer than 2 examples in all, features that are not finite, or a batch
@@ -68,21 +68,21 @@ def over(batches: Iterable[Features]) -> Moments:
     first = next(parts, None)
     if first is None:
         raise ValueError("there are 0 batches, but a covariance needs 2 examples.")
-    whole = functools.reduce(_joined, parts, first)
-    if whole.num < 2:
-        raise ValueError(f"there is {whole.num} example, but a covariance needs 2.")
-    return Moments(whole.num, whole.mean, whole.scatter / (whole.num - 1))
+    total = functools.reduce(_joined, parts, first)
+    if total.num < 2:
+        raise ValueError(f"there is {total.num} example, but a covariance needs 2.")
+    return Moments(total.num, total.mean, total.scatter / (total.num - 1))
 
 
 def merged(a: Moments, b: Moments) -> Moments:
-    """Moments of both samples' examples together.
+    """The moments of two samples' examples together.
 
     Raises:
       ValueError: the numbers of features differ.
     """
     parts = [_Part(m.num, m.mean, (m.num - 1) * m.covariance) for m in (a, b)]
-    whole = _joined(*parts)
-    return Moments(whole.num, whole.mean, whole.scatter / (whole.num - 1))
+    total = _joined(*parts)
+    return Moments(total.num, total.mean, total.scatter / (total.num - 1))
 
 
 def _part(features: Features) -> _Part:

@@ -1,4 +1,4 @@
-"""Fidelity and variety apart: balls around examples, out to their k-th neighbours.
+"""Fidelity and variety as separate figures, from balls out to the k-th nearest neighbours.
 
 With B(x) the closed ball around an example x that just reaches its k-th nearest neighbour of
 its own kind, of N real examples x and M generated ones y,
@@ -22,16 +22,16 @@ from jaxtyping import Bool, Float, Int
 
 from ddpm_jax.metrics.features import Features, blocks, check, check_pair
 
-# Of |x|^2 + |y|^2, in squared distances: float64 loses less, and float32 features more.
+# Of squared distances, relative to |x|^2 + |y|^2: float64 rounds less, float32 features more.
 ROUNDING = 1e-14
 
 
 class PrecisionRecall(NamedTuple):
-    """Shares in [0, 1].
+    """Improved precision and recall, shares in [0, 1].
 
     Attributes:
-      precision: of generated examples that the real ones make likely: fidelity.
-      recall: of real examples that the generated ones make likely: variety.
+      precision: share of generated examples in the real ones' balls: fidelity.
+      recall: share of real examples in the generated ones' balls: variety.
     """
 
     precision: float
@@ -39,10 +39,11 @@ class PrecisionRecall(NamedTuple):
 
 
 class DensityCoverage(NamedTuple):
-    """Both are about 1 for samples that are like the data.
+    """Density and coverage, both about 1 for samples that are like the data.
 
     Attributes:
-      density: real balls a generated example is in, over k. Above 1 where samples crowd.
+      density: mean number of real balls that hold a generated example, over k. Above 1
+        where samples crowd.
       coverage: share of real balls with a generated example, in [0, 1]. Of N = M examples
         from one distribution 1 - (N-1)...(N-k) / ((2N-1)...(2N-k)) is expected.
     """
@@ -51,12 +52,12 @@ class DensityCoverage(NamedTuple):
     coverage: float
 
 
-class _Within(NamedTuple):
-    """Which points are in which balls.
+class _Membership(NamedTuple):
+    """The membership of points in balls, summed over either.
 
     Attributes:
-      num_balls: that each point is in.
-      is_occupied: whether a ball holds a point.
+      num_balls: number of balls that hold each point.
+      is_occupied: whether each ball holds a point.
     """
 
     num_balls: Int[np.ndarray, " points"]
@@ -74,25 +75,25 @@ def precision_recall(
     """
     num_needed = num_neighbours + 1
     _check(real, generated, num_neighbours, num_needed)
-    precise = _within(real, generated, num_neighbours).num_balls > 0
-    recalled = _within(generated, real, num_neighbours).num_balls > 0
+    precise = _membership(real, generated, num_neighbours).num_balls > 0
+    recalled = _membership(generated, real, num_neighbours).num_balls > 0
     return PrecisionRecall(float(precise.mean()), float(recalled.mean()))
 
 
 def density_coverage(
     real: Features, generated: Features, num_neighbours: int = 5
 ) -> DensityCoverage:
-    """Density and coverage, of balls around real examples only.
+    """Density and coverage, from balls around real examples only.
 
     Raises:
       ValueError: fewer than num_neighbours + 1 real examples or no generated one, features
         that are not finite, different numbers of them, or num_neighbours below 1.
     """
     _check(real, generated, num_neighbours, 1)
-    within = _within(real, generated, num_neighbours)
+    membership = _membership(real, generated, num_neighbours)
     return DensityCoverage(
-        float(within.num_balls.mean() / num_neighbours),
-        float(within.is_occupied.mean()),
+        float(membership.num_balls.mean() / num_neighbours),
+        float(membership.is_occupied.mean()),
     )
 
 
@@ -107,33 +108,37 @@ def _check(
     check_pair(real.shape[1], generated.shape[1])
 
 
-def _within(centres: Features, points: Features, num_neighbours: int) -> _Within:
+def _membership(
+    centres: Features, points: Features, num_neighbours: int
+) -> _Membership:
     origin = centres.mean(axis=0, dtype=np.float64)
     squared_radii = _squared_radii(centres, origin, num_neighbours)
     num_balls = np.zeros(len(points), np.int64)
     is_occupied = np.zeros(len(centres), bool)
     for start, block in blocks(centres):
-        own = slice(start, start + len(block))
+        rows = slice(start, start + len(block))
         for other_start, other in blocks(points):
-            others = slice(other_start, other_start + len(other))
+            columns = slice(other_start, other_start + len(other))
             distances, rounding = _squared_distances(block - origin, other - origin)
-            is_within = distances <= squared_radii[own, None] + rounding
-            num_balls[others] += is_within.sum(axis=0)
-            is_occupied[own] |= is_within.any(axis=1)
-    return _Within(num_balls, is_occupied)
+            is_within = distances <= squared_radii[rows, None] + rounding
+            num_balls[columns] += is_within.sum(axis=0)
+            is_occupied[rows] |= is_within.any(axis=1)
+    return _Membership(num_balls, is_occupied)
 
 
 def _squared_radii(
     centres: Features, origin: Float[np.ndarray, " features"], num_neighbours: int
 ) -> Float[np.ndarray, " balls"]:
-    """Squared distance of each to its k-th nearest other one."""
+    """The squared distance of each example to its k-th nearest other one."""
     radii = []
     for start, block in blocks(centres):
         nearest = np.empty((len(block), 0))
         for other_start, other in blocks(centres):
             distances, _ = _squared_distances(block - origin, other - origin)
             if start == other_start:
-                np.fill_diagonal(distances, np.inf)  # Nobody's own neighbour.
+                np.fill_diagonal(
+                    distances, np.inf
+                )  # An example is not its own neighbour.
             nearest = np.concatenate([nearest, distances], axis=1)
             num_kept = min(num_neighbours, nearest.shape[1])
             nearest = np.partition(nearest, num_kept - 1, axis=1)[:, :num_kept]
@@ -142,6 +147,6 @@ def _squared_radii(
 
 
 def _squared_distances(a: Features, b: Features) -> tuple[np.ndarray, np.ndarray]:
-    """Of each of a to each of b, and how far off they may be."""
+    """Squared distances of all pairs from a and b, and bounds on their rounding errors."""
     sizes = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)[None, :]
     return sizes - 2.0 * a @ b.T, ROUNDING * sizes

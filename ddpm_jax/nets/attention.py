@@ -10,10 +10,10 @@ from ddpm_jax.nets.layers import GroupNorm, Images, dense, kernel_init
 
 
 class QueryKeyValue(nn.Module):
-    """Three dense layers of one input, as one matrix product.
+    """Queries, keys and values: three dense layers of one input, as one matrix product.
 
     Attributes:
-      dtype: of the activations.
+      dtype: dtype of the activations.
     """
 
     dtype: DTypeLike
@@ -40,15 +40,15 @@ class QueryKeyValue(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every pixel attends to all: GroupNorm, dot-product attention, added to the input.
+    """Self-attention of all pixels: GroupNorm, dot-product attention, added to the input.
 
     The projection starts at next to zero, so the block starts as the identity.
 
     Attributes:
-      num_heads: the channels are divided among them.
-      num_groups: of the norm.
-      epsilon: of the norm.
-      dtype: of the activations. Logits and their softmax are float32.
+      num_heads: number of heads, among which the channels are divided.
+      num_groups: number of groups of the norm.
+      epsilon: added to the variance by the norm.
+      dtype: dtype of the activations. Logits and their softmax are float32.
     """
 
     num_heads: int

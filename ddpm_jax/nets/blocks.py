@@ -1,4 +1,4 @@
-"""Blocks of a U-Net: residual, attention beside it, and changes of resolution."""
+"""Blocks of a U-Net: residual blocks, and stages of one with attention."""
 
 from typing import Literal
 
@@ -14,23 +14,23 @@ RESAMPLE = {"none": lambda x: x, "up": upsample, "down": downsample}
 
 
 class ResBlock(nn.Module):
-    """GroupNorm -> SiLU -> conv, twice, with the embedding let in between.
+    """A residual block: GroupNorm -> SiLU -> conv, twice, with the embedding entering between.
 
     The second convolution starts at next to zero, so the block starts as the identity
     or, where the number of channels changes, as its dense shortcut.
 
     Attributes:
       features: channels out.
-      num_groups: of the norms.
-      epsilon: of the norms.
-      dropout: rate, before the second convolution.
+      num_groups: number of groups of the norms.
+      epsilon: added to the variance by the norms.
+      dropout: dropout rate, before the second convolution.
       scale_shift: the embedding scales and shifts the second norm's result (Nichol &
         Dhariwal 2021, section 2.4) instead of being added before it.
       zero_embedding: the embedding enters by a layer without a bias that starts at next
         to zero (Kingma et al. 2021).
       resample: "up" or "down" also changes the resolution, in both branches, before the
         first convolution (Brock et al. 2019, as Dhariwal & Nichol 2021 have it).
-      dtype: of the activations.
+      dtype: dtype of the activations.
     """
 
     features: int
@@ -79,19 +79,19 @@ class ResBlock(nn.Module):
 
 
 def maybe_remat(block: type[nn.Module], remat: bool) -> type[nn.Module]:
-    """A `ResBlock` or `Stage` that is computed again in the backward pass, if asked."""
+    """A `ResBlock` or `Stage`, wrapped if `remat` to be computed again in the backward pass."""
     # Argument 3 is `train`, counted from self.
     return nn.remat(block, static_argnums=(3,)) if remat else block
 
 
 class Stage(nn.Module):
-    """A residual block of its inputs put together, then attention where asked.
+    """A residual block of its concatenated inputs, followed by attention if it has heads.
 
     It is the unit of rematerialisation: the inputs are joined inside, so that a skip
     connection is kept once, not once more in the join.
 
     Attributes:
-      num_heads: of the attention; 0: no attention.
+      num_heads: number of heads of the attention; 0: no attention.
       features, num_groups, epsilon, dropout, scale_shift, zero_embedding, dtype: as in
         `ResBlock`.
     """

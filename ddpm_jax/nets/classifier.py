@@ -14,11 +14,11 @@ from ddpm_jax.nets.layers import GroupNorm, dense
 
 
 class ClassifierOutput(NamedTuple):
-    """Of each image.
+    """A classifier's output for a batch of images.
 
     Attributes:
-      logits: one a class; their softmax is the estimate of p(class | image).
-      features: what the logits are a linear function of.
+      logits: one for each class; their softmax is the estimate of p(class | image).
+      features: inputs of the last layer, of which the logits are a linear function.
     """
 
     logits: Float[Array, "batch classes"]
@@ -26,13 +26,13 @@ class ClassifierOutput(NamedTuple):
 
 
 class Classifier(Encoder, kw_only=True):
-    """The encoder, means over the image, and a linear layer that starts at next to zero.
+    """A classifier: the encoder, a mean over pixels, and a linear layer.
 
-    Dhariwal & Nichol 2021 (arXiv:2105.05233, section 4) guide by such a one; theirs pools by
-    attention, which images of a few pixels do not need.
+    The last layer starts at next to zero. Dhariwal & Nichol 2021 (arXiv:2105.05233, section 4)
+    guide by such a classifier; theirs pools by attention, which small images do not need.
 
     Attributes:
-      num_outputs: classes to tell apart; all others are the `Encoder`'s.
+      num_outputs: number of classes; all other attributes are the `Encoder`'s.
     """
 
     num_outputs: int
@@ -45,12 +45,12 @@ class Classifier(Encoder, kw_only=True):
         *,
         train: bool,
     ) -> ClassifierOutput:
-        """Maps images and times to classes.
+        """Maps images and times to logits of the classes.
 
         Args:
           x: any channels; height and width divisible by 2^(levels - 1).
           time: any real numbers, such as 0..999.
-          train: drop out, by the "dropout" collection of keys.
+          train: whether to drop out, by the "dropout" collection of keys.
 
         Raises:
           ValueError: naming the attribute or the size that does not fit the others.
@@ -64,7 +64,7 @@ class Classifier(Encoder, kw_only=True):
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierOptions(EncoderOptions):
-    """Options of a `Classifier`: what the `Encoder` has, with defaults of its own."""
+    """Options of a `Classifier`: those of the `Encoder`, with other defaults."""
 
     base_features: int = option(64, "Channels of the first level.", at_least=1)
     feature_mults: tuple[int, ...] = option(
@@ -77,12 +77,12 @@ class ClassifierOptions(EncoderOptions):
         (), "Heights of the images to attend over.", example=(8,)
     )
     scale_shift: bool = option(
-        True, "The time scales and shifts, rather than being added."
+        True, "The time scales and shifts activations, rather than being added."
     )
 
 
-def _made(options: ClassifierOptions, wanted: Interface) -> Classifier:
-    return Classifier(num_outputs=wanted.num_outputs, **options.values())
+def _make(options: ClassifierOptions, spec: Interface) -> Classifier:
+    return Classifier(num_outputs=spec.num_outputs, **options.values())
 
 
-CHOICE = Choice(ClassifierOptions, _made, frozenset({"classifier"}))
+CHOICE = Choice(ClassifierOptions, _make, frozenset({"classifier"}))

@@ -1,4 +1,4 @@
-"""What a network is told beside the image."""
+"""Embeddings of a network's inputs beside the image: time, numbers and class."""
 
 import math
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ MAX_PERIOD = 10_000.0
 def sinusoidal(
     time: Float[Array, " batch"], features: int
 ) -> Float[Array, "batch features"]:
-    """Sines, then cosines, of time at frequencies from 1 down to 1/10000 radian a unit.
+    """Sinusoidal embedding: sines, then cosines, of time at frequencies from 1 to 1/10000.
 
-    The frequencies are geometric and both ends are taken: that of number i of half is
-    10000^(-i / (half - 1)) (Vaswani et al. 2017, as Ho et al. 2020 have it).
+    The frequencies, in radians per unit of time, are geometric with both ends included:
+    frequency i of half is 10000^(-i / (half - 1)) (Vaswani et al. 2017, as in Ho et al. 2020).
 
     Args:
       time: any real numbers; 0..999 for a DDPM of a thousand steps.
       features: even, and at least 4.
 
     Raises:
-      ValueError: for another number of features.
+      ValueError: the number of features is odd, or below 4.
     """
     if features % 2 or features < 4:
         raise ValueError(
@@ -44,7 +44,7 @@ def sinusoidal(
 def fourier_features(
     x: Float[Array, "batch height width channels"], exponents: Sequence[int]
 ) -> Float[Array, "batch height width new_channels"]:
-    """Images, and beside them sin and cos of 2^n pi times each channel, n in exponents.
+    """Images with further channels: sin and cos of 2^n pi times each channel, n in exponents.
 
     They show a network the last digits of its input, the finest detail of little noise
     (Kingma et al. 2021, arXiv:2107.00630, appendix C, where n is 7 and 8). Without
@@ -59,16 +59,16 @@ def fourier_features(
 
 
 class ClassEmbedding(nn.Module):
-    """A vector for each class, and one for none.
+    """A learned vector for each class, and one for no class.
 
     A network that sees the vector for none in some of its training learns both p(x | class)
     and p(x) (Ho & Salimans 2022, arXiv:2207.12598, algorithm 1).
 
     Attributes:
       num_classes: labels are 0..num_classes-1; any below 0 stands for none.
-      features: of a vector.
-      dropout: how often in training an example is taken to have no class.
-      dtype: of the vectors.
+      features: length of a vector.
+      dropout: probability in training that an example's class is replaced by no class.
+      dtype: dtype of the vectors.
     """
 
     num_classes: int
@@ -80,7 +80,7 @@ class ClassEmbedding(nn.Module):
     def __call__(
         self, labels: Int[Array, " batch"], train: bool
     ) -> Float[Array, "batch features"]:
-        """With dropout, training draws from the "dropout" collection of keys."""
+        """The vectors of labels; in training, dropout draws from the "dropout" keys."""
         if train and self.dropout:
             key = self.make_rng("dropout")
             dropped = jax.random.bernoulli(key, self.dropout, labels.shape)
@@ -97,17 +97,17 @@ class ClassEmbedding(nn.Module):
 
 
 class Embedding(nn.Module):
-    """What a network is told beside the image: the time, numbers, and a class.
+    """The embedding of a network's inputs beside the image: time, numbers and class.
 
     Sinusoids of the time, and the numbers, go through two dense layers of four times as many
     features, between which and the last activation the class is added.
 
     Attributes:
       features: number of sinusoids.
-      num_conditions: numbers beside the time that an example comes with.
-      num_classes: of the class that it comes with; 0: it has none.
-      label_dropout: of `ClassEmbedding`.
-      dtype: of the layers. The sinusoids keep that of time: bfloat16 cannot tell 999
+      num_conditions: how many numbers an example has beside its time.
+      num_classes: number of classes; 0: examples have no class.
+      label_dropout: dropout rate of `ClassEmbedding`.
+      dtype: dtype of the layers. The sinusoids keep that of time: bfloat16 cannot tell 999
         from 1000.
     """
 
@@ -125,13 +125,13 @@ class Embedding(nn.Module):
         labels: Int[Array, " batch"] | None = None,
         train: bool = False,
     ) -> Float[Array, "batch embedding"]:
-        """The last activation is here once, since every block would begin with it.
+        """The embedding, after the activation with which every block would begin.
 
         Args:
           time: any real numbers.
-          conditions: beside the time; None stands for zeros.
-          labels: classes; None stands for none. Not used where there are no classes.
-          train: leave out labels, as often as label_dropout says.
+          conditions: numbers beside the time; None stands for zeros.
+          labels: classes; None stands for no class. Not used where there are no classes.
+          train: whether to drop labels at the rate label_dropout.
         """
         emb = sinusoidal(time, self.features)
         if self.num_conditions:
@@ -144,12 +144,12 @@ class Embedding(nn.Module):
         if self.num_classes:
             if labels is None:
                 labels = jnp.full(time.shape, -1)
-            of_class = ClassEmbedding(
+            class_embedding = ClassEmbedding(
                 self.num_classes,
                 num_out,
                 dropout=self.label_dropout,
                 dtype=self.dtype,
                 name="class",
             )
-            emb = emb + of_class(labels, train)
+            emb = emb + class_embedding(labels, train)
         return nn.silu(emb)

@@ -1,4 +1,4 @@
-"""The half of a U-Net that looks at an image: its way down and its middle."""
+"""The encoder of a U-Net: its downward path and its middle."""
 
 import dataclasses
 import functools
@@ -18,7 +18,7 @@ from ddpm_jax.nets.interface import NetworkOptions
 from ddpm_jax.nets.layers import check_groups, conv
 
 Images = Float[Array, "batch height width channels"]
-# Of any height, width and channels each.
+# Outputs of stages, each of its own height, width and channels.
 Outputs = tuple[Float[Array, "batch _ _ _"], ...]
 Embedded = Float[Array, "batch embedding"]
 
@@ -30,24 +30,26 @@ class EncoderOptions(NetworkOptions):
     base_features: int = option(128, "Channels of the first level.", at_least=1)
     feature_mults: tuple[int, ...] = option(
         (1, 2, 2, 2),
-        "Channels over base_features, one a resolution, from the image's down.",
+        "Channels over base_features, one per resolution, from the image's down.",
         at_least=1,
         remedy="write whole numbers from 1 on, one a resolution",
     )
-    blocks_per_level: int = option(2, "Stages on the way down.", at_least=1)
+    blocks_per_level: int = option(
+        2, "Stages of a level on the downward path.", at_least=1
+    )
     attention_at: tuple[int, ...] = option(
         (16,), "Heights of the images to attend over.", example=(8,)
     )
     dropout: float = interface.dropout()
-    num_heads: int = option(1, "Of each attention.", at_least=1)
+    num_heads: int = option(1, "Heads of each attention.", at_least=1)
     head_features: int = option(
         0, "Channels of a head, in place of num_heads; 0: num_heads.", at_least=0
     )
     scale_shift: bool = option(
-        False, "The time scales and shifts, rather than being added."
+        False, "The time scales and shifts activations, rather than being added."
     )
     resample_blocks: bool = option(False, "Residual blocks change the resolution.")
-    num_groups: int = option(32, "Of the group norms.")
+    num_groups: int = option(32, "Groups of the group norms.")
     epsilon: float = interface.epsilon()
     dtype: str = interface.dtype()
     remat: bool = interface.remat()
@@ -65,7 +67,7 @@ class EncoderOptions(NetworkOptions):
 
 
 class Encoder(nn.Module, kw_only=True):
-    """What a U-Net and a classifier have in common, as a base of both.
+    """The common base of a U-Net and a classifier: levels on a downward path, and a middle.
 
     A level is a resolution: `blocks_per_level` stages, where a stage is a residual block
     and, at the heights of `attention_at`, attention. Two more stages lie in the middle, the
@@ -74,24 +76,24 @@ class Encoder(nn.Module, kw_only=True):
     Attributes:
       base_features: channels of the first level, before its multiplier.
       feature_mults: channels of each level over base_features, from the image's down.
-      blocks_per_level: stages of a level on the way down.
+      blocks_per_level: stages of a level on the downward path.
       attention_at: heights of the levels that attend.
-      dropout: rate, in every residual block.
-      num_heads: of each attention.
-      head_features: channels of a head, in place of num_heads; 0: num_heads it is.
+      dropout: dropout rate, in every residual block.
+      num_heads: number of heads of each attention.
+      head_features: channels of a head, in place of num_heads; 0: num_heads holds.
       scale_shift: the embedding scales and shifts the second norm of a residual block
         rather than being added before it.
       resample_blocks: the resolution changes by residual blocks rather than by a
         strided convolution down, and by repeated pixels and a convolution up.
-      num_groups: of the group norms; divides the channels of every level.
-      epsilon: of the group norms.
-      fourier_exponents: of `embeddings.fourier_features` beside the image; (): none.
-      num_conditions: numbers beside the time that an example comes with.
-      num_classes: of the class that an example comes with; 0: it has none.
-      label_dropout: how often in training an example is taken to have no class.
-      dtype: of the activations, float32 or bfloat16. Parameters, norms' statistics, the
-        attention's softmax and the last layer are float32 always.
-      remat: forget what is inside a stage and compute it again in the backward pass.
+      num_groups: number of groups of the norms; divides the channels of every level.
+      epsilon: added to the variance by the norms.
+      fourier_exponents: exponents of `embeddings.fourier_features`; (): none.
+      num_conditions: how many numbers an example has beside its time.
+      num_classes: number of classes; 0: examples have no class.
+      label_dropout: probability in training that an example's class is dropped.
+      dtype: dtype of the activations, float32 or bfloat16. Parameters, norms' statistics,
+        the attention's softmax and the last layer are float32 always.
+      remat: whether stages are computed again in the backward pass, to save memory.
     """
 
     base_features: int
@@ -114,7 +116,7 @@ class Encoder(nn.Module, kw_only=True):
 
     @property
     def levels(self) -> list[int]:
-        """Channels of each level, from the image's down."""
+        """The channels of each level, from the image's resolution down."""
         return [self.base_features * mult for mult in self.feature_mults]
 
     def embed(
@@ -124,7 +126,7 @@ class Encoder(nn.Module, kw_only=True):
         labels: Int[Array, " batch"] | None,
         train: bool,
     ) -> Embedded:
-        """What every block is told beside the image."""
+        """The embedding of time, numbers and class that enters every block."""
         return Embedding(
             self.base_features,
             self.num_conditions,
@@ -135,7 +137,7 @@ class Encoder(nn.Module, kw_only=True):
         )(time, conditions, labels, train)
 
     def encode(self, x: Images, emb: Embedded, train: bool) -> Outputs:
-        """What every stage and every change of resolution put out, and last the middle.
+        """The outputs of every stage and change of resolution, and last of the middle.
 
         Raises:
           ValueError: naming the attribute or the size that does not fit the others.
@@ -174,11 +176,11 @@ class Encoder(nn.Module, kw_only=True):
         return functools.partial(maybe_remat(ResBlock, self.remat), **self._block())
 
     def heads_at(self, height: int, features: int) -> int:
-        """Of the attention at images of this height; 0: there is none."""
+        """The number of attention heads at images of this height; 0: no attention."""
         return self.num_heads_of(features) if height in self.attention_at else 0
 
     def num_heads_of(self, features: int) -> int:
-        """Of attention over so many channels."""
+        """The number of attention heads over so many channels."""
         if not self.head_features:
             return self.num_heads
         if self.num_heads != 1:

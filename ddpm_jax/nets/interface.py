@@ -1,4 +1,4 @@
-"""What a network is made for, and what others may ask of its options."""
+"""The inputs and outputs of a network, and the options that networks share."""
 
 from typing import Any, NamedTuple
 
@@ -10,12 +10,12 @@ DTYPES = ("float32", "bfloat16")
 
 
 class Interface(NamedTuple):
-    """What goes into a network beside images and times, and what comes out.
+    """The inputs of a network beside images and times, and its outputs.
 
     Attributes:
-      num_outputs: channels of the output, or classes to tell apart.
-      num_classes: of the class that the network is told; 0: of none.
-      label_dropout: how often in training it is not told.
+      num_outputs: channels of the output, or classes of a classifier's.
+      num_classes: number of classes that an input may belong to; 0: no class is given.
+      label_dropout: probability in training that the class is not given.
     """
 
     num_outputs: int
@@ -24,35 +24,38 @@ class Interface(NamedTuple):
 
 
 class NetworkOptions(Options):
-    """Options of a network, and what whoever trains it asks of them."""
+    """Options of a network, and the properties that training asks of them."""
 
     @property
     def takes_condition(self) -> bool:
-        """Whether a number comes with each example beside its time."""
+        """Whether the network takes a number beside the time of each example."""
         return False
 
     @property
     def recomputes(self) -> bool:
-        """Whether blocks are computed again in the backward pass, to save memory."""
+        """Whether the network computes blocks again in the backward pass."""
         return False
 
 
 def dropout() -> Any:
-    """An option: the rate of dropout."""
-    return option(0.1, "Rate, in every residual block.", at_least=0.0, below=1.0)
+    """The option that sets the rate of dropout."""
+    return option(
+        0.1, "Dropout rate, in every residual block.", at_least=0.0, below=1.0
+    )
 
 
 def epsilon() -> Any:
-    """An option: what group norms add to the variance."""
+    """The option that sets what group norms add to the variance."""
     remedy = "write a small number above 0"
-    return option(1e-6, "Of the group norms.", above=0.0, below=1.0, remedy=remedy)
+    meaning = "Added to the variance by group norms."
+    return option(1e-6, meaning, above=0.0, below=1.0, remedy=remedy)
 
 
 def fourier_exponents(default: tuple[int, ...]) -> Any:
-    """An option: the frequencies of `embeddings.fourier_features`."""
+    """The option that sets the frequencies of `embeddings.fourier_features`."""
     return option(
         default,
-        "n of sin(2^n pi z) beside the image.",
+        "Exponents n of the channels sin(2^n pi z) beside the image.",
         at_least=0,
         at_most=LARGEST_EXPONENT,
         remedy=f"write whole numbers from 0 to {LARGEST_EXPONENT}, such as (7, 8)",
@@ -61,17 +64,17 @@ def fourier_exponents(default: tuple[int, ...]) -> Any:
 
 
 def num_conditions(default: int) -> Any:
-    """An option: how many numbers come with each example beside its time."""
-    meaning = "1 to be told of data.augmentation_flag."
+    """The option that sets how many numbers an example has beside its time."""
+    meaning = "1: the network takes the flag of data.augmentation_flag."
     return option(default, meaning, at_least=0, at_most=1, remedy="write 0 or 1")
 
 
 def dtype() -> Any:
-    """An option: the type of the activations."""
-    return option("float32", "Of the activations.", one_of=DTYPES)
+    """The option that sets the dtype of the activations."""
+    return option("float32", "Dtype of the activations.", one_of=DTYPES)
 
 
 def remat() -> Any:
-    """An option: whether memory is saved by computing twice."""
+    """The option that saves memory by computing blocks twice."""
     meaning = "Compute each block again in the backward pass."
     return option(False, meaning, may_change=True)

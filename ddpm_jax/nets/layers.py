@@ -1,4 +1,4 @@
-"""The layers that all blocks are made of."""
+"""Layers from which all blocks are made."""
 
 import math
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ Images = Float[Array, "batch height width channels"]
 
 
 def kernel_init(scale: float = 1.0, **axes: int) -> Initializer:
-    """Uniform, of variance scale / mean(fan in, fan out), as in Ho et al. 2020.
+    """Uniform initial kernels of variance scale / mean(fan in, fan out), as in Ho et al. 2020.
 
     scale = 0 stands for 1e-10: a branch that ends in such a layer starts at next to
     nothing, yet not where the gradients before it are exactly zero.
 
     Args:
-      scale: see above.
-      **axes: which axes of the kernel are fans, where not the last two.
+      scale: variance times the mean fan; 0: next to none.
+      **axes: axes of the kernel that are fans, where not the last two.
     """
     return nn.initializers.variance_scaling(
         scale or 1e-10, "fan_avg", "uniform", **axes
@@ -62,7 +62,7 @@ def dense(
 
 
 class GroupNorm(nn.Module):
-    """Normalises each example's channels in groups (Wu & He 2018, arXiv:1803.08494).
+    """Normalisation of each example's channels in groups (Wu & He 2018, arXiv:1803.08494).
 
     Statistics are float32 whatever the dtype. They are taken of each channel first and
     pooled over its group after, so that images are never reshaped to expose the groups.
@@ -70,7 +70,7 @@ class GroupNorm(nn.Module):
     Attributes:
       num_groups: must divide the number of channels.
       epsilon: added to the variance.
-      dtype: of the result.
+      dtype: dtype of the result.
     """
 
     num_groups: int
@@ -97,7 +97,7 @@ class GroupNorm(nn.Module):
     def _pool(
         self, values: Float[Array, "batch channels"]
     ) -> Float[Array, "batch channels"]:
-        """Each channel's value replaced by the mean over its group."""
+        """The values with each channel's replaced by the mean over its group."""
         batch, channels = values.shape
         grouped = values.reshape(batch, self.num_groups, channels // self.num_groups)
         pooled = jnp.mean(grouped, axis=2, keepdims=True)
@@ -116,7 +116,7 @@ def check_groups(num_groups: int, channels: Sequence[int]) -> None:
 
 
 def upsample(x: Images) -> Float[Array, "batch 2*height 2*width channels"]:
-    """Twice the height and width: each pixel becomes 2x2 of its like."""
+    """Nearest-neighbour upsampling: each pixel becomes 2x2 equal ones."""
     batch, height, width, channels = x.shape
     shape = (batch, height, 2, width, 2, channels)
     x = jnp.broadcast_to(x[:, :, None, :, None, :], shape)
@@ -124,7 +124,7 @@ def upsample(x: Images) -> Float[Array, "batch 2*height 2*width channels"]:
 
 
 def downsample(x: Images) -> Float[Array, "batch height//2 width//2 channels"]:
-    """Half the height and width: each pixel is the mean of 2x2."""
+    """Downsampling by the mean over each 2x2 pixels."""
     batch, height, width, channels = x.shape
     return jnp.mean(
         x.reshape(batch, height // 2, 2, width // 2, 2, channels), axis=(2, 4)
@@ -132,7 +132,7 @@ def downsample(x: Images) -> Float[Array, "batch height//2 width//2 channels"]:
 
 
 class UpsampleConv(nn.Module):
-    """`upsample`, then a 3x3 convolution, for 4/9 of the work.
+    """`upsample` followed by a 3x3 convolution, computed with 4/9 of the work.
 
     A 3x3 window over repeated pixels sees only 2x2 different ones. Which of them are
     seen twice depends on whether the window's centre is at an even or odd row and
@@ -140,7 +140,7 @@ class UpsampleConv(nn.Module):
 
     Attributes:
       features: channels out.
-      dtype: of the activations.
+      dtype: dtype of the activations.
     """
 
     features: int
@@ -153,7 +153,7 @@ class UpsampleConv(nn.Module):
         kernel = self.param("kernel", kernel_init(), shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
 
-        # From taps on the large image to taps on the small, at even and odd places.
+        # Maps taps on the large image to taps on the small, at even and odd rows and columns.
         sums = jnp.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], kernel.dtype)
         kernels = jnp.einsum("rat,scu,tuio->rsacio", sums, sums, kernel)
         parts = [

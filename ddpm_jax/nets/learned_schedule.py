@@ -11,36 +11,41 @@ from ddpm_jax.nets.monotone import Bounds
 LARGEST = 40.0
 
 
-# Between the ends, of the options of the schedule. "learns": it has parameters.
+# Each makes the function between the ends, of the schedule's options. "learns": it has
+# parameters.
 INTERIORS: Table = {
-    "line": Choice(Options, lambda o: monotone.Line()),
+    "line": Choice(Options, lambda options: monotone.Line()),
     "network": Choice(
         Options,
-        lambda o: monotone.PositiveNetwork(o.num_features),
+        lambda options: monotone.PositiveNetwork(options.num_features),
         frozenset({"learns"}),
     ),
     "polynomial": Choice(
-        Options, lambda o: monotone.Polynomial(o.degree), frozenset({"learns"})
+        Options,
+        lambda options: monotone.Polynomial(options.degree),
+        frozenset({"learns"}),
     ),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class LearnedMonotone(Options):
-    """Options of a learned schedule: where its ends start, and what lies between."""
+    """Options of a learned schedule: its ends, and the function between them."""
 
-    interior: str = option("network", "Between the ends.", one_of=INTERIORS)
-    log_snr_min: float = option(-5.0, "Where the end at t = 1 starts.")
-    log_snr_max: float = option(13.3, "Where the end at t = 0 starts.")
+    interior: str = option(
+        "network", "The function between the ends.", one_of=INTERIORS
+    )
+    log_snr_min: float = option(-5.0, "Initial log SNR at t = 1.")
+    log_snr_max: float = option(13.3, "Initial log SNR at t = 0.")
     min_bounds: tuple[float | int, ...] = option(
-        (-15.0, 0.0), "log_snr_min stays between."
+        (-15.0, 0.0), "Bounds on the learned log SNR at t = 1."
     )
     max_bounds: tuple[float | int, ...] = option(
-        (1.0, 20.0), "log_snr_max stays between."
+        (1.0, 20.0), "Bounds on the learned log SNR at t = 0."
     )
-    learn_ends: bool = option(True, "Otherwise the ends are constants.")
-    num_features: int = option(1024, "Of the network.", at_least=1)
-    degree: int = option(12, "Of the polynomial.", at_least=1)
+    learn_ends: bool = option(True, "Learn the ends; otherwise they are constants.")
+    num_features: int = option(1024, "Hidden features of the network.", at_least=1)
+    degree: int = option(12, "Degree of the polynomial.", at_least=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,27 +83,27 @@ class LearnedMonotone(Options):
 
     @property
     def interior_learns(self) -> bool:
-        """Whether what lies between the ends has parameters."""
+        """Whether the function between the ends has parameters."""
         return INTERIORS[self.interior].has("learns")
 
     @property
     def range(self) -> Bounds:
-        """Log SNRs, lowest and highest, that the schedule never leaves."""
+        """Lowest and highest log SNR that the schedule can take."""
         if self.learn_ends:
             return self.min_bounds[0], self.max_bounds[1]
         return self.log_snr_min, self.log_snr_max
 
 
-def _made(o: LearnedMonotone, num_steps: int) -> monotone.Monotone:
+def _make(options: LearnedMonotone, num_steps: int) -> monotone.Monotone:
     del num_steps
     return monotone.Monotone(
-        interior=INTERIORS[o.interior].make(o),
-        first=o.log_snr_max,
-        last=o.log_snr_min,
-        first_bounds=(o.max_bounds[0], o.max_bounds[1]),
-        last_bounds=(o.min_bounds[0], o.min_bounds[1]),
-        learn_ends=o.learn_ends,
+        interior=INTERIORS[options.interior].make(options),
+        first=options.log_snr_max,
+        last=options.log_snr_min,
+        first_bounds=(options.max_bounds[0], options.max_bounds[1]),
+        last_bounds=(options.min_bounds[0], options.min_bounds[1]),
+        learn_ends=options.learn_ends,
     )
 
 
-CHOICE = Choice(LearnedMonotone, _made, frozenset({"learned"}))
+CHOICE = Choice(LearnedMonotone, _make, frozenset({"learned"}))

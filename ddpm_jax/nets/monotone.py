@@ -14,16 +14,16 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 Bounds = tuple[float, float]
-# Where the sigmoids of a `PositiveNetwork` start: a little beyond both ends of [0, 1], so
-# that their sum starts as a straight line there.
+# Initial centres of a `PositiveNetwork`'s sigmoids reach this far beyond both ends of [0, 1],
+# so that their sum starts as a straight line there; their initial slope.
 MARGIN = 0.25
-SLOPE = 12.0
+INITIAL_SLOPE = 12.0
 # The least slope of a `Polynomial`.
-FLOOR = 0.01
+MIN_SLOPE = 0.01
 
 
 class Line(nn.Module):
-    """The interior that learns nothing: the identity."""
+    """The interior without parameters: the identity."""
 
     @nn.compact
     def __call__(self, t: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -31,14 +31,14 @@ class Line(nn.Module):
 
 
 class PositiveNetwork(nn.Module):
-    """One wide hidden layer of positive weights, added to the identity.
+    """A monotone network: one wide hidden layer of positive weights, plus the identity.
 
     The monotone network of Kingma et al. 2021 (arXiv:2107.00630, appendix H), normalised
     to run from 0 to 1: theirs moves its ends when its interior learns. Weights are made
     positive by softplus, and the identity keeps the slope above zero.
 
     Attributes:
-      num_features: of the hidden layer.
+      num_features: number of hidden features.
     """
 
     num_features: int = 1024
@@ -47,7 +47,9 @@ class PositiveNetwork(nn.Module):
     def __call__(self, t: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         shape = (self.num_features,)
         slope = nn.softplus(
-            self.param("kernel_0", nn.initializers.constant(SLOPE), shape, jnp.float32)
+            self.param(
+                "kernel_0", nn.initializers.constant(INITIAL_SLOPE), shape, jnp.float32
+            )
         )
         bias = self.param("bias_0", _spread_biases, shape, jnp.float32)
         height = nn.softplus(
@@ -58,20 +60,20 @@ class PositiveNetwork(nn.Module):
         def residual(t: Array) -> Array:
             return jnp.mean(height * nn.sigmoid(slope * t + bias))
 
-        def risen(t: Array) -> Array:
+        def increasing(t: Array) -> Array:
             low, high = residual(jnp.zeros_like(t)), residual(jnp.ones_like(t))
             value = (t + (residual(t) - low)) / (1.0 + (high - low))
             # Compiled, `residual` may round otherwise for t than for the ends.
             exact = jnp.where(t <= 0.0, 0.0, jnp.where(t >= 1.0, 1.0, value))
             return value + lax.stop_gradient(jnp.clip(exact, 0.0, 1.0) - value)
 
-        return jnp.vectorize(risen)(t)
+        return jnp.vectorize(increasing)(t)
 
 
 def _spread_biases(key: Array, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """Puts the sigmoids' centres evenly over [-MARGIN, 1 + MARGIN]."""
+    """Biases that put the sigmoids' centres evenly over [-MARGIN, 1 + MARGIN]."""
     del key
-    slope = math.log1p(math.exp(-SLOPE)) + SLOPE
+    slope = math.log1p(math.exp(-INITIAL_SLOPE)) + INITIAL_SLOPE
     return -slope * jnp.linspace(-MARGIN, 1.0 + MARGIN, shape[0], dtype=dtype)
 
 
@@ -83,7 +85,7 @@ class Polynomial(nn.Module):
     starts as the identity, and its slope stays above a hundredth.
 
     Attributes:
-      degree: of the polynomial, and the number of parameters.
+      degree: degree of the polynomial, and its number of parameters.
     """
 
     degree: int = 12
@@ -91,7 +93,7 @@ class Polynomial(nn.Module):
     @nn.compact
     def __call__(self, t: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         logits = self.param("steps", nn.initializers.zeros, (self.degree,), jnp.float32)
-        steps = (1.0 - FLOOR) * nn.softmax(logits) + FLOOR / self.degree
+        steps = (1.0 - MIN_SLOPE) * nn.softmax(logits) + MIN_SLOPE / self.degree
         inner = jnp.cumsum(steps)[:-1]
         points = jnp.concatenate([jnp.zeros(1), inner, jnp.ones(1)]).astype(t.dtype)
         points = jnp.broadcast_to(points, (*t.shape, self.degree + 1))
@@ -106,8 +108,8 @@ class Ends(nn.Module):
     """Two learned numbers, each between bounds that it does not pass.
 
     Attributes:
-      first, last: where they start.
-      first_bounds, last_bounds: that they stay between.
+      first, last: their initial values.
+      first_bounds, last_bounds: bounds of their values.
     """
 
     first: float
@@ -136,16 +138,16 @@ class Ends(nn.Module):
 
 
 class Monotone(nn.Module):
-    """From one end at t = 0 to the other at t = 1 along an interior.
+    """A monotone function from one end at t = 0 to the other at t = 1 along an interior.
 
     Parameters are {"ends": ..., "interior": ...}, where each has any.
 
     Attributes:
       interior: increasing on [0, 1], from 0 to 1.
-      first, last: the value at t = 0 and t = 1; where they start, if they learn.
-      first_bounds, last_bounds: what the ends stay between; where these do not overlap
+      first, last: the values at t = 0 and t = 1; the initial ones, if they are learned.
+      first_bounds, last_bounds: bounds of the learned ends; where they do not overlap
         the ends cannot cross.
-      learn_ends: otherwise the ends are constants.
+      learn_ends: whether the ends are learned; otherwise they are constants.
     """
 
     interior: nn.Module
@@ -161,6 +163,6 @@ class Monotone(nn.Module):
         if self.learn_ends:
             bounds = (self.first_bounds, self.last_bounds)
             first, last = Ends(self.first, self.last, *bounds, name="ends")()
-        risen = self.interior(t)
-        # Exactly `first` where risen is 0, and `last` where it is 1.
-        return (1.0 - risen) * first + risen * last
+        increasing = self.interior(t)
+        # Exactly `first` where the interior is 0, and `last` where it is 1.
+        return (1.0 - increasing) * first + increasing * last

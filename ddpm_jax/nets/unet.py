@@ -1,4 +1,4 @@
-"""The U-Net of Ho et al. 2020 (arXiv:2006.11239) and the options of its successors."""
+"""The U-Net of Ho et al. 2020 (arXiv:2006.11239), with options for its successors."""
 
 import dataclasses
 
@@ -14,18 +14,18 @@ from ddpm_jax.nets.layers import GroupNorm, UpsampleConv, conv
 
 
 class UNet(Encoder, kw_only=True):
-    """A U-Net that sees a number, such as the time, beside the image, and maybe a class.
+    """A U-Net of an image, a time, and where it has classes a label.
 
-    After the encoder's way down and middle, each level has one stage more on the way up than
-    on the way down, and each of these takes in what its mirror image put out. The output
-    starts at next to zero.
+    After the encoder's downward path and middle, each level has one stage more on the upward
+    path than on the downward one, and each takes in the output of its mirror image. The
+    output starts at next to zero.
 
     The defaults are Ho et al.'s choices. Improved DDPM (Nichol & Dhariwal 2021) has
     scale_shift, num_heads = 4 and epsilon = 1e-5; ADM (Dhariwal & Nichol 2021) has
     scale_shift, head_features = 64, resample_blocks and the same epsilon.
 
     Attributes:
-      out_channels: of the output; all others are the `Encoder`'s.
+      out_channels: channels of the output; all other attributes are the `Encoder`'s.
     """
 
     out_channels: int
@@ -45,9 +45,9 @@ class UNet(Encoder, kw_only=True):
         Args:
           x: any channels; height and width divisible by 2^(levels - 1).
           time: any real numbers, such as 0..999.
-          conditions: beside the time; None stands for zeros.
+          conditions: numbers beside the time; None stands for zeros.
           labels: classes, where there are any; below 0, or None: no class.
-          train: drop out, by the "dropout" collection of keys.
+          train: whether to drop out, by the "dropout" collection of keys.
 
         Returns:
           float32 images of out_channels.
@@ -88,13 +88,13 @@ class UNetOptions(EncoderOptions):
         return self.num_conditions == 1
 
 
-def _made(options: UNetOptions, wanted: Interface) -> UNet:
+def _make(options: UNetOptions, spec: Interface) -> UNet:
     return UNet(
-        out_channels=wanted.num_outputs,
-        num_classes=wanted.num_classes,
-        label_dropout=wanted.label_dropout,
+        out_channels=spec.num_outputs,
+        num_classes=spec.num_classes,
+        label_dropout=spec.label_dropout,
         **options.values(),
     )
 
 
-CHOICE = Choice(UNetOptions, _made, frozenset({"denoiser"}))
+CHOICE = Choice(UNetOptions, _make, frozenset({"denoiser"}))

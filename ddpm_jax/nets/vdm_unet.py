@@ -1,4 +1,4 @@
-"""The network of variational diffusion: a U-Net in which no resolution changes."""
+"""The network of variational diffusion models: a U-Net at one resolution."""
 
 import dataclasses
 import functools
@@ -18,31 +18,31 @@ from ddpm_jax.nets.layers import GroupNorm, check_groups, conv
 
 
 class VDMUNet(nn.Module):
-    """Many stages at the image's own resolution, with skips as in a U-Net.
+    """A U-Net whose stages all have the image's own resolution.
 
     Kingma et al. 2021 (arXiv:2107.00630, appendix B): likelihood is made of fine detail,
     which down-sampling would lose. `num_layers` stages are followed by two in the middle,
     the first with attention, and by one more than `num_layers`, each of which takes in
-    what its mirror image put out. What comes out is added to the input: a network that
+    the output of its mirror image. The result is added to the input: a network that
     predicts eps begins as the guess that all of z_t is noise.
 
     Attributes:
-      out_channels: of the output.
+      out_channels: channels of the output.
       base_features: channels throughout.
-      num_layers: stages on the way to the middle.
-      attention_everywhere: every stage attends, not the middle alone.
-      dropout: rate, in every residual block.
-      num_heads: of each attention.
-      num_groups: of the group norms; divides base_features.
-      epsilon: of the group norms.
-      fourier_exponents: of `embeddings.fourier_features` beside the image; (): none.
-      num_conditions: numbers beside the time that an example comes with. The published
+      num_layers: stages before the middle.
+      attention_everywhere: whether every stage attends, not the middle alone.
+      dropout: dropout rate, in every residual block.
+      num_heads: number of heads of each attention.
+      num_groups: number of groups of the norms; divides base_features.
+      epsilon: added to the variance by the norms.
+      fourier_exponents: exponents of `embeddings.fourier_features`; (): none.
+      num_conditions: how many numbers an example has beside its time. The published
         configs have one, whether it is used or not.
-      num_classes: of the class that an example comes with; 0: it has none.
-      label_dropout: how often in training an example is taken to have no class.
-      dtype: of the activations, float32 or bfloat16. Parameters, norms' statistics, the
-        attention's softmax and the last layer are float32 always.
-      remat: forget what is inside a stage and compute it again in the backward pass.
+      num_classes: number of classes; 0: examples have no class.
+      label_dropout: probability in training that an example's class is dropped.
+      dtype: dtype of the activations, float32 or bfloat16. Parameters, norms' statistics,
+        the attention's softmax and the last layer are float32 always.
+      remat: whether stages are computed again in the backward pass, to save memory.
     """
 
     out_channels: int
@@ -75,9 +75,9 @@ class VDMUNet(nn.Module):
         Args:
           x: any channels, height and width.
           time: any real numbers, such as 0..1000.
-          conditions: beside the time; None stands for zeros.
+          conditions: numbers beside the time; None stands for zeros.
           labels: classes, where there are any; below 0, or None: no class.
-          train: drop out, by the "dropout" collection of keys.
+          train: whether to drop out, by the "dropout" collection of keys.
 
         Returns:
           float32 images of out_channels.
@@ -120,7 +120,7 @@ class VDMUNet(nn.Module):
         norm = GroupNorm(self.num_groups, self.epsilon, jnp.float32, name="norm_out")
         h = nn.silu(norm(h))
         h = conv(self.out_channels, scale=0.0, dtype=jnp.float32, name="conv_out")(h)
-        # A second half of the channels, where there is one, is about something else.
+        # Further channels, where there are any, hold a learned variance, not a prediction.
         missing = self.out_channels - x.shape[-1]
         return h + jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, missing)))
 
@@ -131,10 +131,12 @@ class VDMUNetOptions(NetworkOptions):
 
     base_features: int = option(128, "Channels throughout.", at_least=1)
     num_layers: int = option(32, "Stages on either side of the middle.", at_least=1)
-    attention_everywhere: bool = option(False, "Rather than in the middle alone.")
+    attention_everywhere: bool = option(
+        False, "Every stage attends, rather than the middle alone."
+    )
     dropout: float = interface.dropout()
-    num_heads: int = option(1, "Of each attention.", at_least=1)
-    num_groups: int = option(32, "Of the group norms.")
+    num_heads: int = option(1, "Heads of each attention.", at_least=1)
+    num_groups: int = option(32, "Groups of the group norms.")
     epsilon: float = interface.epsilon()
     fourier_exponents: tuple[int, ...] = interface.fourier_exponents((7, 8))
     num_conditions: int = interface.num_conditions(1)
@@ -150,13 +152,13 @@ class VDMUNetOptions(NetworkOptions):
         return self.remat
 
 
-def _made(options: VDMUNetOptions, wanted: Interface) -> VDMUNet:
+def _make(options: VDMUNetOptions, spec: Interface) -> VDMUNet:
     return VDMUNet(
-        out_channels=wanted.num_outputs,
-        num_classes=wanted.num_classes,
-        label_dropout=wanted.label_dropout,
+        out_channels=spec.num_outputs,
+        num_classes=spec.num_classes,
+        label_dropout=spec.label_dropout,
         **options.values(),
     )
 
 
-CHOICE = Choice(VDMUNetOptions, _made, frozenset({"denoiser"}))
+CHOICE = Choice(VDMUNetOptions, _make, frozenset({"denoiser"}))

@@ -1,1 +1,1 @@
-"""Images and curves as pictures to look at, and images from a user's files."""
+"""Pictures: grids of images, curves, their files, and images from a user's files."""

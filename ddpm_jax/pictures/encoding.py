@@ -1,4 +1,4 @@
-"""Pixel values as 0..255, and pictures as the contents of files."""
+"""Pixel values as 0..255, and pictures encoded as the contents of files."""
 
 import io
 
@@ -7,34 +7,34 @@ from jaxtyping import UInt8
 from PIL import Image
 
 ANIMATIONS = ("gif", "webp")
-HOLD = 1.0  # Seconds that an animation rests on its last frame.
-# Browsers take less for a tenth of a second.
-SHORTEST_FRAME = 0.02
+HOLD_SECONDS = 1.0  # How long an animation rests on its last frame.
+# Browsers show a shorter frame for a tenth of a second.
+MIN_FRAME_SECONDS = 0.02
 
 
 def to_uint8(
     pixels: UInt8[np.ndarray, "*shape"], num_values: int
 ) -> UInt8[np.ndarray, "*shape"]:
-    """Pixel values 0..num_values-1 as 0..255."""
+    """Pixel values 0..num_values-1, scaled to 0..255."""
     return np.rint(pixels * (255.0 / (num_values - 1))).astype(np.uint8)
 
 
 def from_uint8(
     picture: UInt8[np.ndarray, "*shape"], num_values: int
 ) -> UInt8[np.ndarray, "*shape"]:
-    """The pixel values that `to_uint8` made a picture of."""
+    """The pixel values 0..num_values-1 of a picture: the inverse of `to_uint8`."""
     return np.rint(picture * ((num_values - 1) / 255.0)).astype(np.uint8)
 
 
 def png(image: UInt8[np.ndarray, "height width channels"]) -> bytes:
-    """Grey (1 channel) or colour (3) as a PNG file's content."""
+    """The content of a PNG file of a grey (1 channel) or colour (3) image."""
     buffer = io.BytesIO()
     _picture(image).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
 def from_png(data: bytes) -> UInt8[np.ndarray, "height width channels"]:
-    """Undoes `png`."""
+    """The image that a PNG file's content holds: the inverse of `png`."""
     image = np.array(Image.open(io.BytesIO(data)))
     return image[..., None] if image.ndim == 2 else image
 
@@ -44,15 +44,15 @@ def animation(
     form: str,
     seconds: float,
 ) -> bytes:
-    """Frames one after another, without end, as a file's content.
+    """The content of an animation's file: frames one after another, repeated without end.
 
     Args:
       frames: grey (1 channel) or colour (3).
-      form: gif, exact where a frame has at most 256 colours, or webp, always exact.
-      seconds: that all frames take, beside the rest on the last one.
+      form: "gif", lossless where a frame has at most 256 colours, or "webp", lossless.
+      seconds: duration of all frames, without the rest on the last one.
     """
-    each = max(SHORTEST_FRAME, seconds / len(frames))
-    durations = [each] * (len(frames) - 1) + [each + HOLD]
+    frame_seconds = max(MIN_FRAME_SECONDS, seconds / len(frames))
+    durations = [frame_seconds] * (len(frames) - 1) + [frame_seconds + HOLD_SECONDS]
     first, *others = (_picture(frame) for frame in frames)
     buffer = io.BytesIO()
     first.save(

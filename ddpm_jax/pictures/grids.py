@@ -1,4 +1,4 @@
-"""Images as pictures to look at."""
+"""Images side by side in one picture: square grids, strips and tables."""
 
 import functools
 import math
@@ -14,14 +14,14 @@ COMPARISON_WIDTH = 1000
 GAP = 1  # Image pixels between two images.
 MARGIN = 8  # Screen pixels around a cell or a label of a comparison.
 FONT_SIZE = 16
-# Of the line around an image of a comparison, as a mask may be white as the paper.
+# Grey value of the line around an image of a comparison: a mask may be white as the paper.
 OUTLINE = 176
 
 Images = UInt8[np.ndarray, "batch height width channels"]
 Frames = UInt8[np.ndarray, "frames batch height width channels"]
-# Any picture while it is put together.
+# A picture that is being put together, [height, width, channels].
 Sheet = UInt8[np.ndarray, "_ _ _"]
-# Of a comparison: a few images, or None where there are none to show.
+# A cell of a comparison: a few images, or None where there are none to show.
 Cell = UInt8[np.ndarray, "_ _ _ _"] | None
 
 
@@ -33,11 +33,11 @@ def grid(images: Images) -> UInt8[np.ndarray, "grid_height grid_width channels"]
 def strip(
     frames_of_x: Frames, frames_of_z: Frames
 ) -> UInt8[np.ndarray, "strip_height strip_width channels"]:
-    """The way from noise to each image: two rows an image, one column a frame.
+    """The trajectory from noise to each image: two rows for an image, a column for a frame.
 
     Args:
-      frames_of_x: the estimates of the images along the way, in the upper rows.
-      frames_of_z: the latents, in the lower rows.
+      frames_of_x: estimates of the images along the trajectory, in the upper rows.
+      frames_of_z: latents along it, in the lower rows.
     """
     rows = np.stack([frames_of_x, frames_of_z]).transpose(2, 0, 1, 3, 4, 5)
     num_frames, *shape = rows.shape[2:]
@@ -53,8 +53,8 @@ def comparison(
     a mask may be as white as the paper. A column is as wide as its widest cell needs.
 
     Args:
-      cells: by a row's name, its images in each column, grey or colour.
-      column_names: what stands above them.
+      cells: for each row's name, its images in every column, grey or colour.
+      column_names: headings of the columns.
     """
     columns = list(zip(*cells.values(), strict=True))
     label_width = max(map(_text_width, cells))
@@ -84,12 +84,12 @@ def comparison(
 
 
 def _columns(num: int) -> int:
-    """Of a square of so many images."""
+    """The number of columns of a square that holds so many images."""
     return math.ceil(math.sqrt(num))
 
 
 def _sheet(images: UInt8[np.ndarray, "_ _ _ _"], columns: int) -> Sheet:
-    """Images row by row on white."""
+    """A sheet of images, row by row on white."""
     num, height, width, channels = images.shape
     rows = math.ceil(num / columns)
     sheet = np.full(
@@ -106,20 +106,20 @@ def _sheet(images: UInt8[np.ndarray, "_ _ _ _"], columns: int) -> Sheet:
 def _places(
     num: int, columns: int, height: int, width: int
 ) -> Iterator[tuple[int, int]]:
-    """Top and left of each image of a sheet."""
+    """Yields (top, left) of each image of a sheet, in pixels."""
     for i in range(num):
         row, column = divmod(i, columns)
         yield GAP + row * (height + GAP), GAP + column * (width + GAP)
 
 
 def _block(cell: Cell, scale: int) -> Sheet:
-    """What a comparison's cell shows: its images in a square, in colour, or a dash."""
+    """A comparison's cell as a picture: its images in a square, in colour, or a dash."""
     if cell is None:
         return _text("-", FONT_SIZE, FONT_SIZE)
     num, height, width, channels = cell.shape
     columns = _columns(num)
     sheet = _enlarged(_sheet(cell, columns), scale).repeat(3 // channels, axis=-1)
-    # In the gaps, which are at least as wide as the line.
+    # The lines lie in the gaps, which are at least as wide.
     for top, left in _places(num, columns, height, width):
         place = sheet[
             scale * top - 1 : scale * (top + height) + 1,
@@ -130,7 +130,7 @@ def _block(cell: Cell, scale: int) -> Sheet:
 
 
 def _block_width(cell: Cell) -> int:
-    """Before it is enlarged."""
+    """The width of a cell's picture in pixels, before it is enlarged."""
     return 1 if cell is None else GAP + _columns(len(cell)) * (cell.shape[2] + GAP)
 
 
@@ -139,12 +139,12 @@ def _enlarged(sheet: Sheet, scale: int) -> Sheet:
 
 
 def _widened(sheet: Sheet) -> Sheet:
-    """Enlarged to about the width of a grid."""
+    """A sheet enlarged to about the width of a grid."""
     return _enlarged(sheet, max(1, GRID_WIDTH // sheet.shape[1]))
 
 
 def _centred(sheet: Sheet, height: int, width: int) -> Sheet:
-    """In the middle of a white cell."""
+    """A sheet in the middle of a white cell."""
     cell = np.full((height, width, sheet.shape[-1]), 255, np.uint8)
     top, left = (height - sheet.shape[0]) // 2, (width - sheet.shape[1]) // 2
     cell[top : top + sheet.shape[0], left : left + sheet.shape[1]] = sheet
@@ -152,7 +152,7 @@ def _centred(sheet: Sheet, height: int, width: int) -> Sheet:
 
 
 def _text(text: str, height: int, width: int) -> Sheet:
-    """Black, in the middle of a white cell."""
+    """Black text in the middle of a white cell."""
     cell = Image.new("RGB", (width, height), "white")
     middle = (width / 2, height / 2)
     ImageDraw.Draw(cell).text(middle, text, "black", _font(), anchor="mm")
@@ -160,7 +160,7 @@ def _text(text: str, height: int, width: int) -> Sheet:
 
 
 def _text_width(text: str) -> int:
-    """Of a cell that the text fits into."""
+    """The width in pixels of a cell that the text fits into."""
     return math.ceil(_font().getlength(text)) + 2 * MARGIN
 
 

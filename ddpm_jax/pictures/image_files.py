@@ -1,8 +1,9 @@
-"""Images and masks that a user hands over in files.
+"""Images and masks read from a user's files.
 
-A file is of any origin: it is refused in one line that says what would work, before its
-pixels are decoded where its header tells enough, and never guessed at. Nothing is resized,
-turned or converted, so that what is edited is what was given. Colour profiles are ignored.
+A file may be of any origin: a wrong one is refused in one line that says what would work,
+before its pixels are decoded where its header tells enough. Nothing is resized, turned or
+converted, so that the image that is edited is the one that was given. Colour profiles are
+ignored.
 """
 
 import contextlib
@@ -41,13 +42,13 @@ def read(
     num_values: int,
     field: str,
 ) -> UInt8[np.ndarray, "height width channels"]:
-    """One PNG or JPEG image as pixel values 0..num_values-1.
+    """Reads a PNG or JPEG image as pixel values 0..num_values-1.
 
     Args:
-      path: of a regular file, or of a link to one.
+      path: path of a regular file, or of a link to one.
       shape: height, width and channels (1 or 3) that the image must have.
-      num_values: of the data set; 0 stays 0, 255 becomes num_values - 1.
-      field: what messages begin with, such as "config.sample.image = 'x.png'".
+      num_values: number of the data set's pixel values; 255 becomes num_values - 1.
+      field: beginning of messages, such as "config.sample.image = 'x.png'".
 
     Raises:
       ConfigError: it is no such image, or cannot be read.
@@ -58,12 +59,12 @@ def read(
 def read_mask(
     path: str | PathLike[str], shape: Sequence[int], field: str
 ) -> Bool[np.ndarray, "height width 1"]:
-    """Where to paint, which the file shows in white, and black where an image is kept.
+    """Reads a mask: True where the file is white, to be painted; False where it is black.
 
     Args:
-      path: of a greyscale or 1-bit PNG or JPEG, a regular file or a link to one.
-      shape: its height and width come first; what follows does not matter.
-      field: what messages begin with, such as "config.sample.mask = 'x.png'".
+      path: path of a greyscale or 1-bit PNG or JPEG, a regular file or a link to one.
+      shape: shape of the image, whose height and width come first.
+      field: beginning of messages, such as "config.sample.mask = 'x.png'".
 
     Raises:
       ConfigError: it is no such image, has greys, or cannot be read.
@@ -84,11 +85,11 @@ def read_mask(
 def _pixels(
     path: str | PathLike[str], shape: tuple[int, int, int], field: str
 ) -> UInt8[np.ndarray, "height width channels"]:
-    """0..255, of the shape."""
+    """Reads an image of the given shape as 0..255."""
     data = _content(path, field)
     with _opened(data, field) as image:
         _check_header(image, shape, field)
-        # Of a PNG, the check sums of all its parts, which decoding would pass over.
+        # Checks the check sums of all parts of a PNG, which decoding would pass over.
         image.verify()
     with _opened(data, field) as image:
         image.load()
@@ -103,7 +104,7 @@ def _pixels(
 
 
 def _content(path: str | PathLike[str], field: str) -> bytes:
-    """A regular file's bytes. No other is opened: a pipe would be waited for."""
+    """The bytes of a regular file; others are not opened, as reading a pipe could wait."""
     with _explained(field, "read", f"write {REMEDY}"):
         status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
@@ -123,7 +124,7 @@ def _content(path: str | PathLike[str], field: str) -> bytes:
 def _check_header(
     image: ImageFile.ImageFile, shape: tuple[int, int, int], field: str
 ) -> None:
-    """Of an image that is not yet decoded."""
+    """Checks what an image's header says, before the image is decoded."""
     height, width, channels = shape
     if getattr(image, "is_animated", False):
         raise ConfigError(f"{field} holds several images: save one of them.")
@@ -149,7 +150,7 @@ def _check_header(
 
 @contextlib.contextmanager
 def _opened(data: bytes, field: str) -> Iterator[ImageFile.ImageFile]:
-    """An image, of whose decoder any complaint or warning is a ConfigError."""
+    """Opens an image; any error or warning of its decoder becomes a ConfigError."""
     with warnings.catch_warnings(), _explained(field, "decoded", "save it anew as PNG"):
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -167,14 +168,16 @@ def _opened(data: bytes, field: str) -> Iterator[ImageFile.ImageFile]:
 
 
 @contextlib.contextmanager
-def _explained(field: str, what: str, remedy: str) -> Iterator[None]:
-    """Any error as one for the user, in one line."""
+def _explained(field: str, action: str, remedy: str) -> Iterator[None]:
+    """Turns any error into a ConfigError of one line."""
     try:
         yield
     except ConfigError:
         raise
-    # Each of Pillow's decoders has exceptions of its own.
+    # Every decoder of Pillow has exceptions of its own.
     except Exception as error:
         text = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         reason = " ".join(text.split())
-        raise ConfigError(f"{field} cannot be {what} ({reason}): {remedy}.") from error
+        raise ConfigError(
+            f"{field} cannot be {action} ({reason}): {remedy}."
+        ) from error

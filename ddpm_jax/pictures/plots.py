@@ -1,4 +1,4 @@
-"""Curves as pictures, by matplotlib."""
+"""Curves plotted by matplotlib, as pictures."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Estimates:
 
 
 def log_snr(t: Curve, curves: Mapping[str, Curve], learned: str) -> Picture:
-    """Schedules over time, the one of the name `learned` in front of the others."""
+    """A plot of schedules over time, with the one named `learned` in front."""
     figure, axes = _figure("t", "log SNR")
     for name, values in curves.items():
         is_learned = name == learned
@@ -41,14 +41,14 @@ def log_snr(t: Curve, curves: Mapping[str, Curve], learned: str) -> Picture:
 def loss_by_log_snr(
     log_snr: Curve, mean: Curve, stderr: Curve, std: Curve, what: str
 ) -> Picture:
-    """Loss per unit of log SNR, two standard errors around it, and its spread.
+    """A plot of the loss per unit of log SNR, two standard errors around it, and its spread.
 
     Args:
-      log_snr: increasing.
-      mean: of the loss there, bits a dimension per unit of log SNR.
-      stderr: of that mean.
-      std: of single losses.
-      what: they are, such as "the last losses".
+      log_snr: log SNRs in increasing order.
+      mean: mean loss there, bits per dim per unit of log SNR.
+      stderr: standard error of the mean.
+      std: standard deviation of single losses.
+      what: the losses in words, such as "the last losses".
     """
     figure, axes = _figure("log SNR", "bits per dim per unit of log SNR")
     axes.fill_between(
@@ -69,12 +69,12 @@ def loss_by_log_snr(
 def accuracy_by_log_snr(
     log_snr: Curve, accuracy: Curve, stderr: Curve, chance: float
 ) -> Picture:
-    """How often a classifier is right, and two standard errors around it.
+    """A plot of a classifier's accuracy over log SNR, with two standard errors.
 
     Args:
-      log_snr: in any order.
-      accuracy: there, in [0, 1].
-      stderr: of it.
+      log_snr: log SNRs in any order.
+      accuracy: accuracy there, in [0, 1].
+      stderr: its standard error.
       chance: accuracy of a guess.
     """
     figure, axes = _figure("log SNR", "accuracy")
@@ -90,27 +90,27 @@ def accuracy_by_log_snr(
 def trade_off(
     scale: Curve, shares: Mapping[str, Estimates], distance: Estimates
 ) -> Picture:
-    """What guidance gains and what it costs, in two panels over the same scales.
+    """A plot of the gains and costs of guidance, in two panels over the same scales.
 
     Bars are two standard errors to either side.
 
     Args:
-      scale: of the guidance, increasing.
-      shares: by name, what lies in 0..1, such as accuracy and recall; in the upper panel.
+      scale: guidance scales in increasing order.
+      shares: figures in [0, 1] by name, such as accuracy and recall; in the upper panel.
       distance: Frechet distance, in the lower panel.
     """
     figure = Figure(figsize=(6.4, 6.4), dpi=110, layout="constrained")
     upper, lower = figure.subplots(2, sharex=True)
     for name, share in shares.items():
         _bars(upper, scale, share, name)
-    # Room for what is drawn at 0 and 1.
+    # Room for markers at 0 and 1.
     upper.set_ylim(-0.03, 1.03)
     upper.legend()
-    _dress(upper, "", "share")
-    # A colour that stands for none of the shares.
+    _style(upper, "", "share")
+    # A colour that is none of the shares'.
     _bars(lower, scale, distance, "Frechet distance", color="black")
     lower.set_ylim(bottom=0.0)
-    _dress(lower, "guidance scale", "Frechet distance")
+    _style(lower, "guidance scale", "Frechet distance")
     return _pixels(figure)
 
 
@@ -125,11 +125,11 @@ def _bars(
 def _figure(x: str, y: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(6.4, 4.2), dpi=110, layout="constrained")
     axes = figure.add_subplot()
-    _dress(axes, x, y)
+    _style(axes, x, y)
     return figure, axes
 
 
-def _dress(axes: Axes, x: str, y: str) -> None:
+def _style(axes: Axes, x: str, y: str) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(alpha=0.3)

@@ -1,1 +1,1 @@
-"""InceptionV3, whose features samples are judged by."""
+"""InceptionV3, on whose features samples are compared with data."""

@@ -1,4 +1,4 @@
-"""What Inception-v3 is made of, as the features for the FID need it.
+"""The blocks of Inception-v3, in the variant that the FID is measured with.
 
 Blocks of branches side by side (Szegedy et al. 2015, arXiv:1512.00567), whose outputs are
 joined along the channels. Branches have the names that pytorch-fid's weights give them.
@@ -14,19 +14,19 @@ from jaxtyping import Array, Float
 from ddpm_jax.nets.layers import Images
 
 EPSILON = 1e-3
-# Figures are compared in their third digit, which TPUs and GPUs would round away.
+# FIDs are compared in their third digit, which TPUs and GPUs would round away.
 PRECISION = jax.lax.Precision.HIGHEST
 
 Maps = Float[Array, "batch rows columns features"]
 
 
 class Conv(nn.Module):
-    """Convolution, batch norm by stored mean and variance, ReLU.
+    """A convolution, batch norm by stored mean and variance, and ReLU.
 
     Attributes:
       features: channels out.
-      size: of the kernel, height and width.
-      stride: of both axes.
+      size: height and width of the kernel.
+      stride: stride along both axes.
       padding: "SAME" or "VALID".
     """
 
@@ -38,12 +38,12 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Images) -> Maps:
         zeros, ones = nn.initializers.zeros, nn.initializers.ones
-        shape, own = (*self.size, x.shape[-1], self.features), (self.features,)
+        shape, channels = (*self.size, x.shape[-1], self.features), (self.features,)
         kernel = self.param("kernel", nn.initializers.he_normal(), shape)
-        scale = self.param("scale", ones, own)
-        bias = self.param("bias", zeros, own)
-        mean = self.param("mean", zeros, own)
-        variance = self.param("variance", ones, own)
+        scale = self.param("scale", ones, channels)
+        bias = self.param("bias", zeros, channels)
+        mean = self.param("mean", zeros, channels)
+        variance = self.param("variance", ones, channels)
 
         y = jax.lax.conv_general_dilated(
             x,
@@ -59,27 +59,27 @@ class Conv(nn.Module):
 
 
 def average_pool(x: Images) -> Images:
-    """Means of 3x3 pixels, at borders of those that there are."""
+    """Means over 3x3 pixels; at borders, over those that are there."""
     return nn.avg_pool(x, (3, 3), padding="SAME", count_include_pad=False)
 
 
 def max_pool(x: Images) -> Images:
-    """Maxima of 3x3 pixels."""
+    """Maxima over 3x3 pixels."""
     return nn.max_pool(x, (3, 3), padding="SAME")
 
 
 def max_pool_reduced(x: Images) -> Maps:
-    """Maxima of 3x3 pixels, 2 apart, without padding."""
+    """Maxima over 3x3 pixels with stride 2, without padding."""
     return nn.max_pool(x, (3, 3), strides=(2, 2))
 
 
 def joined(*branches: Float[Array, "batch rows columns _"]) -> Maps:
-    """The channels of all."""
+    """The branches' channels, concatenated."""
     return jnp.concatenate(branches, axis=-1)
 
 
 class BlockA(nn.Module):
-    """1x1, 5x5, two 3x3 and pooled (the paper's figure 5, with 5x5 kept).
+    """Branches 1x1, 5x5, two 3x3 and pooled (the paper's figure 5, with 5x5 kept).
 
     Attributes:
       pool_features: channels of the pooled branch.
@@ -100,7 +100,7 @@ class BlockA(nn.Module):
 
 
 class BlockB(nn.Module):
-    """From 35x35 to 17x17 pixels: 3x3, two 3x3 and pooled."""
+    """Reduction from 35x35 to 17x17 pixels: branches 3x3, two 3x3 and pooled."""
 
     @nn.compact
     def __call__(self, x: Images) -> Maps:
@@ -112,7 +112,7 @@ class BlockB(nn.Module):
 
 
 class BlockC(nn.Module):
-    """1x1, 7x7 and two 7x7, each as a row and a column, and pooled (figure 6).
+    """Branches 1x1, 7x7 and two 7x7, each as a row and a column, and pooled (figure 6).
 
     Attributes:
       inner_features: channels between the long convolutions.
@@ -137,7 +137,7 @@ class BlockC(nn.Module):
 
 
 class BlockD(nn.Module):
-    """From 17x17 to 8x8 pixels: 3x3, 7x7 followed by 3x3, and pooled."""
+    """Reduction from 17x17 to 8x8 pixels: branches 3x3, 7x7 followed by 3x3, and pooled."""
 
     @nn.compact
     def __call__(self, x: Images) -> Maps:
@@ -151,7 +151,7 @@ class BlockD(nn.Module):
 
 
 class BlockE(nn.Module):
-    """1x1, 3x3 and two 3x3 that end in a row beside a column, and pooled (figure 7).
+    """Branches 1x1, 3x3 and two 3x3 that end in a row beside a column, and pooled (figure 7).
 
     Attributes:
       pool: 3x3, average in the last but one block, maximum in the last.

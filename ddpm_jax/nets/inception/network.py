@@ -1,6 +1,6 @@
-"""The network whose features the Frechet inception distance compares.
+"""Inception-v3, the network whose features the Frechet inception distance compares.
 
-Inception-v3 (Szegedy et al. 2015, arXiv:1512.00567) as in the TensorFlow graph of
+It is that of Szegedy et al. 2015 (arXiv:1512.00567) as in the TensorFlow graph of
 2015-12-05, which Salimans et al. 2016 (arXiv:1606.03498) and Heusel et al. 2017
 (arXiv:1706.08500) measure with. It differs from the usual Inception-v3: 1008 classes;
 average pools leave the padding out of the mean; the last block pools by maximum.
@@ -44,15 +44,15 @@ Params = dict[str, Any]
 
 
 class Features(NamedTuple):
-    """What the network makes of each image, on its way.
+    """The network's features of a batch of images, at several depths.
 
     Attributes:
-      block_64: means over the image of the features after the first max pool.
-      block_192: the same, after the second.
-      block_768: the same, before the last reduction.
-      pool: means over the image of the last features: what the FID compares.
-      logits: of the 1008 classes.
-      logits_without_bias: what the inception score is made of, by softmax over all 1008.
+      block_64: mean over pixels of the features after the first max pool.
+      block_192: mean over pixels of those after the second.
+      block_768: mean over pixels of those before the last reduction.
+      pool: mean over pixels of the last features: what the FID compares.
+      logits: logits of the 1008 classes.
+      logits_without_bias: logits whose softmax over all 1008 makes the inception score.
         Salimans et al.'s program left out the bias of the last layer, and those that
         reproduce its figures (torch-fidelity's "logits_unbiased") do as well.
     """
@@ -66,7 +66,7 @@ class Features(NamedTuple):
 
 
 class Logits(nn.Module):
-    """A matrix product over the features: with its bias, and before it is added."""
+    """The last layer: logits with their bias, and without."""
 
     @nn.compact
     def __call__(
@@ -80,7 +80,7 @@ class Logits(nn.Module):
 
 
 class InceptionV3(nn.Module):
-    """Images of 8 bits to features, in float32; nothing in it is trained.
+    """Inception-v3: from images of 8 bits to features, in float32; it is not trained here.
 
     Attributes:
       preparation: how pixels become the network's input. "tensorflow" is what the graph
@@ -137,7 +137,7 @@ def _prepared_by_pytorch_fid(x: Images) -> Maps:
     return 2.0 * resizing.half_pixel(x / 255.0, SIZE, SIZE) - 1.0
 
 
-# From 0..255 to 299x299 pixels in [-1, 0.992] and in [-1, 1].
+# Each maps 0..255 to 299x299 pixels, in [-1, 0.992] and in [-1, 1].
 PREPARATIONS: dict[str, Callable[[Images], Maps]] = {
     "tensorflow": _prepared_by_tensorflow,
     "pytorch_fid": _prepared_by_pytorch_fid,
@@ -145,7 +145,7 @@ PREPARATIONS: dict[str, Callable[[Images], Maps]] = {
 
 
 def prepare(pixels: Pixels, preparation: str) -> Float[Array, "batch 299 299 3"]:
-    """The network's input.
+    """The network's input, made of an image's pixels.
 
     Raises:
       ValueError: no preparation has that name, or pixels have neither 1 nor 3 channels.
@@ -163,7 +163,7 @@ def prepare(pixels: Pixels, preparation: str) -> Float[Array, "batch 299 299 3"]
     return jnp.broadcast_to(x, (*x.shape[:3], 3))
 
 
-# Our names and the file's, of what a convolution and the last layer hold.
+# Names of a convolution's and the last layer's parameters here: names in the file.
 CONV_NAMES = {
     "kernel": "conv.weight",
     "scale": "bn.weight",
@@ -177,12 +177,12 @@ LOGITS_NAMES = {"kernel": "weight", "bias": "bias"}
 def from_state_dict(
     arrays: Mapping[str, np.ndarray], source: str = "the state dict"
 ) -> Params:
-    """Parameters from the arrays of pytorch-fid's file.
+    """The network's parameters, from the arrays of pytorch-fid's file.
 
     Args:
-      arrays: by the file's names. Of those that the network does not use, counts of
+      arrays: arrays by the file's names. Besides those that the network uses, counts of
         batches (num_batches_tracked) and the auxiliary classifier (AuxLogits) may be there.
-      source: what messages call the file.
+      source: the file's name in messages.
 
     Returns:
       The tree that goes into `InceptionV3().apply({"params": ...}, pixels)`, float32, on
@@ -192,13 +192,13 @@ def from_state_dict(
       ValueError: an array is missing, unexpected, of another shape or not of finite
         numbers. It names the first.
     """
-    shapes = _expected()
+    shapes = _expected_shapes()
     names = {path: _file_name(path) for path in shapes}
     missing = [name for name in names.values() if name not in arrays]
     if missing:
         raise ValueError(f"{source} holds no {missing[0]}{_and_more(missing)}.")
     known = set(names.values())
-    unknown = [name for name in arrays if name not in known and not _is_spare(name)]
+    unknown = [name for name in arrays if name not in known and not _is_ignored(name)]
     if unknown:
         raise ValueError(
             f"{source} holds {unknown[0]}{_and_more(unknown)}, which is not of this"
@@ -212,8 +212,8 @@ def from_state_dict(
 
 
 @functools.cache
-def _expected() -> dict[tuple[str, ...], tuple[int, ...]]:
-    """Shape of each parameter, by its path in the tree."""
+def _expected_shapes() -> dict[tuple[str, ...], tuple[int, ...]]:
+    """The shape of each parameter, by its path in the tree."""
     pixels = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), jnp.uint8)
     variables = jax.eval_shape(InceptionV3().init, jax.random.key(0), pixels)
     flat = traverse_util.flatten_dict(variables["params"])
@@ -226,7 +226,7 @@ def _file_name(path: tuple[str, ...]) -> str:
     return ".".join([*modules, leaves[last]])
 
 
-def _is_spare(name: str) -> bool:
+def _is_ignored(name: str) -> bool:
     return name.endswith(".num_batches_tracked") or name.startswith("AuxLogits.")
 
 
@@ -235,13 +235,13 @@ def _and_more(names: list[str]) -> str:
 
 
 def _param(value: np.ndarray, shape: tuple[int, ...], where: str) -> Array:
-    """The array with the axes of a kernel in our order: output channels last."""
-    # [out, in, height, width] and [out, in] are the file's.
+    """A parameter from the file's array, with a kernel's output channels moved last."""
+    # The file's kernels are [out, in, height, width] and [out, in].
     order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(len(shape), (0,))
-    theirs = tuple(shape[axis] for axis in order)
-    if value.shape != theirs:
+    file_shape = tuple(shape[axis] for axis in order)
+    if value.shape != file_shape:
         raise ValueError(
-            f"{where} is of shape {value.shape} where {theirs} is expected."
+            f"{where} is of shape {value.shape} where {file_shape} is expected."
         )
     if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
         raise ValueError(f"{where} is not of finite real numbers.")

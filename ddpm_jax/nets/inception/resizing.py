@@ -1,4 +1,4 @@
-"""Bilinear resizing as two libraries did it, whose figures depend on the difference.
+"""Bilinear resizing as TensorFlow 1 and PyTorch do it: FIDs depend on the difference.
 
 Along each axis, pixel i of the result lies at a place of the image, in units of its pixels,
 
@@ -19,31 +19,31 @@ Resized = Float[Array, "batch rows columns channels"]
 
 
 def tensorflow_1(images: Images, height: int, width: int) -> Resized:
-    """What TF1's ResizeBilinear does with align_corners=False: the corner is pixel 0's.
+    """Resizing as by TF1's ResizeBilinear with align_corners=False, from the corner.
 
-    The image is so moved by half a pixel of it, less half a pixel of the result.
+    The result is shifted by half a pixel of the image, less half a pixel of its own.
     """
-    rows = _steps(images.shape[1], height)
-    columns = _steps(images.shape[2], width)
+    rows = _positions(images.shape[1], height)
+    columns = _positions(images.shape[2], width)
     return _interpolated(images, rows, columns)
 
 
 def half_pixel(images: Images, height: int, width: int) -> Resized:
-    """What PyTorch's interpolate does with bilinear, align_corners=False, no antialias."""
-    rows = _steps(images.shape[1], height, centre=0.5)
-    columns = _steps(images.shape[2], width, centre=0.5)
+    """Resizing as by PyTorch's bilinear interpolate with align_corners=False, no antialias."""
+    rows = _positions(images.shape[1], height, centre=0.5)
+    columns = _positions(images.shape[2], width, centre=0.5)
     return _interpolated(images, rows, columns)
 
 
-def _steps(
+def _positions(
     size: int, new_size: int, centre: float = 0.0
 ) -> Float[np.ndarray, " pixels"]:
-    """Places in an axis of `size` pixels of those in one of `new_size`."""
+    """Positions on an axis of `size` pixels of the pixels of one of `new_size`."""
     # In float32, as the libraries do.
     scale = np.float32(size / new_size)
     offset = np.float32(centre)
-    places = (np.arange(new_size, dtype=np.float32) + offset) * scale - offset
-    return np.clip(places, np.float32(0), np.float32(size - 1))
+    positions = (np.arange(new_size, dtype=np.float32) + offset) * scale - offset
+    return np.clip(positions, np.float32(0), np.float32(size - 1))
 
 
 def _interpolated(
@@ -51,15 +51,15 @@ def _interpolated(
     rows: Float[np.ndarray, " rows"],
     columns: Float[np.ndarray, " columns"],
 ) -> Resized:
-    """The values at all crossings of rows and columns."""
+    """The values at all crossings of rows and columns, by bilinear interpolation."""
     left = np.floor(columns).astype(np.int32)
     right = np.minimum(left + 1, images.shape[2] - 1)
-    along = jnp.asarray(columns - left, images.dtype)[None, None, :, None]
+    column_weight = jnp.asarray(columns - left, images.dtype)[None, None, :, None]
     start, end = images[:, :, left], images[:, :, right]
-    images = start + (end - start) * along
+    images = start + (end - start) * column_weight
 
     above = np.floor(rows).astype(np.int32)
     below = np.minimum(above + 1, images.shape[1] - 1)
-    down = jnp.asarray(rows - above, images.dtype)[None, :, None, None]
+    row_weight = jnp.asarray(rows - above, images.dtype)[None, :, None, None]
     start, end = images[:, above], images[:, below]
-    return start + (end - start) * down
+    return start + (end - start) * row_weight
