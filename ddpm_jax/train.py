@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import numpy as np
 from absl import logging
-from clu import parameter_overview
 from etils import epath
 from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
@@ -23,13 +22,13 @@ from ddpm_jax.models import build
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.runs import restore, workdir
-from ddpm_jax.sampling import sample_batches, snapshots
+from ddpm_jax.sampling import guides, sample_batches, snapshots
 from ddpm_jax.training import nonfinite, parallel
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.clock import Clock, Profile
 from ddpm_jax.training.interrupts import StopRequest
 from ddpm_jax.training.state import Window
-from ddpm_jax.training.writers import Writers
+from ddpm_jax.training.writers import Writers, progress_line
 
 # How many steps may be under way before the loop waits for the oldest.
 STEPS_IN_FLIGHT = 2
@@ -90,10 +89,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
 
     writers = Writers(path, resume_step=start)
     if start == 0:
-        overview = parameter_overview.get_parameter_overview(
-            training.abstract.params, include_stats=False
-        )
-        logging.info("parameters:\n%s", overview)
+        writers.parameters(training.abstract.params)
     report = _reporter(config, path, mesh, training, model, writers, evaluator, draws)
     clock = Clock(config.data.batch_size, start, every.num_steps)
     batches = pipeline.iterate(
@@ -150,8 +146,10 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
 
                 if is_due(step, every.log_every):
                     counts = _host(training, (state.window, state.skipped))
-                    writers.metrics(step, row(*counts))
-                    writers.speed(step, clock.row(step))
+                    means, speed = row(*counts), clock.row(step)
+                    writers.metrics(step, means)
+                    writers.speed(step, speed)
+                    logging.info("step %d: %s", step, progress_line({**means, **speed}))
                 if status is None:
                     with clock.paused():
                         report(step, state, is_due)

@@ -23,7 +23,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.check import check_config
 from ddpm_jax.config.schema import default
-from ddpm_jax.core import arguments, files, folders
+from ddpm_jax.core import arguments, files, folders, terminal
 from ddpm_jax.core.errors import ConfigError, choose
 from ddpm_jax.evaluation import convention, features, reference, sample_quality
 from ddpm_jax.evaluation.results.table import aligned
@@ -62,6 +62,7 @@ def _main(argv: list[str]) -> int:
     parser.add_argument("--num-repeats", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=250)
     flags = parser.parse_args(argv)
+    terminal.begin_log()
     config = _config(flags)
     scales = _scales(flags.scales)
     for scale in scales:

@@ -10,22 +10,16 @@ signal, 1 anything else.
 """
 
 import functools
-import logging as python_logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.core import terminal
 from ddpm_jax.core.errors import ConfigError, choose
 
-# TensorFlow, which writes the event files, else greets on standard error.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-# Libraries whose notes on their own work are not for this program's log.
-QUIET = ("orbax", "grain", "etils", "tensorflow_datasets", "jax")
 HELP = ("--help", "-help", "-h")
 FLAGS = flags.FLAGS
 
@@ -144,6 +138,7 @@ def parse(argv: Sequence[str], values: flags.FlagValues, mode: str = "") -> list
 
 def execute(values: flags.FlagValues, mode: str) -> int:
     """Runs one mode with flags that have been read; returns the exit status."""
+    terminal.quiet_libraries()
     # Imported once the flags are known to be right: a slip is told at once.
     import jax
 
@@ -153,8 +148,7 @@ def execute(values: flags.FlagValues, mode: str) -> int:
     from ddpm_jax.training import distributed
     from ddpm_jax.training.nonfinite import NonFiniteError
 
-    logging.set_verbosity(logging.INFO)
-    logging.get_absl_handler().addFilter(_is_ours)
+    terminal.begin_log()
     if values.compilation_cache:
         jax.config.update("jax_compilation_cache_dir", values.compilation_cache)
     try:
@@ -215,8 +209,3 @@ def _complain(error: Exception, status: int) -> int:
     text = " ".join(str(error).split()) or repr(error)
     print(f"error: {text}", file=sys.stderr)
     return status
-
-
-def _is_ours(record: python_logging.LogRecord) -> bool:
-    is_quiet = any(f"/{name}/" in record.pathname for name in QUIET)
-    return record.levelno > python_logging.INFO or not is_quiet

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from ddpm_jax.core import terminal
 from ddpm_jax.core.errors import ConfigError
 
 
@@ -26,6 +27,7 @@ class Parser(argparse.ArgumentParser):
 
 def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
     """Runs a command and returns its exit status; a ConfigError goes to stderr as one line."""
+    terminal.quiet_libraries()
     try:
         status = command(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()

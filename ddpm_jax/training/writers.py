@@ -1,4 +1,4 @@
-"""Where numbers go: metrics.jsonl, TensorBoard and the log, the last two by CLU.
+"""Where numbers go: metrics.jsonl, the log, and by CLU TensorBoard.
 
 metrics.jsonl holds what the run computed and no clock reading, so that a run which was
 killed and resumed leaves the same bytes as one which was not. Rates, memory and time left go
@@ -9,16 +9,17 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
 from absl import logging
-from clu import metric_writers
+from clu import metric_writers, parameter_overview
 from etils import epath
 
 from ddpm_jax.core import files
 
-METRICS, SPEED = "metrics.jsonl", "speed.jsonl"
+METRICS, SPEED, PARAMETERS = "metrics.jsonl", "speed.jsonl", "parameters.txt"
 
 
 class Writers:
@@ -33,11 +34,21 @@ class Writers:
         self._is_main = jax.process_index() == 0
         if self._is_main:
             keep_rows_up_to(self._workdir / METRICS, resume_step)
-        self._clu = metric_writers.create_default_writer(
-            os.fspath(self._workdir),
-            just_logging=not self._is_main,
-            asynchronous=True,
-        )
+        events = []
+        if self._is_main:
+            events.append(metric_writers.SummaryWriter(os.fspath(self._workdir)))
+        self._clu = metric_writers.AsyncMultiWriter(events)
+
+    def parameters(self, params: Any) -> None:
+        """Lists the network's arrays, or their shapes, in parameters.txt."""
+        total = parameter_overview.count_parameters(params)
+        file = self._workdir / PARAMETERS
+        logging.info("%s parameters, listed in %s", f"{total:,}", file)
+        if self._is_main:
+            listed = parameter_overview.get_parameter_overview(
+                params, include_stats=False
+            )
+            files.replace_text(file, listed.strip() + "\n")
 
     def metrics(self, step: int, scalars: Mapping[str, float | None]) -> None:
         """A row of what the run computed: a function of config and step."""
@@ -70,6 +81,20 @@ class Writers:
 
     def close(self) -> None:
         self._clu.close()
+
+
+def progress_line(scalars: Mapping[str, float | None]) -> str:
+    """The few numbers of a step that a person follows a run by."""
+    formats = {
+        "loss": "loss {:.4f}",
+        "skipped_steps": "{} steps skipped",
+        "images_per_second": "{:.0f} images/s",
+        "minutes_left": "{:.1f} minutes left",
+    }
+    known = {k: v for k in formats if (v := scalars.get(k)) is not None}
+    if known.get("skipped_steps") == 0:
+        del known["skipped_steps"]
+    return ", ".join(formats[name].format(value) for name, value in known.items())
 
 
 def to_tensorboard(

@@ -1,6 +1,8 @@
 """Flags and modes, in this process: what is refused, and one run through all of them."""
 
 import json
+import logging as python_logging
+import re
 
 import numpy as np
 import pytest
@@ -12,15 +14,17 @@ from ddpm_jax.training.nonfinite import NonFiniteError
 
 pytestmark = pytest.mark.usefixtures("small_network", "one_device")
 CONFIG = "--config=configs/digits.py:smoke"
+DATED = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
 
 
 @pytest.fixture(autouse=True)
 def log_as_before():
     """Undoes what a run does to the log of its process."""
-    before = logging.get_verbosity()
+    root = python_logging.getLogger()
+    before = logging.get_verbosity(), root.level, root.handlers[:]
     yield
-    logging.set_verbosity(before)
-    logging.get_absl_handler().removeFilter(modes._is_ours)
+    logging.set_verbosity(before[0])
+    root.level, root.handlers = before[1:]
 
 
 @pytest.fixture
@@ -45,9 +49,17 @@ def complaint(done):
     """The one line of an error, after a check that there is no more."""
     status, out, err = done
     assert status == 2 and out == ""
-    lines = [line for line in err.splitlines() if not line.startswith("I")]
+    note = re.compile(DATED + "(?!warning: |error: |critical: )")
+    lines = [line for line in err.splitlines() if not note.match(line)]
     assert len(lines) == 1 and lines[0].startswith("error: "), err
     return lines[0]
+
+
+def logged(err):
+    """What was logged, without the dates, after a check that nothing else is there."""
+    lines = err.splitlines()
+    assert all(re.match(DATED, line) for line in lines), err
+    return [re.sub(DATED, "", line) for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -107,11 +119,13 @@ def test_the_modes_and_a_second_run_with_another_config(command, tmp_path):
 
     status, out, err = command(*at, "--mode=eval")
     assert status == 0, err
+    assert logged(err) == ["compiling the evaluation (stratified) ..."]
     assert f"{trained['bits_per_dim']:.4f} bits per dim" in out
     assert json.loads((workdir / "eval" / "4.json").read_text()) == trained
 
     status, out, err = command(*at, mode="sample")
     assert status == 0, err
+    assert logged(err) == ["compiling the sampler ..."]
     drawn = workdir / "samples" / "4_ancestral_5"
     assert f"step 4: 8 samples in {drawn}\n" in out
     assert "evaluations of the network, a sample: 5\n" in out

@@ -1,6 +1,9 @@
 import json
+import logging
 import math
+import re
 
+import jax
 import numpy as np
 import pytest
 from etils import epath
@@ -9,7 +12,7 @@ from tensorboard.util import tensor_util
 
 from ddpm_jax.core import files
 from ddpm_jax.training import writers
-from ddpm_jax.training.writers import METRICS, SPEED, Writers
+from ddpm_jax.training.writers import METRICS, PARAMETERS, SPEED, Writers
 
 
 def rows(path):
@@ -81,6 +84,49 @@ def test_tensorboard_gets_the_same_numbers_and_pictures(tmp_path):
     (event,) = found.Tensors("loss")
     assert event.step == 3
     assert tensor_util.make_ndarray(event.tensor_proto) == 0.25
+
+
+def test_parameters_go_to_a_file_and_their_number_to_the_log(tmp_path, caplog):
+    shapes = {"net": {"kernel": (3, 3, 1, 40)}, "schedule": {"slope": (7,)}}
+    params = jax.tree.map(
+        lambda shape: jax.ShapeDtypeStruct(shape, np.float32),
+        shapes,
+        is_leaf=lambda value: isinstance(value, tuple),
+    )
+    w = Writers(tmp_path, resume_step=0)
+    with caplog.at_level(logging.INFO):
+        w.parameters(params)
+    w.close()
+    listed = (tmp_path / PARAMETERS).read_text()
+    assert re.search(r"net/kernel +\| \(3, 3, 1, 40\) \| float32 \| 360 ", listed)
+    assert re.search(r"schedule/slope +\| \(7,\) ", listed)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"367 parameters, listed in {tmp_path / PARAMETERS}"]
+
+
+def test_what_goes_to_a_file_is_not_repeated_in_the_log(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        w = Writers(tmp_path, resume_step=0)
+        w.metrics(1, {"loss": 0.5})
+        w.speed(1, {"images_per_second": 9.0})
+        w.image(1, "samples", np.zeros((4, 4, 3), np.uint8))
+        w.close()
+    assert not caplog.records
+
+
+def test_a_line_for_a_person_has_what_is_known():
+    scalars = {
+        "loss": 2.34567,
+        "grad_norm": 9.0,
+        "skipped_steps": 0,
+        "images_per_second": 211.7,
+        "minutes_left": 3.26,
+        "memory_gib": 2.0,
+    }
+    line = writers.progress_line(scalars)
+    assert line == "loss 2.3457, 212 images/s, 3.3 minutes left"
+    few = {"loss": None, "skipped_steps": 3, "images_per_second": None}
+    assert writers.progress_line(few) == "3 steps skipped"
 
 
 def test_text_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -1,0 +1,74 @@
+"""What the program says while it works, on a terminal or in a pipe: its own words alone.
+
+Other libraries' notes on their own doings are left out. Their errors never are.
+"""
+
+import itertools
+import logging
+import os
+import pathlib
+import sys
+from collections.abc import Mapping
+
+import tqdm
+from absl import logging as absl_logging
+
+# What C++ code reads before it says anything: of TensorFlow and XLA errors alone, and nothing
+# of the instructions that TensorFlow was built for.
+ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_ENABLE_ONEDNN_OPTS": "0"}
+# Folders that installed packages lie in.
+INSTALLED = ("site-packages", "dist-packages")
+# From which level on a library is heard. Orbax warns whenever it opens a folder to read it.
+LEAST: Mapping[str, int] = {"orbax": logging.ERROR, "ddpm_jax": logging.INFO}
+LEAST_OF_OTHERS = logging.WARNING
+DATES = "%Y-%m-%d %H:%M:%S"
+
+
+def quiet_libraries() -> None:
+    """Sets what the environment does not say itself; before TensorFlow is imported."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def begin_log() -> None:
+    """From now on what is logged goes to standard error, a dated line each."""
+    absl_logging.set_verbosity(absl_logging.INFO)
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    for handler in root.handlers[:]:
+        if handler is absl_logging.get_absl_handler() or isinstance(handler, Handler):
+            root.removeHandler(handler)
+    root.addHandler(Handler())
+
+
+class Handler(logging.Handler):
+    """Writes lines to standard error, above a progress bar if there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addFilter(is_heard)
+        self.setFormatter(_Dated())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            tqdm.tqdm.write(self.format(record), file=sys.stderr)
+        except Exception:  # As every handler of the standard library does.
+            self.handleError(record)
+
+
+def is_heard(record: logging.LogRecord) -> bool:
+    """Whether a record is the program's own, or grave enough for a library's."""
+    parts = pathlib.PurePath(record.pathname).parts
+    for folder, name in itertools.pairwise(parts):
+        if folder in INSTALLED:
+            return record.levelno >= LEAST.get(name, LEAST_OF_OTHERS)
+    return True
+
+
+class _Dated(logging.Formatter):
+    """Time, level where it is more than information, and message."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        is_grave = record.levelno > logging.INFO
+        level = f"{record.levelname.lower()}: " if is_grave else ""
+        return f"{self.formatTime(record, DATES)} {level}{record.message}"
