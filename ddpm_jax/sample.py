@@ -36,7 +36,7 @@ from ddpm_jax.sampling.tasks import TASKS
 
 Images = UInt8[np.ndarray, "samples height width channels"]
 FOLDER = "samples"
-# How many of them a grid shows.
+# How many of them a grid shows at most, in whole rows where they are of classes in turn.
 GRID = 64
 
 
@@ -83,8 +83,10 @@ def run(config: Config, directory: epath.PathLike) -> None:
         drawn |= comparison.draw(config, restored, guide, task)
     if jax.process_index() != 0:
         return
-    shown = encoding.to_uint8(store.read(min(c.num_samples, GRID)), num_values)
-    grid = grids.grid(shown)
+    period = guides.num_in_turn(config)
+    num_shown = min(c.num_samples, GRID // period * period or GRID)
+    shown = encoding.to_uint8(store.read(num_shown), num_values)
+    grid = grids.grid(shown, period)
     if task.shown:
         before = [image[None] for image in task.shown.values()]
         columns = [*task.shown, "after"]

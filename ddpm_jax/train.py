@@ -219,9 +219,9 @@ def _reporter(
                 # A network that is still learning may be too stiff; it goes on.
                 logging.error("step %d: no samples: %s", step, error)
                 return
-            picture = snapshots.write(
-                path, step, images, model.pixel_decoder.num_values
-            )
+            num_values = model.pixel_decoder.num_values
+            period = guides.num_in_turn(config)
+            picture = snapshots.write(path, step, images, num_values, period)
             writers.image(step, "samples", picture)
 
     return report

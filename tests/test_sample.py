@@ -15,7 +15,7 @@ from ddpm_jax.check import check_config
 from ddpm_jax.core import files, sharding
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.models import build
-from ddpm_jax.pictures import grids
+from ddpm_jax.pictures import encoding, grids
 from ddpm_jax.runs import restore
 from ddpm_jax.sampling import (
     comparison,
@@ -69,6 +69,11 @@ def test_files_hold_the_images_as_they_are(tmp_path):
     np.testing.assert_array_equal(
         Image.open(tmp_path / "samples" / "7.png"), grid[..., 0]
     )
+    wide = snapshots.write(epath.Path(tmp_path), 8, images, 17, 5)
+    assert wide.shape[1] > 4 * wide.shape[0]
+    np.testing.assert_array_equal(
+        Image.open(tmp_path / "samples" / "8.png"), wide[..., 0]
+    )
 
 
 def sampled(run, folder, **changes):
@@ -81,6 +86,28 @@ def sampled(run, folder, **changes):
     images = np.concatenate(parts)
     assert len(images) == record["num_samples"]
     return images
+
+
+def test_a_picture_has_whole_rows_of_the_classes_in_turn(tmp_path_factory, monkeypatch):
+    known = {"model__class_conditional": True, "training__num_steps": 1}
+    path = tmp_path_factory.mktemp("told")
+    assert train.run(tiny.config(**known), path) == 0
+    shown = []
+    grid = grids.grid
+    monkeypatch.setattr(
+        grids, "grid", lambda *given: shown.append(given) or grid(*given)
+    )
+    ten = tuple(range(10))
+    for classes, num, period in (((), 64, 1), (ten, 60, 10), (10 * ten, 64, 100)):
+        changes = known | {"sample__classes": classes, "sample__num_samples": 70}
+        folder = path / "samples" / str(period)
+        images = sampled(path, folder, **changes)
+        assert len(images) == 70
+        first, *rest = shown.pop()
+        np.testing.assert_array_equal(first, encoding.to_uint8(images[:num], 17))
+        assert rest == [period]
+        picture = Image.open(f"{folder}.png")
+        np.testing.assert_array_equal(picture, grid(first, period)[..., 0])
 
 
 def test_samples_are_the_same_for_any_batch_shard_and_number_of_devices(run, tmp_path):

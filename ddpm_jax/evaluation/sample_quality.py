@@ -116,6 +116,12 @@ def run(config: Config, restored: Restored[Denoiser]) -> Evaluation:
             " that a covariance has no full rank and fid is too large",
             *(num, real.moments.mean.size),
         )
+    if "kid" in estimators.quality_names(config) and guides.num_in_turn(config) > 1:
+        logging.warning(
+            "config.sample.classes = %s: classes in turn are not independent draws, so that"
+            " kid has a bias; write () to have them drawn",
+            tuple(config.sample.classes),
+        )
     found = measured(config, real, sampled)
     report = {
         "estimators": estimators.quality_names(config),

@@ -25,9 +25,20 @@ Sheet = UInt8[np.ndarray, "_ _ _"]
 Cell = UInt8[np.ndarray, "_ _ _ _"] | None
 
 
-def grid(images: Images) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
-    """Images side by side in a square, row by row, enlarged where they are small."""
-    return _widened(_sheet(images, _columns(len(images))))
+def grid(
+    images: Images, period: int = 1
+) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
+    """Images side by side in about a square, row by row, enlarged where they are small.
+
+    Args:
+      images: to show.
+      period: after how many images the next of the same class follows: those of a class
+        share a column, or some columns. It is of no effect on fewer images than that.
+    """
+    columns = _columns(len(images))
+    if period <= len(images):
+        columns = max(1, columns // period) * period
+    return _widened(_sheet(images, columns))
 
 
 def strip(

@@ -85,6 +85,11 @@ def labels(config: Config, guide: Guide) -> Callable[[Int[Array, " batch"]], Lab
     return in_turn if listed or not num_classes else drawn
 
 
+def num_in_turn(config: Config) -> int:
+    """After how many samples one of the same listed class follows; 1 where none are listed."""
+    return len(config.sample.classes) or 1
+
+
 def identity(config: Config, guide: Guide) -> dict[str, Any]:
     """What tells other models' arrays from others, for a record of what samples depend on."""
     if not jax.tree.leaves(guide.params):

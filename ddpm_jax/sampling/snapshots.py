@@ -32,10 +32,18 @@ def picture_path(path: epath.Path, step: int) -> epath.Path:
 
 
 def write(
-    path: epath.Path, step: int, pixels: Images, num_values: int
+    path: epath.Path, step: int, pixels: Images, num_values: int, period: int = 1
 ) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
-    """Writes samples/<step>.npz and a grid as .png; returns the grid."""
-    picture = grids.grid(encoding.to_uint8(pixels, num_values))
+    """Writes samples/<step>.npz and a grid as .png; returns the grid.
+
+    Args:
+      path: the workdir.
+      step: of the weights.
+      pixels: as pixel values.
+      num_values: that a pixel has.
+      period: as `grids.grid` takes it.
+    """
+    picture = grids.grid(encoding.to_uint8(pixels, num_values), period)
     if jax.process_index() == 0:
         png = picture_path(path, step)
         png.parent.mkdir(parents=True, exist_ok=True)

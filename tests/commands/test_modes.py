@@ -20,11 +20,12 @@ DATED = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
 @pytest.fixture(autouse=True)
 def log_as_before():
     """Undoes what a run does to the log of its process."""
-    root = python_logging.getLogger()
-    before = logging.get_verbosity(), root.level, root.handlers[:]
+    root, absl = python_logging.getLogger(), logging.get_absl_logger()
+    before = root.handlers[:], root.level, absl.level
     yield
-    logging.set_verbosity(before[0])
-    root.level, root.handlers = before[1:]
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    absl.setLevel(before[2])
 
 
 @pytest.fixture

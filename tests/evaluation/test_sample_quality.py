@@ -176,6 +176,24 @@ def test_one_repetition_has_no_error(run, judge):
     assert figures.keys() == {"fid"} and figures["fid"]["stderr"] is None
 
 
+@pytest.mark.parametrize(
+    "metric, classes, is_told",
+    [
+        ("kid", (-1, -1), True),
+        ("kid", (-1,), False),
+        ("kid", (), False),
+        ("precision_recall", (-1, -1), False),
+    ],
+)
+def test_a_kernel_distance_of_classes_in_turn_is_warned_of(
+    run, judge, caplog, metric, classes, is_told
+):
+    c = config(judge, eval__estimators=metric, sample__classes=classes)
+    evaluate.run(c, run)
+    said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert any("config.sample.classes = (-1, -1)" in line for line in said) == is_told
+
+
 class Told:
     """In place of samples, images of which the features are known."""
 

@@ -26,6 +26,32 @@ def test_a_grid_shows_each_image_in_its_place():
     np.testing.assert_array_equal(grid[int(14 * scale), int(23 * scale)], 255)
 
 
+@pytest.mark.parametrize(
+    "num, period, rows, columns",
+    [
+        (60, 10, 6, 10),  # A column each, though a square is narrower.
+        (25, 2, 7, 4),  # Two columns each: as near to a square as can be.
+        (64, 9, 8, 9),
+        (64, 1, 8, 8),
+        (10, 10, 1, 10),
+        (9, 10, 3, 3),  # None comes twice.
+    ],
+)
+def test_images_of_a_class_share_their_columns(num, period, rows, columns):
+    images = np.zeros((num, 8, 8, 1), np.uint8)
+    images += (np.arange(num, dtype=np.uint8) % period + 1)[:, None, None, None]
+    grid = grids.grid(images, period)
+    scale = 640 // (columns * 9 + 1)
+    assert grid.shape == ((rows * 9 + 1) * scale, (columns * 9 + 1) * scale, 1)
+    middles = grid[5 * scale :: 9 * scale, 5 * scale :: 9 * scale, 0]
+    flat = middles.reshape(-1)
+    np.testing.assert_array_equal(flat[:num], images[:, 0, 0, 0])
+    np.testing.assert_array_equal(flat[num:], 255)
+    if num >= period:
+        for number, column in enumerate(middles.T):
+            assert set(column) <= {number % period + 1, 255}
+
+
 def test_pixel_values_fill_the_range_of_a_picture():
     values = np.arange(17, dtype=np.uint8).reshape(1, 17)
     found = encoding.to_uint8(values, 17)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from etils import epath
+from PIL import Image
 
 from ddpm_jax import sample, train
 from ddpm_jax.check import check_config
@@ -20,6 +21,7 @@ from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.samplers.table import SAMPLERS
 from ddpm_jax.models import build
 from ddpm_jax.models.restored import OtherRuns, Restored
+from ddpm_jax.pictures import encoding, grids
 from ddpm_jax.runs import restore
 from ddpm_jax.sampling import guides, sample_batches
 from ddpm_jax.sampling.guide import Guide
@@ -233,10 +235,15 @@ def test_samples_of_other_guiding_arrays_go_into_another_folder(
 
 def test_guidance_while_training(tmp_path):
     often = {"training__num_steps": 2, "training__sample_every": 2}
-    c = config(**FREE, **often)
+    c = config(**FREE, **often, sample__classes=(3, 7))
     check_config(c)
     assert train.run(c, tmp_path / "free") == 0
-    assert (tmp_path / "free" / "samples" / "2.npz").exists()
+    images = np.load(tmp_path / "free" / "samples" / "2.npz")["images"]
+    with Image.open(tmp_path / "free" / "samples" / "2.png") as picture:
+        # A column for each class.
+        want = grids.grid(encoding.to_uint8(images, 17), 2)[..., 0]
+        np.testing.assert_array_equal(picture, want)
+        assert picture.height > 2 * picture.width
     for changes in (by_sorter("somewhere"), WEAK):
         c = config(**changes, **often)
         check_config(c)

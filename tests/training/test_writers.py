@@ -94,7 +94,7 @@ def test_parameters_go_to_a_file_and_their_number_to_the_log(tmp_path, caplog):
         is_leaf=lambda value: isinstance(value, tuple),
     )
     w = Writers(tmp_path, resume_step=0)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         w.parameters(params)
     w.close()
     listed = (tmp_path / PARAMETERS).read_text()
@@ -105,7 +105,7 @@ def test_parameters_go_to_a_file_and_their_number_to_the_log(tmp_path, caplog):
 
 
 def test_what_goes_to_a_file_is_not_repeated_in_the_log(tmp_path, caplog):
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         w = Writers(tmp_path, resume_step=0)
         w.metrics(1, {"loss": 0.5})
         w.speed(1, {"images_per_second": 9.0})
