@@ -36,6 +36,7 @@ WRAPPERS = {
     "core/files.py": {"etils"},
     "core/folders.py": {"etils"},
     "core/progress.py": {"tqdm"},
+    "core/terminal.py": {"absl", "tqdm"},
 }
 METRICS_LIBRARIES = {"numpy", "jaxtyping"}
 CORE_TRAINING = {"state", "step", "objective", "optimizer", "parallel"}
