@@ -22,6 +22,7 @@ from etils import epath
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.check import check_config
+from ddpm_jax.config import plugins
 from ddpm_jax.config.schema import default
 from ddpm_jax.core import arguments, files, folders, terminal
 from ddpm_jax.core.errors import ConfigError, choose
@@ -61,8 +62,10 @@ def _main(argv: list[str]) -> int:
     parser.add_argument("--num-samples", type=int, default=1000)
     parser.add_argument("--num-repeats", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=250)
+    plugins.add_argument(parser)
     flags = parser.parse_args(argv)
     terminal.begin_log()
+    plugins.load(flags.plugins)
     config = _config(flags)
     scales = _scales(flags.scales)
     for scale in scales:

@@ -18,6 +18,7 @@ from absl import app, flags
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import terminal
+from ddpm_jax.core.arguments import PLUGINS
 from ddpm_jax.core.errors import ConfigError, choose
 
 HELP = ("--help", "-help", "-h")
@@ -67,6 +68,12 @@ def define(values: flags.FlagValues, mode: str) -> None:
         flags.DEFINE_string(
             "mode", "train", f"One of {', '.join(MODES)}.", flag_values=values
         )
+    flags.DEFINE_multi_string(
+        "plugins",
+        [],
+        PLUGINS,
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "profile_steps",
         0,
@@ -123,8 +130,9 @@ def parse(argv: Sequence[str], values: flags.FlagValues, mode: str = "") -> list
     from ddpm_jax.config import check, files
 
     define(values, mode)
+    # Plugins add choices, and so fields, to every config.
+    load_plugins(argv)
     files.define_flag(values, argv)
-    # What adds choices, and so fields, to a config is to be read before this line.
     check.overrides(argv)
     rest = files.parse(values, argv)
     choose(MODES, mode or values.mode, "--mode")
@@ -134,6 +142,25 @@ def parse(argv: Sequence[str], values: flags.FlagValues, mode: str = "") -> list
     if len(rest) > 1:
         raise ConfigError(f"{rest[1]!r} is not a flag: write --name=value.")
     return rest
+
+
+def load_plugins(argv: Sequence[str]) -> None:
+    """Loads the plugins of a command line, before anything else of it is read.
+
+    Raises:
+      ConfigError: one cannot be loaded, or the run in the workdir had another one.
+    """
+    from etils import epath
+
+    from ddpm_jax.config import plugins
+    from ddpm_jax.runs import plugin_record
+
+    early = flags.FlagValues()
+    define(early, "any")
+    early(argv, known_only=True)
+    plugins.load(early.plugins)
+    if early.workdir:
+        plugin_record.require(epath.Path(early.workdir))
 
 
 def execute(values: flags.FlagValues, mode: str) -> int:

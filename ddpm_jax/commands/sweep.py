@@ -3,6 +3,7 @@
     python -m ddpm_jax sweep configs/sweeps/digits_ablation.py --workdir=runs/ablation
     ... --print                              # The commands instead, one a run, for a cluster.
     ... --only=prediction=v                  # Of that name; may be repeated.
+    ... --plugins=my_schedule.py             # Choices of your own, in every run.
     ... -- --config.training.num_steps=100   # Overrides of every run.
 
 The same command goes on where it was stopped. Runs go to WORKDIR/<name>, with all that they
@@ -22,6 +23,7 @@ from etils import epath
 from ddpm_jax.commands import compare, sweep_file
 from ddpm_jax.commands.subprocess import Child
 from ddpm_jax.commands.sweep_file import Run
+from ddpm_jax.config import plugins
 from ddpm_jax.core import arguments, files
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.evaluation import estimators
@@ -48,9 +50,13 @@ def _main(argv: list[str]) -> int:
     parser.add_argument("--workdir", required=True, help="where the runs' folders go")
     parser.add_argument("--print", action="store_true", help="print the commands only")
     parser.add_argument("--only", action="append", metavar="NAME", help="this run only")
+    plugins.add_argument(parser)
     parsed = parser.parse_args(argv[:end])
     path = epath.Path(parsed.workdir)
+    plugins.load(parsed.plugins)
     runs = sweep_file.read(parsed.file, tuple(argv[end + 1 :]))
+    mine = tuple(f"--plugins={text}" for text in parsed.plugins)
+    runs = [run._replace(arguments=(*mine, *run.arguments)) for run in runs]
     chosen = _only(runs, parsed.only)
     if parsed.print:
         for run in chosen:

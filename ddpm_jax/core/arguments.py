@@ -9,6 +9,11 @@ from typing import NoReturn
 from ddpm_jax.core import terminal
 from ddpm_jax.core.errors import ConfigError
 
+# What the flag of several commands means.
+PLUGINS = (
+    "Modules with choices of your own, by commas: dotted names or paths of .py files."
+)
+
 
 class Parser(argparse.ArgumentParser):
     """An argparse parser that raises `ConfigError` and accepts no abbreviated options."""

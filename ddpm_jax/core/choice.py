@@ -226,17 +226,23 @@ def leaves(
             yield from leaves(choice.options, f"{prefix}{choice_name}.", changes)
 
 
+def tables(options: type[Options], prefix: str = "") -> dict[str, Table]:
+    """The table of every field of a config that names a choice, by the field's name."""
+    found: dict[str, Table] = {}
+    for field in dataclasses.fields(options):
+        name = prefix + field.name
+        if "group" in field.metadata:
+            found |= tables(field.metadata["group"], f"{name}.")
+        if "table" in field.metadata:
+            found[name] = field.metadata["table"]
+            for choice_name, choice in found[name].items():
+                found |= tables(choice.options, f"{prefix}{choice_name}.")
+    return found
+
+
 def names(options: type[Options]) -> set[str]:
     """The names of all choices that the fields of a config may hold."""
-    choice_names: set[str] = set()
-    for field in dataclasses.fields(options):
-        if "group" in field.metadata:
-            choice_names |= names(field.metadata["group"])
-        table = field.metadata.get("table", {})
-        choice_names |= table.keys()
-        for choice in table.values():
-            choice_names |= names(choice.options)
-    return choice_names
+    return {name for table in tables(options).values() for name in table}
 
 
 def defaults(options: type[Options]) -> dict[str, Any]:

@@ -21,6 +21,20 @@ from ddpm_jax.core.errors import ConfigError, hint
 SUFFIX = ".py"
 
 
+def check(path: str) -> None:
+    """Raises ConfigError, which names the path, unless it is that of a Python file."""
+    file = pathlib.Path(path)
+    with errors_in(path):
+        if file.is_dir():
+            raise ConfigError("it is a folder: write the path of a Python file.")
+        if file.suffix != SUFFIX:
+            raise ConfigError(
+                f"it is not a Python file: write one that ends in {SUFFIX}."
+            )
+        if not file.exists():
+            raise ConfigError("there is no such file.")
+
+
 def load(path: str, name: str) -> types.ModuleType:
     """Runs a file as a module of the given name, anew at each call.
 
@@ -30,10 +44,12 @@ def load(path: str, name: str) -> types.ModuleType:
     Raises:
       ConfigError: there is no such file, or it raises something.
     """
+    check(path)
     module = types.ModuleType(name)
     module.__file__ = path
     with errors_in(path), _importing_from(path):
-        code = compile(_source(path), path, "exec", dont_inherit=True)
+        source = pathlib.Path(path).read_bytes()
+        code = compile(source, path, "exec", dont_inherit=True)
         sys.modules[name] = module  # dataclasses look up a class's module here.
         exec(code, module.__dict__)
     return module
@@ -99,17 +115,6 @@ def _reason(error: BaseException, path: str) -> str:
     if text and type(error) in (ConfigError, ValueError):
         return text
     return f"{kind}: {text}" if text else kind
-
-
-def _source(path: str) -> bytes:
-    file = pathlib.Path(path)
-    if file.is_dir():
-        raise ConfigError("it is a folder: write the path of a Python file.")
-    if file.suffix != SUFFIX:
-        raise ConfigError(f"it is not a Python file: write one that ends in {SUFFIX}.")
-    if not file.exists():
-        raise ConfigError("there is no such file.")
-    return file.read_bytes()
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.core import loaded_plugins
 from ddpm_jax.data.source import Source
 from ddpm_jax.evaluation import estimators
 
@@ -41,6 +42,7 @@ def of(config: Config, name: str, source: Source, step: int) -> dict[str, Any]:
         if estimators.is_clipped(config, name)
         else "not clipped",
         "stderr": "over draws of noise, the images fixed; stderr_images: over images",
+        **loaded_plugins.identity(),
         "step": step,
     }
 
@@ -53,6 +55,7 @@ def of_classifier(config: Config, source: Source, step: int) -> dict[str, Any]:
         "schedule": config.schedule.name,
         "num_latents": config.schedule.num_steps or "infinitely many",
         "weights": _weights_name(config),
+        **loaded_plugins.identity(),
         "step": step,
     }
 
@@ -91,6 +94,7 @@ def of_samples(
         },
         "seed": config.seed,
         "weights": _weights_name(config),
+        **loaded_plugins.identity(),
         "step": step,
     }
 

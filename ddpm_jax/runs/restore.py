@@ -17,7 +17,7 @@ from ddpm_jax.models import build
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Bound, OtherRuns, Restored
-from ddpm_jax.runs import workdir
+from ddpm_jax.runs import plugin_record, workdir
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.state import Params, TrainState
 
@@ -139,6 +139,7 @@ def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
     file = epath.Path(directory) / workdir.CONFIG
     if not file.exists():
         raise ConfigError(f"{field} holds no {workdir.CONFIG}: write a run's workdir.")
+    plugin_record.require(epath.Path(directory), field)
     try:
         # What an earlier version did not have, it did as the default does.
         theirs = default()

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.config import check
 from ddpm_jax.core import files
 from ddpm_jax.core.errors import ConfigError, flat
+from ddpm_jax.runs import plugin_record
 
 CONFIG, LOCK = "config.json", ".lock"
 
@@ -57,7 +58,11 @@ def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
 
 
 def remember_config(workdir: epath.Path, config: Config) -> None:
-    """Writes config.json, for a config that has been checked against what is there."""
+    """Writes config.json, for a config that has been checked against what is there.
+
+    Beside it, the plugins that it needs.
+    """
+    plugin_record.remember(workdir)
     if jax.process_index() == 0:
         text = json.dumps(config.to_dict(), indent=2) + "\n"
         files.replace_text(workdir / CONFIG, text)
@@ -73,7 +78,7 @@ def check_same_config(workdir: epath.Path, config: Config) -> None:
     """Fails where this config is not the one that the workdir was made with.
 
     Raises:
-      ConfigError: there is none, it cannot be read, or fields differ.
+      ConfigError: there is none, it cannot be read, fields differ, or a plugin is missing.
     """
     path = workdir / CONFIG
     try:
@@ -88,6 +93,7 @@ def check_same_config(workdir: epath.Path, config: Config) -> None:
         ) from error
     except ValueError as error:
         raise ConfigError(f"{path} cannot be read as JSON: {error}.") from error
+    plugin_record.check(workdir)
     changed = check.differences(config, flat(saved))
     if changed:
         raise ConfigError(

@@ -4,6 +4,7 @@ from typing import Any
 
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.core import loaded_plugins
 from ddpm_jax.core.errors import flat
 from ddpm_jax.diffusion.samplers.time_grids import TIME_GRIDS
 from ddpm_jax.models.denoiser import Denoiser
@@ -61,4 +62,5 @@ def of(
         **task.identity,
         "config.seed": config.seed,
         **{f"config.sample.{k}": v for k, v in used.items()},
+        **loaded_plugins.identity(),
     }

@@ -67,6 +67,7 @@ def test_a_guide_does_not_judge_itself(run, judge, capsys):
         ("--guidance=autogidance", "Did you mean 'autoguidance'?"),
         ("--guide=somewhere", "--guide is not for --guidance=classifier_free"),
         ("--judge=nowhere", "config.eval.quality.classifier = 'nowhere' holds no"),
+        ("--plugins=no_such", "--plugins=no_such: there is no such module"),
         ("--num-steps=11", "config.sample.num_steps = 11 is more than"),
     ],
 )

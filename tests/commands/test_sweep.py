@@ -8,8 +8,9 @@ import pytest
 
 from configs.sweeps import digits_ablation
 from ddpm_jax.commands import sweep, sweep_file
+from ddpm_jax.config import plugins
 from ddpm_jax.core.errors import ConfigError, flat
-from tests import evaluation_files
+from tests import evaluation_files, plugin_files
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = """
@@ -213,6 +214,20 @@ def test_the_printed_commands_are_these(here, capsys, monkeypatch):
     assert not (here / "runs").exists()
     assert swept("--print", "--only=seed=3") == 0
     assert "wide" not in capsys.readouterr().out
+
+
+def test_plugins_are_of_the_sweep_and_of_every_command(here, capsys, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    own = plugin_files.blocks()
+    (here / "cubic.py").write_text(own["cubic.py"])
+    write(here, grids=[{"schedule.name": ["cubic"]}])
+    with plugins.temporarily():
+        assert swept("--print") == 2
+        assert "config.schedule.name = 'cubic' is not one of" in capsys.readouterr().err
+        assert swept("--print", "--plugins=cubic.py") == 0
+        command = "--plugins=cubic.py --config=config.py --config.schedule.name=cubic"
+        assert capsys.readouterr().out.count(command) == 2
 
 
 def test_one_run_alone_by_any_of_its_names(here):

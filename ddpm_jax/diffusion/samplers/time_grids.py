@@ -36,7 +36,7 @@ def uniform(
       ValueError: S is below 2, or above T.
     """
     _check(num_visited, num_steps)
-    return _times(np.linspace(0.0, 1.0, num_visited), num_steps)
+    return at_latents(np.linspace(0.0, 1.0, num_visited), num_steps)
 
 
 def quadratic(
@@ -48,7 +48,7 @@ def quadratic(
     arguments and errors as `uniform`.
     """
     _check(num_visited, num_steps)
-    return _times(np.linspace(0.0, 1.0, num_visited) ** 2, num_steps)
+    return at_latents(np.linspace(0.0, 1.0, num_visited) ** 2, num_steps)
 
 
 def by_log_snr(
@@ -122,10 +122,10 @@ def _at(
     if num_steps == CONTINUOUS:
         # The bisection knows both ends only to its last digit.
         return t.at[0].set(0.0).at[-1].set(1.0)[::-1]
-    return _times(np.asarray(t), num_steps)
+    return at_latents(np.asarray(t), num_steps)
 
 
-def _times(
+def at_latents(
     ideal: Float[np.ndarray, " num_visited"], num_steps: int
 ) -> Float[Array, " num_visited"]:
     """Increasing times as they are, or moved to a chain's grid; from 1 down."""

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from etils import epath
 
-from ddpm_jax.core import files
+from ddpm_jax.core import files, loaded_plugins
 from ddpm_jax.evaluation.results.rows import Rows
 from ddpm_jax.evaluation.results.saved import FOLDER
 
@@ -23,7 +23,8 @@ class Store:
     """The rows of one estimator at one step. Only process 0 reads and writes."""
 
     def __init__(self, path: epath.Path, step: int, name: str, settings: Any) -> None:
-        text = json.dumps([jax.__version__, settings], sort_keys=True, default=str)
+        code = [jax.__version__, *loaded_plugins.identity().values()]
+        text = json.dumps([*code, settings], sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         folder = path / FOLDER / "unfinished" / str(step)
         self._folder = folder / f"{name}-{digest}"

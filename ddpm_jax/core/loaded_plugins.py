@@ -1,0 +1,25 @@
+"""The plugins of this process: their names, and what tells their files from others.
+
+A plugin is a user's Python module with choices that the tables take in; `config.plugins` loads
+it. What depends on a plugin's code (samples, figures, a run) keeps the hash of its file.
+"""
+
+from typing import Any
+
+_sha256: dict[str, str] = {}
+
+
+def hashes() -> dict[str, str]:
+    """SHA-256 of each plugin's file as it was loaded, by the plugin's name."""
+    return dict(_sha256)
+
+
+def replace(by_name: dict[str, str]) -> None:
+    """Has `hashes` be these."""
+    _sha256.clear()
+    _sha256.update(by_name)
+
+
+def identity() -> dict[str, Any]:
+    """The hashes as a field of a record: nothing where there are no plugins."""
+    return {"plugins": hashes()} if _sha256 else {}

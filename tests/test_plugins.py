@@ -1,0 +1,153 @@
+"""Every kind of choice from a user's own files, as docs/extending.md shows them, in one run."""
+
+import hashlib
+import json
+import logging as python_logging
+import math
+
+import numpy as np
+import pytest
+from absl import flags, logging
+
+from ddpm_jax.commands import modes
+from ddpm_jax.config import plugins, schema
+from ddpm_jax.core import choice
+from tests import plugin_files
+
+LONGEST = 20
+KINDS = {
+    "schedule.name": "cubic",
+    "prediction": "velocity",
+    "loss.weighting": "bell",
+    "sample.sampler": "renoised",
+    "sample.spacing": "power",
+    "model.name": "two_convs",
+    "data.name": "stripes",
+    "optimizer.name": "momentum",
+}
+SMALL = {
+    "training.num_steps": 2,
+    "training.eval_every": 0,
+    "training.sample_every": 0,
+    "schedule.cubic.steepness": 7.0,
+}
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs a command line as a process would, which begins without plugins."""
+    root, absl = python_logging.getLogger(), logging.get_absl_logger()
+    before = root.handlers[:], root.level, absl.level
+
+    def as_absl_does(main, argv, flags_parser):
+        return main(flags_parser(argv))
+
+    monkeypatch.setattr(modes.app, "run", as_absl_does)
+
+    def run(mode, *arguments):
+        monkeypatch.setattr(modes, "FLAGS", flags.FlagValues())
+        with plugins.temporarily():
+            try:
+                status = modes.main(arguments, mode)
+            except SystemExit as end:
+                status = end.code
+        return status, *capsys.readouterr()
+
+    yield run
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    absl.setLevel(before[2])
+
+
+def test_the_document_shows_every_kind_in_few_lines():
+    shown = {}
+    for name, text in plugin_files.blocks().items():
+        assert len(text.splitlines()) <= LONGEST, name
+        namespace = {"__name__": name}
+        exec(compile(text, name, "exec"), namespace)
+        shown |= {field: names for field, names in namespace["CHOICES"].items()}
+    assert {field: [name] for field, name in KINDS.items()} == {
+        field: list(names) for field, names in shown.items()
+    }
+
+
+def test_a_run_is_trained_evaluated_and_drawn_by_plugins_alone(
+    command, one_device, tmp_path
+):
+    files = plugin_files.written(tmp_path)
+    choices = KINDS | SMALL
+    at = [
+        "--config=configs/digits.py:smoke",
+        f"--workdir={tmp_path / 'run'}",
+        *(f"--config.{field}={value}" for field, value in choices.items()),
+    ]
+    mine = "--plugins=" + ",".join(map(str, files))
+    record = tmp_path / "run" / "plugins.json"
+
+    status, _, err = command("train", *at, mine)
+    assert status == 0, err
+    assert json.loads(record.read_text()) == {f.stem: sha256(f) for f in files}
+    rows = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in rows] == [1, 2]
+    assert all(math.isfinite(json.loads(row)["loss"]) for row in rows)
+
+    # Without one of them nothing of it is known: it is asked for before anything else.
+    before = record.read_bytes()
+    for mode in ("train", "eval", "sample"):
+        status, out, err = command(mode, *at, mine.replace(f"{files[0]},", ""))
+        assert (status, out) == (2, "")
+        assert err == (
+            f"error: --workdir={tmp_path / 'run'} is of a run with the plugin 'cubic': add"
+            " --plugins=cubic, or the path of its file cubic.py.\n"
+        )
+    assert record.read_bytes() == before
+
+    # The run goes on with a changed file, and says so.
+    cubic = tmp_path / "cubic.py"
+    cubic.write_text(f"{cubic.read_text()}\n\n# Changed.\n")
+    status, _, err = command("train", *at, mine, "--config.training.num_steps=3")
+    assert status == 0, err
+    (warned,) = [line for line in err.splitlines() if "its file has changed" in line]
+    assert " warning: the plugin cubic is not as the run in " in warned
+    hashes = {f.stem: sha256(f) for f in files}
+    assert json.loads(record.read_text()) == hashes and hashes["cubic"] not in str(
+        before
+    )
+
+    status, out, err = command("eval", *at, mine)
+    assert status == 0, err
+    report = json.loads((tmp_path / "run" / "eval" / "3.json").read_text())
+    assert math.isfinite(report["bits_per_dim"])
+    assert report["convention"]["plugins"] == hashes
+    assert report["convention"]["data"]["name"] == "stripes"
+
+    status, out, err = command("sample", *at, mine)
+    assert status == 0, err
+    folder = tmp_path / "run" / "samples" / "3_renoised_5"
+    assert np.load(folder / "00000.npz")["images"].shape == (8, 8, 8, 1)
+    identity = json.loads((folder / "samples.json").read_text())["identity"]
+    assert identity["plugins"] == hashes
+
+    # Options of a plugin are checked, and told, as any other.
+    status, _, err = command(
+        "eval", *at, mine, "--config.schedule.cubic.steepness=-1.0"
+    )
+    assert status == 2 and err.startswith(
+        "error: config.schedule.cubic.steepness = -1.0: "
+    )
+
+
+def sha256(file):
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_plugins_are_gone_where_they_were_temporary(tmp_path):
+    before = {f: list(t) for f, t in choice.tables(schema.Whole).items()}
+    defaults = schema.default()
+    with plugins.temporarily():
+        plugins.load([str(path) for path in plugin_files.written(tmp_path)])
+        assert schema.default() != defaults
+        for field, name in KINDS.items():
+            assert name in choice.tables(schema.Whole)[field]
+    assert {f: list(t) for f, t in choice.tables(schema.Whole).items()} == before
+    assert schema.default() == defaults
