@@ -129,9 +129,9 @@ def distance(found: Any, truth: np.ndarray) -> float:
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def follow(
     diffusion: Diffusion, sampler: loop.Sampler, times: jax.Array, z: jax.Array
-) -> loop.Arrival:
+) -> loop.Result:
     keys = jax.random.split(jax.random.key(0), NUM_SAMPLES)
-    return loop.follow(diffusion, sampler, times, z, keys)
+    return loop.sample_from(diffusion, sampler, times, z, keys)
 
 
 def order_section() -> dict[str, Any]:

@@ -117,7 +117,7 @@ def make_draw(
         keys = example_keys(stream_key(0, Stream.SAMPLE), index)
         if z is None:
             z = loop.first_latent(keys, bare_step.IMAGE_SHAPE, times.dtype)
-        arrival = loop.follow(diffusion, sampler, times, z, keys, **options)
+        arrival = loop.sample_from(diffusion, sampler, times, z, keys, **options)
         return arrival.prediction.x, arrival.film
 
     return draw

@@ -1,7 +1,7 @@
-"""What the theory needs to know of a model: two functions of noise and time.
+"""A diffusion model as the theory sees it: two functions of noise and time.
 
 Losses, the ELBO and every sampler take a `Diffusion` and never a network, a config or
-parameters, so each formula is tested with a model whose answer is known.
+parameters, so each formula is tested with a model whose exact prediction is known.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 
 class Prediction(NamedTuple):
-    """What a model says of z_t.
+    """A model's prediction from z_t.
 
     Attributes:
       x: estimate of the clean data, [batch, height, width, channels].
@@ -29,19 +29,19 @@ class Prediction(NamedTuple):
 
 # A schedule: t in [0, 1], any shape -> log SNR, same shape.
 LogSnr = Callable[[Array], Array]
-# z_t [batch, ...] and t [batch] -> what the model says of them.
+# z_t [batch, ...] and t [batch] -> the prediction.
 Denoise = Callable[[Array, Array], Prediction]
 
 
 @dataclasses.dataclass(frozen=True)
 class Diffusion:
-    """A model with its parameters bound.
+    """A diffusion model with its parameters bound.
 
     Attributes:
       log_snr: t in [0, 1], any shape -> log(alpha_t^2 / sigma_t^2), same shape.
       denoise: z_t [batch, ...] and t [batch] -> `Prediction`.
-      of: numbers of examples -> the model of these alone, where what it says depends on
-        which example of a batch it is asked about, such as on its class; None: it does not.
+      of: indices of examples in the batch -> the model for these alone, where predictions
+        depend on the example, such as on its class; None: they do not.
     """
 
     log_snr: LogSnr
@@ -49,11 +49,11 @@ class Diffusion:
     of: Callable[[Int[Array, " some"]], "Diffusion"] | None = None
 
     def take(self, numbers: Int[Array, " some"]) -> "Diffusion":
-        """The model for a batch of these examples of this one's batch, in that order."""
+        """The model for these examples of the batch alone, in that order."""
         return self if self.of is None else self.of(numbers)
 
     def changed(self, change: Callable[["Diffusion"], Denoise]) -> "Diffusion":
-        """This model with another `denoise`, made of it; and likewise of any of its parts."""
+        """This model with the `denoise` that `change` makes of it, or of its part by `take`."""
         of = self.of
         return dataclasses.replace(
             self,

@@ -103,7 +103,7 @@ def make(
 
 # (model, keys, progress, numbers) -> where it leads, whether it got there, evaluations.
 Rollout = Callable[
-    [Diffusion, Array, Any, Array | None], tuple[loop.Arrival, Array, Array]
+    [Diffusion, Array, Any, Array | None], tuple[loop.Result, Array, Array]
 ]
 
 
@@ -115,7 +115,7 @@ def _begin(
         return loop.first_latent(keys, model.shape, t.dtype)
     x = model.pixel_decoder.encode(jnp.asarray(task.first)[None], t.dtype)
     x = jnp.broadcast_to(x, (keys.shape[0], *model.shape))
-    return editing.begin(diffusion, x, keys, t)
+    return editing.noised(diffusion, x, keys, t)
 
 
 def _on_times(
@@ -133,12 +133,12 @@ def _on_times(
 
     def way(
         diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
-    ) -> tuple[loop.Arrival, Array, Array]:
+    ) -> tuple[loop.Result, Array, Array]:
         times = samplers.times_of(config, diffusion.log_snr) if fixed is None else fixed
         times = times[-samplers.num_visited(config) :]
         z = _begin(model, task, diffusion, keys, times[0])
         options = {"num_frames": num_frames, "progress": progress}
-        arrival = loop.follow(diffusion, built, times, z, keys, **options)
+        arrival = loop.sample_from(diffusion, built, times, z, keys, **options)
         arrived = jnp.ones(keys.shape, bool)
         return arrival, arrived, jnp.full(keys.shape, asked, jnp.int32)
 
@@ -150,11 +150,11 @@ def _by_ode(config: Config, model: Denoiser, task: Task) -> Rollout:
 
     def way(
         diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
-    ) -> tuple[loop.Arrival, Array, Array]:
+    ) -> tuple[loop.Result, Array, Array]:
         z = _begin(model, task, diffusion, keys, jnp.asarray(start, jnp.float32))
         found = probability_flow.backward(diffusion, z, solve, start)
         prediction = diffusion.denoise(found.z_0, jnp.zeros(keys.shape))
-        arrival = loop.Arrival(found.z_0, prediction, None)
+        arrival = loop.Result(found.z_0, prediction, None)
         # The one at z_0 comes on top.
         asked = probability_flow.num_evaluations(found.num_steps, solve) + 1
         return arrival, found.converged, asked
@@ -173,7 +173,7 @@ def _between(config: Config, model: Denoiser, task: Task) -> Rollout:
 
     def way(
         diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
-    ) -> tuple[loop.Arrival, Array, Array]:
+    ) -> tuple[loop.Result, Array, Array]:
         assert numbers is not None
         times = samplers.times_of(config, diffusion.log_snr)
         first, last = model.pixel_decoder.encode(ends_of_way, times.dtype)

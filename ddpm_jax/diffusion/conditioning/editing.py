@@ -1,4 +1,4 @@
-"""Other images from given ones: begun from noisy versions of them, or between two of them."""
+"""Edits of images: variations from their noised versions, and interpolation of two."""
 
 import jax
 import jax.numpy as jnp
@@ -13,23 +13,23 @@ Image = Float[Array, "height width channels"]
 Fractions = Float[Array, " fractions"]
 
 
-def begin(
+def noised(
     diffusion: Diffusion,
     x: Images,
     keys: Key[Array, " batch"],
     t: Float[Array, ""],
 ) -> Images:
-    """z_t of x, from where a sampler makes an image like it.
+    """The latents z_t of images x, from which a sampler makes images like them.
 
-    (SDEdit, Meng et al. 2022, arXiv:2108.01073.) The later t, the less is kept:
-    the noise is that of `chain.sample`, so at t = 1 begins what is sampled without x, but
-    for the alpha x that noise at its last log SNR leaves.
+    (SDEdit, Meng et al. 2022, arXiv:2108.01073.) The later t, the less is kept. The noise is
+    that of `loop.sample`: at t = 1 the latent is that of a sample without x, up to the alpha x
+    that remains at the last log SNR.
 
     Args:
       diffusion: the model.
       x: the images; their dtype is that of z_t.
-      keys: one an image, those of the sampling to follow.
-      t: the first of the times to follow, or the `start` of `flow.backward`.
+      keys: one for each image, the keys of the sampling to follow.
+      t: first time of the sampling to follow, or the `start` of `probability_flow.backward`.
     """
     _, height, width, channels = x.shape
     noise = loop.first_latent(keys, (height, width, channels), x.dtype)
@@ -40,7 +40,7 @@ def begin(
 def spherical(
     z_a: Image, z_b: Image, fractions: Fractions
 ) -> Float[Array, "fractions height width channels"]:
-    """The latents on the arc from z_a to z_b, z_a itself at 0 and z_b itself at 1.
+    """Spherical interpolation: latents on the arc from z_a at fraction 0 to z_b at 1.
 
         sin((1 - f) angle) / sin(angle) z_a + sin(f angle) / sin(angle) z_b
 
@@ -58,14 +58,14 @@ def spherical(
         # sin(x) / sin(x) need not be 1 if one of a vector's and one of a number's.
         return jnp.where(share == 1.0, 1.0, on_arc)
 
-    of_a, of_b = (
+    weight_a, weight_b = (
         weight(share)[:, None, None, None] for share in (1.0 - fractions, fractions)
     )
-    return of_a * z_a[None] + of_b * z_b[None]
+    return weight_a * z_a[None] + weight_b * z_b[None]
 
 
 def _angle(z_a: Image, z_b: Image) -> Float[Array, ""]:
-    """Between two vectors, in [0, pi]; arccos would lose half the digits of a small one."""
+    """The angle between two vectors, in [0, pi]; arccos would lose a small one's digits."""
     a, b = (z / jnp.maximum(_length(z), jnp.finfo(z.dtype).tiny) for z in (z_a, z_b))
     return 2.0 * jnp.arctan2(_length(a - b), _length(a + b))
 
@@ -81,37 +81,36 @@ def interpolate(
     times: loop.Times,
     fractions: Fractions,
     num_iterations: int = 3,
-) -> loop.Arrival:
-    """Images between two: both up to noise by DDIM, along the arc, and down again.
+) -> loop.Result:
+    """Interpolation of two images: DDIM inversion, spherical interpolation, and DDIM.
 
     Args:
-      diffusion: the model. One that tells examples apart is bound to one for each of the
-        fractions; then the first one's is asked about x_a on the way up, and the last one's
-        about x_b.
-      x_a: the image at 0.
-      x_b: the image at 1.
-      times: decreasing, as for sampling; the way up takes them backwards.
-      fractions: in [0, 1], of the way from x_a to x_b.
-      num_iterations: of `ddim.inverse`; with more, the ends are nearer to the images.
+      diffusion: the model. One that depends on the example has one for each fraction; x_a is
+        inverted as the first of them, and x_b as the last.
+      x_a: the image at fraction 0.
+      x_b: the image at fraction 1.
+      times: decreasing, as for sampling; inversion takes them backwards.
+      fractions: positions in [0, 1] between x_a and x_b.
+      num_iterations: iterations of `ddim.inverse`; more bring the ends nearer to the images.
 
     Returns:
-      What DDIM arrives at, an example a fraction. The first latent above an image x is
-      alpha x, so at the ends z / alpha is the image, and x_hat what the model makes of it.
+      The result of DDIM, one example for each fraction. Inversion starts an image x at
+      z = alpha x, so at the ends z / alpha is the image, and x_hat the model's estimate of it.
     """
     pair = jnp.stack([x_a, x_b])
     first_and_last = jnp.array([0, fractions.shape[0] - 1])
     alpha, _ = gaussian.alpha_sigma(diffusion.log_snr(times[-1]))
-    up = loop.follow(
+    inverted = loop.sample_from(
         diffusion.take(first_and_last),
         ddim.inverse(num_iterations),
         times[::-1],
         alpha * pair,
         _unused_keys(2),
     )
-    z = spherical(up.z[0], up.z[1], fractions)
-    return loop.follow(diffusion, ddim.make(), times, z, _unused_keys(z.shape[0]))
+    z = spherical(inverted.z[0], inverted.z[1], fractions)
+    return loop.sample_from(diffusion, ddim.make(), times, z, _unused_keys(z.shape[0]))
 
 
 def _unused_keys(num: int) -> Key[Array, " num"]:
-    """For samplers that draw nothing."""
+    """Keys for samplers that draw no noise."""
     return jax.random.split(jax.random.key(0), num)

@@ -1,4 +1,4 @@
-"""Thresholds of x_hat: models whose estimate of the data stays within its range."""
+"""Thresholds of x_hat: models whose estimate of the data stays within the data's range."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from ddpm_jax.diffusion.process.gaussian import Images
 
 
 def clipped(diffusion: Diffusion, bound: float = 1.0) -> Diffusion:
-    """The model whose x_hat stays in [-bound, bound]: another model and bound."""
+    """The model with x_hat clipped to [-bound, bound], which has a likelihood of its own."""
     return _with_estimate(diffusion, lambda x: jnp.clip(x, -bound, bound))
 
 
@@ -23,7 +23,7 @@ class Dynamic(Options):
 
     quantile: float = option(
         0.995,
-        "Of an image's |x_hat|, where it is cut.",
+        "Quantile of an image's |x_hat| at which x_hat is clipped.",
         above=0.0,
         at_most=1.0,
         remedy="write a number in (0, 1], such as 0.995",
@@ -31,36 +31,37 @@ class Dynamic(Options):
 
 
 def dynamic(options: Dynamic = Dynamic()) -> Callable[[Diffusion], Diffusion]:
-    """Makes the model whose x_hat is cut at a quantile of its own size, then scaled.
+    """Dynamic thresholding: x_hat is clipped at a quantile of its own size, then scaled.
 
-    With s the quantile of an image's |x_hat|, at least 1, it is clip(x_hat, -s, s) / s
+    With s the quantile of an image's |x_hat|, or 1 if that is larger, the new estimate is
+    clip(x_hat, -s, s) / s
     (Saharia et al. 2022, arXiv:2205.11487, section 2.3).
     """
 
-    def cut(x: Images) -> Images:
+    def threshold(x: Images) -> Images:
         size = jnp.quantile(jnp.abs(x), options.quantile, axis=(1, 2, 3), keepdims=True)
         size = jnp.maximum(size, 1.0)
         return jnp.clip(x, -size, size) / size
 
-    return lambda diffusion: _with_estimate(diffusion, cut)
+    return lambda diffusion: _with_estimate(diffusion, threshold)
 
 
 def _with_estimate(
     diffusion: Diffusion, change: Callable[[Images], Images]
 ) -> Diffusion:
-    """The model with its x_hat changed, and its eps_hat moved along."""
+    """The model with x_hat changed, and eps_hat so that alpha x_hat + sigma eps_hat = z_t."""
 
-    def changed(own: Diffusion) -> Denoise:
+    def with_change(model: Diffusion) -> Denoise:
         def denoise(z_t: Array, t: Array) -> Prediction:
-            prediction = own.denoise(z_t, t)
+            prediction = model.denoise(z_t, t)
             x = change(prediction.x)
             return prediction._replace(
-                x=x, eps=predictions.eps_from_x(z_t, x, own.log_snr(t))
+                x=x, eps=predictions.eps_from_x(z_t, x, model.log_snr(t))
             )
 
         return denoise
 
-    return diffusion.changed(changed)
+    return diffusion.changed(with_change)
 
 
 # Each makes a function from `Diffusion` to `Diffusion`.

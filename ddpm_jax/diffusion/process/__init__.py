@@ -1,1 +1,1 @@
-"""The forward process, its schedules, and what a network may predict of it."""
+"""The forward process, its schedules, parameterisations of the denoiser, and pixel decoders."""

@@ -1,4 +1,4 @@
-"""Tables of beta: the variance that each step of a discrete DDPM adds.
+"""Tables of betas: the variances that the steps of a discrete DDPM add.
 
     q(z_k | z_{k-1}) = N(sqrt(1 - beta_k) z_{k-1}, beta_k),      z_{-1} = x,
 
@@ -101,7 +101,7 @@ def log_snr(table: Table) -> Table:
 
 
 def check(table: Table) -> Table:
-    """The table as float64, or an error that says which entry is wrong."""
+    """The table as float64, after a check of its shape and range that names a wrong entry."""
     table = np.asarray(table, np.float64)
     if table.ndim != 1 or table.size < 2:
         raise ValueError(

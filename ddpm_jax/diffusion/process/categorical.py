@@ -1,4 +1,4 @@
-"""The decoder of variational diffusion: one of V values, by how well z_0 fits each.
+"""The pixel decoder of variational diffusion: a softmax over V values around z_0.
 
     p(value k | mean, std) = exp(-(mean - x_k)^2 / (2 std^2)) / sum_j exp(...)
 
@@ -7,8 +7,8 @@ equally likely beforehand (Kingma et al. 2021, arXiv:2107.00630, appendix B). It
 evaluation of the network.
 
 Its log-normaliser is a sum over V values for each pixel. It is summed value by value, nearest
-first, and only as far out as std reaches, so that no array holds V numbers a pixel; and its
-derivative is the mean under p, which the same loop finds.
+first, and only as far out as std reaches, so that no array holds V numbers for each pixel. Its
+derivative is the mean under p, which the same loop computes.
 """
 
 import dataclasses
@@ -35,13 +35,13 @@ LARGEST_EXPONENT = 40.0
 
 @dataclasses.dataclass(frozen=True)
 class Categorical:
-    """VDM's pixel_decoder: the centres of V equal bins of [-1, 1], and a softmax over them.
+    """VDM's pixel decoder: values at the centres of V equal bins of [-1, 1], and a softmax.
 
     Value k is x = 2 (k + 1/2) / V - 1.
 
     Attributes:
       num_values: V, from 2 to 256.
-      mean_from: what the decoder's mean is: "z_0", z_0 / alpha_0, or "x_hat".
+      mean_from: the decoder's mean: "z_0" for z_0 / alpha_0, or "x_hat".
     """
 
     num_values: int
@@ -52,24 +52,24 @@ class Categorical:
 
     @property
     def bin_width(self) -> float:
-        """2 / V."""
+        """The width of a bin, 2 / V."""
         return 2.0 / self.num_values
 
     def encode(self, pixels: Pixels, dtype: DTypeLike = jnp.float32) -> Images:
-        """Pixel values 0..V-1 to real numbers in (-1, 1), rounded once."""
+        """Pixel values 0..V-1 as real numbers in (-1, 1), rounded once."""
         count = self.num_values
         return (2 * pixels.astype(jnp.int32) + 1 - count).astype(dtype) / count
 
     def from_values(self, values: Images) -> Images:
-        """-1/2 and V - 1/2, the outer edges of the bins, are -1 and 1."""
+        """Real-valued pixel values in the units of x: -1/2 and V - 1/2 become -1 and 1."""
         return (2.0 * values + 1.0) / self.num_values - 1.0
 
     def values(self, x: Images) -> Images:
-        """-1 and 1 are -1/2 and V - 1/2, the outer edges of the bins."""
+        """The inverse of `from_values`: -1 and 1 become -1/2 and V - 1/2."""
         return 0.5 * (x + 1.0) * self.num_values - 0.5
 
     def decode(self, x: Images) -> UInt8[Array, "batch height width channels"]:
-        """The nearest pixel value; beyond the values' range the first or the last."""
+        """The nearest pixel values; beyond the range, the first or the last."""
         return _nearest(x, self.num_values).astype(jnp.uint8)
 
     def log_prob(
@@ -78,16 +78,16 @@ class Categorical:
         """log p(pixels | mean, std) of each example, in nats, in mean's dtype."""
         log_std = jnp.broadcast_to(log_std, mean.shape)
         value, near = self.encode(pixels, mean.dtype), _nearest(mean, self.num_values)
-        # Both exponents less that of the nearest value, by a difference of squares.
+        # The exponent minus that of the nearest value, as a difference of squares.
         near = self.encode(near, mean.dtype)
-        behind = (near - value) * (2.0 * mean - near - value)
-        exponent = -0.5 * behind * jnp.exp(-2.0 * log_std)
+        excess = (near - value) * (2.0 * mean - near - value)
+        exponent = -0.5 * excess * jnp.exp(-2.0 * log_std)
         return sum_dims(exponent - _log_sum(mean, log_std, self.num_values))
 
     def draw(
         self, keys: Key[Array, " batch"], mean: Images, log_std: Images
     ) -> UInt8[Array, "batch height width channels"]:
-        """The value whose exponent plus Gumbel noise is largest, found value by value."""
+        """A draw of the pixel values: of largest exponent plus Gumbel noise, value by value."""
         half_precision = 0.5 * jnp.exp(-2.0 * log_std)
 
         def compare(k: Array, best: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -95,21 +95,23 @@ class Categorical:
             score = (
                 _gumbel(fold_in(keys, k), mean) - half_precision * (mean - value) ** 2
             )
-            won = score > best[0]
-            return jnp.where(won, score, best[0]), jnp.where(won, k, best[1])
+            is_better = score > best[0]
+            return jnp.where(is_better, score, best[0]), jnp.where(
+                is_better, k, best[1]
+            )
 
         start = jnp.full_like(mean, -jnp.inf), jnp.zeros(mean.shape, jnp.int32)
-        _, found = lax.fori_loop(0, self.num_values, compare, start)
-        return found.astype(jnp.uint8)
+        _, drawn = lax.fori_loop(0, self.num_values, compare, start)
+        return drawn.astype(jnp.uint8)
 
 
 def _gumbel(keys: Key[Array, " batch"], like: Images) -> Images:
-    """Gumbel noise, an image from each key."""
+    """Gumbel noise, one image from each key."""
 
-    def of_one(key: Array) -> Array:
+    def one_image(key: Array) -> Array:
         return jax.random.gumbel(key, like.shape[1:], like.dtype)
 
-    return jax.vmap(of_one)(keys)
+    return jax.vmap(one_image)(keys)
 
 
 def _nearest(x: Array, num_values: int) -> Array:
@@ -122,7 +124,7 @@ def _nearest(x: Array, num_values: int) -> Array:
 def _log_sum(mean: Array, log_std: Array, num_values: int) -> Array:
     """log sum_j exp(-((mean - x_j)^2 - (mean - x_near)^2) / (2 std^2)).
 
-    As a function of mean and log_std, x_near held still.
+    A function of mean and log_std in which x_near, the value nearest to mean, is constant.
     """
     total, _, _ = _moments(mean, log_std, num_values)
     return jnp.log(total)
@@ -133,33 +135,33 @@ def _log_sum_jvp(
     num_values: int, primals: tuple[Array, Array], tangents: tuple[Array, Array]
 ) -> tuple[Array, Array]:
     mean, log_std = primals
-    total, offset, behind = _moments(mean, log_std, num_values)
+    total, offset, excess = _moments(mean, log_std, num_values)
     precision = jnp.exp(-2.0 * log_std)
-    tangent = precision * (offset * tangents[0] + behind * tangents[1]) / total
+    tangent = precision * (offset * tangents[0] + excess * tangents[1]) / total
     return jnp.log(total), tangent
 
 
 def _moments(mean: Array, log_std: Array, num_values: int) -> tuple[Array, ...]:
-    """Sums over values of w_j, w_j (x_j - x_near) and w_j times the difference of squares.
+    """Sums over j of w_j, w_j (x_j - x_near) and w_j ((mean - x_j)^2 - (mean - x_near)^2).
 
-    w_j is the j-th term of `_log_sum`. None is above 1, and that of x_near is 1.
+    w_j is the j-th term of `_log_sum`: at most 1, and 1 for x_near.
     """
     mean, log_std = lax.stop_gradient((mean, log_std))
     spacing = 2.0 / num_values
     near = _nearest(mean, num_values)
     rest = mean - (2 * near + 1 - num_values).astype(mean.dtype) / num_values
     half_precision = 0.5 * jnp.exp(-2.0 * log_std)
-    # The o-th neighbour lies behind by spacing^2 |o| (|o| - 1) at least.
+    # The o-th neighbour's excess is spacing^2 |o| (|o| - 1) or more.
     reach = jnp.exp(jnp.max(log_std)) / spacing * math.sqrt(2.0 * LARGEST_EXPONENT)
     last = jnp.minimum(jnp.ceil(reach) + 1.0, num_values - 1).astype(jnp.int32)
 
     def add(number: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
         for step in (number, -number):
             offset = step * spacing
-            behind = offset * (offset - 2.0 * rest)
+            excess = offset * (offset - 2.0 * rest)
             inside = (near + step >= 0) & (near + step < num_values)
-            w = jnp.where(inside, jnp.exp(-half_precision * behind), 0.0)
-            terms = (w, w * offset, w * behind)
+            w = jnp.where(inside, jnp.exp(-half_precision * excess), 0.0)
+            terms = (w, w * offset, w * excess)
             sums = tuple(a + b for a, b in zip(sums, terms, strict=True))
         return sums
 

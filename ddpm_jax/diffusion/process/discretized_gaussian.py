@@ -1,4 +1,4 @@
-"""DDPM's pixels: values evenly spaced over [-1, 1], decoded by a Gaussian cut into bins."""
+"""The pixel decoder of DDPM: evenly spaced values, decoded by a Gaussian cut into bins."""
 
 import dataclasses
 import math
@@ -22,7 +22,7 @@ LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 @dataclasses.dataclass(frozen=True)
 class DiscretizedGaussian:
-    """DDPM's pixel_decoder: values evenly spaced over [-1, 1], and a Gaussian cut into bins.
+    """DDPM's pixel decoder: values evenly spaced over [-1, 1], and a Gaussian cut into bins.
 
     Value k is x = 2k/(V-1) - 1 and has the probability of the interval x +- 1/(V-1);
     the first and the last bin reach to infinity, so the V probabilities sum to 1 (Ho et
@@ -30,7 +30,7 @@ class DiscretizedGaussian:
 
     Attributes:
       num_values: V, from 2 to 256.
-      mean_from: what the decoder's mean is: "x_hat", or "z_0" for z_0 / alpha_0.
+      mean_from: the decoder's mean: "x_hat", or "z_0" for z_0 / alpha_0.
     """
 
     num_values: int
@@ -41,24 +41,24 @@ class DiscretizedGaussian:
 
     @property
     def bin_width(self) -> float:
-        """2 / (V-1)."""
+        """The width of a bin, 2 / (V-1)."""
         return 2.0 / (self.num_values - 1)
 
     def encode(self, pixels: Pixels, dtype: DTypeLike = jnp.float32) -> Images:
-        """Pixel values 0..V-1 to real numbers in [-1, 1], rounded once."""
+        """Pixel values 0..V-1 as real numbers in [-1, 1], rounded once."""
         last = self.num_values - 1
         return (2 * pixels.astype(jnp.int32) - last).astype(dtype) / last
 
     def from_values(self, values: Images) -> Images:
-        """The first and the last pixel value are -1 and 1."""
+        """Real-valued pixel values in the units of x: 0 and V-1 become -1 and 1."""
         return 2.0 * values / (self.num_values - 1) - 1.0
 
     def values(self, x: Images) -> Images:
-        """-1 and 1 are the first and the last pixel value."""
+        """The inverse of `from_values`: -1 and 1 become 0 and V-1."""
         return 0.5 * (x + 1.0) * (self.num_values - 1)
 
     def decode(self, x: Images) -> UInt8[Array, "batch height width channels"]:
-        """The nearest pixel value; beyond [-1, 1] the first or the last."""
+        """The nearest pixel values; beyond [-1, 1], the first or the last."""
         last = self.num_values - 1
         return jnp.clip(jnp.round(self.values(x)), 0, last).astype(jnp.uint8)
 
@@ -81,7 +81,7 @@ class DiscretizedGaussian:
     def draw(
         self, keys: Key[Array, " batch"], mean: Images, log_std: Images
     ) -> UInt8[Array, "batch height width channels"]:
-        """The bin that a normal number with this mean and std falls into."""
+        """A draw of the pixel values: the bins that normal numbers fall into."""
         noise = normal(keys, mean.shape[1:], mean.dtype)
         return self.decode(mean + jnp.exp(log_std) * noise)
 
@@ -93,7 +93,7 @@ class DiscretizedGaussian:
 def _log_interval(lower: Array, upper: Array, log_width: Array) -> Array:
     """log(Phi(upper) - Phi(lower)), never the log of a difference of near-equals.
 
-    The width comes as its log too: that of a very narrow interval is lost in its edges.
+    The width is given as its logarithm too: a very narrow one is lost in upper - lower.
     """
     width = jnp.exp(log_width)
     centre = 0.5 * (lower + upper)
@@ -114,9 +114,9 @@ def _log_interval(lower: Array, upper: Array, log_width: Array) -> Array:
 
 
 def _log_narrow(centre: Array, width: Array) -> Array:
-    """log of an interval's mass over its width, where the density hardly varies.
+    """log(mass of an interval / its width), where the density hardly varies.
 
-    By Gauss-Legendre quadrature with 6 points, exact to float64's rounding for
+    Gauss-Legendre quadrature with 6 points is exact to float64's rounding for
     width (1 + |centre|) < 1/2.
     """
     points, weights = np.polynomial.legendre.leggauss(6)

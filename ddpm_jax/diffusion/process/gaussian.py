@@ -1,4 +1,4 @@
-"""The Gaussian processes: forward q, its posterior, and the reverse model p.
+"""The Gaussian processes: forward process q, its posterior, and the reverse process p.
 
     q(z_t | x)       = N(alpha_t x, sigma_t^2)
     q(z_t | z_s)     = N(alpha_{t|s} z_s, sigma_{t|s}^2)                    s < t
@@ -7,7 +7,7 @@
                        sigma_s^2 c (posterior) and sigma_{t|s}^2 (forward)
 
 with c = 1 - SNR(t)/SNR(s) (Kingma et al. 2021, arXiv:2107.00630, appendix A). Every
-function takes log SNR, so that none of these is found as a difference of near-equals.
+function takes log SNR, so that none of these is computed as a difference of near-equals.
 """
 
 import jax
@@ -18,36 +18,36 @@ from jaxtyping import Array, Float, Key
 from ddpm_jax.diffusion.model import Prediction
 
 Images = Float[Array, "batch height width channels"]
-# One for all images, or one an image.
+# One log SNR for all images, or one for each.
 LogSnrs = Float[Array, ""] | Float[Array, "batch 1 1 1"]
 
 
 def per_example(values: Float[Array, " batch"]) -> Float[Array, "batch 1 1 1"]:
-    """Makes one number an example broadcast against images."""
+    """One number for each example, shaped to broadcast against images."""
     return values[:, None, None, None]
 
 
 def sum_dims(values: Images) -> Float[Array, " batch"]:
-    """Sums over all but the batch: from nats a pixel to nats an example."""
+    """The sum over all axes but the batch's: from nats of pixels to nats of examples."""
     return jnp.sum(values, axis=(1, 2, 3))
 
 
 def fold_in(keys: Key[Array, " batch"], number: int | Array) -> Key[Array, " batch"]:
-    """One number folded into each key."""
+    """The keys with a number folded into each."""
     return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
 
 
 def normal(
     keys: Key[Array, " batch"], shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
 ) -> Float[Array, "batch ..."]:
-    """Standard normal numbers, an array of this shape from each key."""
+    """Standard normal noise, one array of this shape from each key."""
     return jax.vmap(lambda key: jax.random.normal(key, shape, dtype))(keys)
 
 
 def alpha_sigma(
     log_snr: Float[Array, "*shape"],
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    """Signal and noise scales of the variance-preserving process."""
+    """Signal and noise scales (alpha, sigma) of the variance-preserving process."""
     # sigmoid(-x), not 1 - sigmoid(x): that is 0 in float32 at x = 17.
     return jnp.sqrt(jax.nn.sigmoid(log_snr)), jnp.sqrt(jax.nn.sigmoid(-log_snr))
 
@@ -61,7 +61,7 @@ def diffuse(x: Images, eps: Images, log_snr: Float[Array, " batch"]) -> Images:
 def noise_removed(
     log_snr_s: Float[Array, "*shape"], log_snr_t: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """c = 1 - SNR(t)/SNR(s) in (0, 1]: the share of z_t's noise that leaves by s."""
+    """c = 1 - SNR(t)/SNR(s) in (0, 1]: the share of z_t's noise that is removed by s."""
     return -jnp.expm1(log_snr_t - log_snr_s)
 
 
@@ -89,7 +89,7 @@ def log_variance(
     log_snr_s: Float[Array, "*#shape"],
     log_snr_t: Float[Array, "*#shape"],
 ) -> Float[Array, "*#shape"]:
-    """Log of p(z_s | z_t)'s variance, `fraction` of the way from posterior to forward.
+    """Log variance of p(z_s | z_t), at `fraction` between posterior (0) and forward (1).
 
     The posterior's is sigma_s^2 c ("fixed small"), the forward's sigma_{t|s}^2 ("fixed
     large"); their ratio is sigma_s^2 / sigma_t^2.
@@ -136,7 +136,7 @@ def _variance_excess(r: Array) -> Array:
 def velocity_error(
     x: Images, eps: Images, prediction: Prediction, log_snr: Float[Array, " batch"]
 ) -> Images:
-    """|v - v_hat|^2 of each dimension, v = alpha eps - sigma x.
+    """Squared error (v - v_hat)^2 of each dimension, with v = alpha eps - sigma x.
 
     It equals |eps - eps_hat|^2 / alpha^2 and |x - x_hat|^2 / sigma^2, and keeps its
     digits where one of those two is a difference of near-equals, so that all losses

@@ -1,4 +1,4 @@
-"""A monotone, differentiable curve through a table, and the inverse of such a curve."""
+"""Monotone, differentiable interpolation of a table, and the inverse of a monotone curve."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ Curve = Callable[[Array], Array]
 
 
 def monotone_cubic(values: np.ndarray) -> Curve:
-    """The cubic through `values` at the times k/(n-1), k = 0..n-1, as a function of t.
+    """A monotone cubic through `values` at the times k/(n-1), k = 0..n-1.
 
     Piecewise cubic Hermite with the slopes of Fritsch & Butland 1984
     (doi:10.1137/0905021), which meet the condition of Fritsch & Carlson 1980
@@ -19,7 +19,7 @@ def monotone_cubic(values: np.ndarray) -> Curve:
     zero.
 
     Args:
-      values: strictly monotone table, numpy float64 [n], n >= 2.
+      values: strictly monotone table, float64 [n], n >= 2.
 
     Returns:
       A function of t in [0, 1], any shape, in t's dtype. At t = k/(n-1), rounded to
@@ -47,13 +47,13 @@ def monotone_cubic(values: np.ndarray) -> Curve:
 
 
 def _slopes(values: np.ndarray) -> np.ndarray:
-    """Slopes a cell at the grid points: harmonic means of the secants on both sides."""
+    """Slopes per cell at the grid points: harmonic means of the secants on both sides."""
     secants = np.diff(values)
     if len(secants) == 1:
         return np.repeat(secants, 2)
     inner = 2.0 / (1.0 / secants[:-1] + 1.0 / secants[1:])
     ends = [
-        # The parabola through three points, held from turning flat or back.
+        # The slope of the parabola through three points, kept from 0 and from a change of sign.
         secant * max(1.5 - 0.5 * neighbour / secant, 1.0 / 3.0)
         for secant, neighbour in ((secants[0], secants[1]), (secants[-1], secants[-2]))
     ]
@@ -62,13 +62,13 @@ def _slopes(values: np.ndarray) -> np.ndarray:
 
 @jax.custom_jvp
 def _snap(u: Array) -> Array:
-    """The nearest whole number where u is one up to the rounding of k/(n-1) (n-1)."""
+    """u, rounded to a whole number where it is one up to the rounding of k/(n-1) (n-1)."""
     nearest = jnp.round(u)
     near = jnp.abs(u - nearest) <= 2.0 * jnp.finfo(u.dtype).eps * jnp.abs(u)
     return jnp.where(near, nearest, u)
 
 
-# The identity's derivative: snapping mends rounding and is no part of the curve.
+# The identity's derivative: snapping corrects rounding and is no part of the curve.
 _snap.defjvps(lambda tangent, _, u: tangent)
 
 
@@ -93,7 +93,7 @@ def inverse_of_decreasing(curve: Curve) -> Curve:
         low, high = jax.lax.fori_loop(0, num_halvings, halve, (zeros, ones))
         t = 0.5 * (low + high)
         _, slope = jax.jvp(curve, (t,), (ones,))
-        # Worth t, with the derivative of a Newton step.
+        # Equal to t in value, with the derivative of a Newton step.
         t = t + (value - target) / slope
         t = jnp.where(target >= curve(zeros), 0.0, t)
         return jnp.where(target <= curve(ones), 1.0, t)

@@ -1,6 +1,6 @@
-"""Pixel values as real numbers, and the decoder p(pixels | z_0) that goes with them.
+"""The protocol of pixel decoders: pixel values as real numbers, and p(pixels | z_0).
 
-A decoder is only right for its own spacing of the values, so both are one object.
+A decoder is only right for its own spacing of the values, so one object has both.
 """
 
 from typing import Literal, Protocol, runtime_checkable
@@ -14,37 +14,37 @@ from ddpm_jax.diffusion.process.gaussian import Images
 Pixels = Integer[Array, "batch height width channels"]
 LogStd = Float[Array, ""] | Float[Array, "#batch #height #width #channels"]
 
-# What a decoder's mean is: the network's estimate at z_0, or z_0 / alpha_0 as it stands.
+# A decoder's mean: the network's estimate at z_0, or z_0 / alpha_0 itself.
 MeanFrom = Literal["x_hat", "z_0"]
 
 
 @runtime_checkable
 class PixelDecoder(Protocol):
-    """Pixel values 0..num_values-1 as real numbers, with the decoder for them."""
+    """An encoding of pixel values 0..num_values-1 as real numbers, with its decoder."""
 
     @property
     def num_values(self) -> int:
-        """V, the number of values that a pixel may take."""
+        """The number V of values that a pixel may take."""
 
     @property
     def mean_from(self) -> MeanFrom:
-        """What the decoder's mean is: "x_hat", or "z_0" without the network."""
+        """The decoder's mean: "x_hat", or "z_0" for z_0 / alpha_0, without the network."""
 
     @property
     def bin_width(self) -> float:
-        """From one value to the next, in the units of x."""
+        """The distance of neighbouring values in the units of x."""
 
     def encode(self, pixels: Pixels, dtype: DTypeLike = jnp.float32) -> Images:
-        """The real numbers that diffusion sees."""
+        """Pixel values as the real numbers x that diffusion models."""
 
     def from_values(self, values: Images) -> Images:
-        """`encode` of real numbers."""
+        """Real-valued pixel values in the units of x: `encode` without rounding."""
 
     def values(self, x: Images) -> Images:
-        """What `from_values` makes x of."""
+        """The real-valued pixel values of x: the inverse of `from_values`."""
 
     def decode(self, x: Images) -> UInt8[Array, "batch height width channels"]:
-        """The nearest pixel values."""
+        """The pixel values nearest to x."""
 
     def log_prob(
         self, pixels: Pixels, mean: Images, log_std: LogStd

@@ -1,8 +1,8 @@
-"""What a network may predict, and how each becomes estimates of x and eps.
+"""Parameterisations of the denoiser: predictions of a network as estimates of x and eps.
 
-Every parameterisation is two functions: the value it takes for known (x, eps), which is the
-network's target, and (x, eps) from a value and z_t. Any two convert through
-(x, eps), so a new kind is one new entry of `PREDICTIONS`.
+Every parameterisation is two functions: the network's target for known (x, eps), and the
+estimates of (x, eps) from the network's output and z_t. Any two convert through (x, eps), so a
+new one is one new entry of `PREDICTIONS`.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ class Parameterization:
     """One parameterisation of the denoiser.
 
     Both functions end with log_snr_s and log_snr_t, [batch]: t is the latent's time and
-    s that of the latent before it, which only "mean" uses. log_snr_s = inf stands for
+    s that of the less noisy one next to it, which only "mean" uses. log_snr_s = inf stands for
     the data itself, before the first latent.
 
     Attributes:
@@ -41,7 +41,7 @@ def _x_from_eps(z_t: Images, eps: Images, log_snr: Array) -> Images:
 
 
 def eps_from_x(z_t: Images, x: Images, log_snr: Array) -> Images:
-    """The noise that leads from x to z_t."""
+    """The noise eps with z_t = alpha x + sigma eps."""
     alpha, sigma = gaussian.alpha_sigma(gaussian.per_example(log_snr))
     return (z_t - alpha * x) / sigma
 
@@ -84,7 +84,7 @@ def _score_estimates(
 
 
 def _mean_coefficients(log_snr_s: Array, log_snr_t: Array) -> tuple[Array, Array]:
-    """mean = a z_t + b x of q(z_s | z_t, x)."""
+    """Coefficients (a, b) of the mean a z_t + b x of q(z_s | z_t, x)."""
     l_s, l_t = gaussian.per_example(log_snr_s), gaussian.per_example(log_snr_t)
     alpha_s, _ = gaussian.alpha_sigma(l_s)
     alpha_t, _ = gaussian.alpha_sigma(l_t)
@@ -113,11 +113,12 @@ def _choice(
     estimates: Callable[[Images, Images, Array, Array], Estimates],
     *traits: str,
 ) -> Choice:
-    made = Parameterization(value, estimates)
-    return Choice(Options, lambda _: made, frozenset(traits))
+    parameterization = Parameterization(value, estimates)
+    return Choice(Options, lambda _: parameterization, frozenset(traits))
 
 
-# One that knows of the latent before z_t says nothing of what lies between two latents.
+# Each makes a `Parameterization`. "needs_previous_latent": it is defined only at a chain's
+# latents, not at the times between them.
 PREDICTIONS: Table = {
     "eps": _choice(lambda x, eps, l_s, l_t: eps, _eps_estimates),
     "x": _choice(lambda x, eps, l_s, l_t: x, _x_estimates),

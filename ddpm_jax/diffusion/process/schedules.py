@@ -22,16 +22,16 @@ from ddpm_jax.diffusion.process import monotone_curve
 
 # alpha^2 or sigma^2 of a log SNR further from 0 is no longer a normal float32.
 LARGEST_LOG_SNR = 80.0
-# Ho et al.'s, of T = 1000.
+# Ho et al. 2020, for T = 1000.
 BETA_START, BETA_END = 1e-4, 0.02
-# Nichol & Dhariwal's.
+# Nichol & Dhariwal 2021.
 OFFSET, MAX_BETA = 0.008, 0.999
 SHARPNESS = 6.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """How noise grows with time. Both functions take any shape and keep its dtype.
+    """A noise schedule and its inverse. Both functions take any shape and keep its dtype.
 
     Attributes:
       log_snr: t in [0, 1] -> log(alpha_t^2 / sigma_t^2), differentiable.
@@ -46,7 +46,7 @@ def from_betas(betas: np.ndarray) -> Schedule:
     """The schedule of any table of betas, [num_steps], each in (0, 1).
 
     Its time derivative is that of the interpolating cubic; see
-    `interpolation.monotone_cubic`.
+    `monotone_curve.monotone_cubic`.
     """
     table = tables.log_snr(tables.check(betas))
     if not np.all(np.abs(table) <= LARGEST_LOG_SNR):
@@ -65,12 +65,12 @@ def linear_beta(
     beta_end: float = BETA_END,
     rescale: bool = False,
 ) -> Schedule:
-    """DDPM's schedule; see `betas.linear`."""
+    """The schedule of DDPM, of evenly spaced betas; see `betas.linear`."""
     return from_betas(tables.linear(num_steps, beta_start, beta_end, rescale))
 
 
 def quadratic_beta(num_steps: int, beta_start: float, beta_end: float) -> Schedule:
-    """Betas with evenly spaced square roots; see `betas.quadratic`."""
+    """The schedule of betas with evenly spaced square roots; see `betas.quadratic`."""
     return from_betas(tables.quadratic(num_steps, beta_start, beta_end))
 
 
@@ -84,17 +84,17 @@ def cosine_beta(
 def sigmoid_beta(
     num_steps: int, beta_start: float, beta_end: float, sharpness: float = SHARPNESS
 ) -> Schedule:
-    """Betas along a logistic curve; see `betas.sigmoid`."""
+    """The schedule of betas along a logistic curve; see `betas.sigmoid`."""
     return from_betas(tables.sigmoid(num_steps, beta_start, beta_end, sharpness))
 
 
 def constant_beta(num_steps: int, beta: float) -> Schedule:
-    """The same beta at every step; see `betas.constant`."""
+    """The schedule of one beta at every step; see `betas.constant`."""
     return from_betas(tables.constant(num_steps, beta))
 
 
 def cosine(log_snr_min: float, log_snr_max: float) -> Schedule:
-    """alpha_t = cos(u), sigma_t = sin(u), with the angle u affine in t.
+    """The cosine schedule: alpha_t = cos(u), sigma_t = sin(u), with the angle u affine in t.
 
     The cosine schedule of Nichol & Dhariwal 2021 (arXiv:2102.09672, eq. 17) in
     continuous time, its ends cut at finite log SNR instead of by an offset:
@@ -126,9 +126,9 @@ def cosine(log_snr_min: float, log_snr_max: float) -> Schedule:
 
 
 def linear_log_snr(log_snr_min: float, log_snr_max: float) -> Schedule:
-    """log_snr(t) = (1 - t) log_snr_max + t log_snr_min.
+    """The schedule linear in log SNR: log_snr(t) = (1 - t) log_snr_max + t log_snr_min.
 
-    The fixed schedule of Kingma et al. 2021 (arXiv:2107.00630), who write it as
+    It is the fixed schedule of Kingma et al. 2021 (arXiv:2107.00630), who write it as
     gamma(t) = -log_snr(t).
     """
     _check_ends(log_snr_min, log_snr_max)
@@ -170,8 +170,10 @@ class LinearBeta(BetaEnds):
 class CosineBeta(Options):
     """Options of `cosine_beta`."""
 
-    offset: float = option(OFFSET, "s of Nichol & Dhariwal, which keeps betas above 0.")
-    max_beta: float = option(MAX_BETA, "At which betas are cut.")
+    offset: float = option(
+        OFFSET, "Offset s of Nichol & Dhariwal; it keeps betas above 0."
+    )
+    max_beta: float = option(MAX_BETA, "The largest beta; larger ones are cut to it.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +181,7 @@ class SigmoidBeta(BetaEnds):
     """Options of `sigmoid_beta`."""
 
     sharpness: float = option(
-        SHARPNESS, "The logistic curve runs from minus this to this."
+        SHARPNESS, "The logistic curve is taken from -sharpness to +sharpness."
     )
 
 
@@ -198,41 +200,51 @@ class LogSnrEnds(Options):
     log_snr_max: float = option(10.0, "Log SNR at t = 0.")
 
 
-# A table of T betas, which continuous time has not.
-OF_T = frozenset({"table_of_T"})
-# What each stands on is T, `num_steps`.
+# The trait of a schedule that is a table of T betas: continuous time has none.
+HAS_TABLE = frozenset({"table_of_T"})
+# Each makes a `Schedule` of its options and T, `num_steps`.
 SCHEDULES: Table = {
     "linear_beta": Choice(
         LinearBeta,
-        lambda o, num_steps: linear_beta(
-            num_steps, o.beta_start, o.beta_end, o.rescale
+        lambda options, num_steps: linear_beta(
+            num_steps, options.beta_start, options.beta_end, options.rescale
         ),
-        OF_T,
+        HAS_TABLE,
     ),
     "quadratic_beta": Choice(
         BetaEnds,
-        lambda o, num_steps: quadratic_beta(num_steps, o.beta_start, o.beta_end),
-        OF_T,
+        lambda options, num_steps: quadratic_beta(
+            num_steps, options.beta_start, options.beta_end
+        ),
+        HAS_TABLE,
     ),
     "cosine_beta": Choice(
         CosineBeta,
-        lambda o, num_steps: cosine_beta(num_steps, o.offset, o.max_beta),
-        OF_T,
+        lambda options, num_steps: cosine_beta(
+            num_steps, options.offset, options.max_beta
+        ),
+        HAS_TABLE,
     ),
     "sigmoid_beta": Choice(
         SigmoidBeta,
-        lambda o, num_steps: sigmoid_beta(
-            num_steps, o.beta_start, o.beta_end, o.sharpness
+        lambda options, num_steps: sigmoid_beta(
+            num_steps, options.beta_start, options.beta_end, options.sharpness
         ),
-        OF_T,
+        HAS_TABLE,
     ),
     "constant_beta": Choice(
-        ConstantBeta, lambda o, num_steps: constant_beta(num_steps, o.beta), OF_T
+        ConstantBeta,
+        lambda options, num_steps: constant_beta(num_steps, options.beta),
+        HAS_TABLE,
     ),
     "cosine": Choice(
-        LogSnrEnds, lambda o, num_steps: cosine(o.log_snr_min, o.log_snr_max)
+        LogSnrEnds,
+        lambda options, num_steps: cosine(options.log_snr_min, options.log_snr_max),
     ),
     "linear_log_snr": Choice(
-        LogSnrEnds, lambda o, num_steps: linear_log_snr(o.log_snr_min, o.log_snr_max)
+        LogSnrEnds,
+        lambda options, num_steps: linear_log_snr(
+            options.log_snr_min, options.log_snr_max
+        ),
     ),
 }

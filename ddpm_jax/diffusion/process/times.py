@@ -1,4 +1,4 @@
-"""Time: random numbers u in [0, 1) to take times from, and the grid of a chain.
+"""Time: numbers u in [0, 1) from which times are drawn, and the grid of a discrete chain.
 
 A chain of T latents has its times at t_k = k/(T - 1), k = 0..T-1. In continuous time, T =
 infinity, any t in [0, 1] is one.
@@ -9,27 +9,27 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-# What num_steps says for T = infinity.
+# The value of num_steps that stands for T = infinity.
 CONTINUOUS = 0
 
 
 def uniform(keys: Key[Array, " batch"]) -> Float[Array, " batch"]:
-    """Independent u in [0, 1), one from each example's key."""
+    """Independent uniform u in [0, 1), one from each example's key."""
     return jax.vmap(jax.random.uniform)(keys)
 
 
 def stratified(
     key: Key[Array, ""], positions: Int[Array, " batch"], batch_size: int
 ) -> Float[Array, " batch"]:
-    """One u in each of batch_size equal strata: (u + i) / batch_size, one u for all i.
+    """Stratified numbers (u + i) / batch_size in [0, 1), with one random u for all i.
 
     Each is uniform in [0, 1); together they cover it evenly, which lowers the variance
     of the batch's mean loss (Kingma et al. 2021, arXiv:2107.00630, appendix I.1).
 
     Args:
       key: the same on every device and host: it depends on the step alone.
-      positions: place of each example in the global batch, 0..batch_size-1.
-      batch_size: of the global batch.
+      positions: position of each example in the global batch, 0..batch_size-1.
+      batch_size: examples in the global batch.
     """
     u = (positions + jax.random.uniform(key)) / batch_size
     # In float32, (1023 + 0.99999) / 1024 rounds to 1.
@@ -37,21 +37,23 @@ def stratified(
 
 
 def covering(number: Int[Array, " batch"]) -> Float[Array, "2 batch"]:
-    """Places in the unit square, one an example, that together cover it evenly.
+    """A low-discrepancy sequence in the unit square: point number n for each example.
 
-    (n / p, n / p^2) modulo 1, with p = 1.3247 the root of p^3 = p + 1: of all sequences of the
-    kind the one whose worst gaps are smallest (Roberts 2018). Any stretch of it covers either
-    side evenly too.
+    It is (n / p, n / p^2) modulo 1, with p = 1.3247 the root of p^3 = p + 1: of all sequences
+    of this form the one whose worst gaps are smallest (Roberts 2018). Any run of consecutive
+    points covers either axis evenly too.
     """
     ratio = 1.3247179572447460
     # Whole numbers modulo 2^32 keep the digits that floats of large numbers lose.
     steps = np.array([2**32 / ratio, 2**32 / ratio**2]).astype(np.uint32)
-    places = number.astype(jnp.uint32)[None] * jnp.asarray(steps)[:, None]
-    return (places >> 8).astype(jnp.float32) / 2**24
+    points = number.astype(jnp.uint32)[None] * jnp.asarray(steps)[:, None]
+    return (points >> 8).astype(jnp.float32) / 2**24
 
 
 def grid_time(index: Int[Array, "*shape"], num_steps: int) -> Float[Array, "*shape"]:
-    """t_k = k / (T - 1), rounded once: compiled, a division may become a product.
+    """The times t_k = k / (T - 1) of a chain, rounded once.
+
+    They are looked up: compiled, the division might become a product, which rounds twice.
 
     Raises:
       ValueError: num_steps is below 2.

@@ -1,12 +1,12 @@
-"""The reverse variance that is best for a given network, from its mean error on data.
+"""The optimal reverse variance for a given network, from its mean error on data.
 
-The mean of p(z_s | z_t) misses that of q(z_s | z_t, x) by alpha_s c (x - x_hat), so that of all
-numbers the variance of least KL is
+The means of p(z_s | z_t) and q(z_s | z_t, x) differ by alpha_s c (x - x_hat), so that the
+scalar variance of least KL is
 
     sigma_s^2 c + (alpha_s c)^2 E |x - x_hat|^2 / dims
 
-(Bao et al. 2022, arXiv:2201.06503, theorem 1, whose Gamma gives the same error of a network
-that is exact; measured on data it is right for one that is not, arXiv:2206.07309). The error
+(Bao et al. 2022, arXiv:2201.06503, theorem 1, whose Gamma equals this error for an exact
+network; measured on data it is right for an inexact one as well, arXiv:2206.07309). The error
 depends on the log SNR of t alone: one table serves any list of times.
 """
 
@@ -24,11 +24,11 @@ from ddpm_jax.diffusion.samplers.ancestral import LogVariance
 
 
 class Table(NamedTuple):
-    """E |v - v_hat|^2 a dimension, which is E |x - x_hat|^2 / sigma^2, along log SNR.
+    """Mean error per dimension, E |v - v_hat|^2 = E |x - x_hat|^2 / sigma^2, over log SNR.
 
     Attributes:
-      log_snr: increasing.
-      error: there.
+      log_snr: log SNRs in increasing order.
+      error: mean error at each.
     """
 
     log_snr: Float[np.ndarray, " points"]
@@ -41,25 +41,25 @@ def error(
     t: Float[Array, ""],
     keys: Key[Array, " batch"],
 ) -> Float[Array, " batch"]:
-    """|v - v_hat|^2 a dimension of each example at t, by one draw of noise."""
+    """Error |v - v_hat|^2 per dimension of each example at t, with one draw of noise."""
     times = jnp.full(x.shape[:1], t)
     log_snr = diffusion.log_snr(times)
     eps = gaussian.normal(keys, x.shape[1:], x.dtype)
     prediction = diffusion.denoise(gaussian.diffuse(x, eps, log_snr), times)
-    missed = gaussian.velocity_error(x, eps, prediction, log_snr)
-    return jnp.mean(missed, axis=(1, 2, 3))
+    squared_error = gaussian.velocity_error(x, eps, prediction, log_snr)
+    return jnp.mean(squared_error, axis=(1, 2, 3))
 
 
 def log_variance(table: Table) -> LogVariance:
-    """The variance of the table, by straight lines between its points."""
+    """The log reverse variance from a table of errors, interpolated linearly."""
 
-    def of(prediction: Prediction, log_snr_s: Array, log_snr_t: Array) -> Array:
-        at, values = (jnp.asarray(a, log_snr_t.dtype) for a in table)
-        missed = jnp.interp(log_snr_t, at, values)
+    def from_table(prediction: Prediction, log_snr_s: Array, log_snr_t: Array) -> Array:
+        points, errors = (jnp.asarray(a, log_snr_t.dtype) for a in table)
+        mean_error = jnp.interp(log_snr_t, points, errors)
         c = gaussian.noise_removed(log_snr_s, log_snr_t)
-        # Over the posterior's: c alpha_s^2 sigma_t^2 / sigma_s^2 of the error.
-        ratio = c * jnp.exp(log_snr_s) * jax.nn.sigmoid(-log_snr_t) * missed
+        # The second term over the posterior's: c alpha_s^2 sigma_t^2 / sigma_s^2 error.
+        ratio = c * jnp.exp(log_snr_s) * jax.nn.sigmoid(-log_snr_t) * mean_error
         posterior = gaussian.log_variance(jnp.zeros_like(c), log_snr_s, log_snr_t)
         return posterior + jnp.log1p(ratio)
 
-    return of
+    return from_table

@@ -19,25 +19,25 @@ from ddpm_jax.diffusion.samplers import loop
 from ddpm_jax.diffusion.samplers.setting import LogVariance, SamplerOptions, Setting
 
 
-def own_variance(prediction: Prediction, log_snr_s: Array, log_snr_t: Array) -> Array:
-    """The reverse variance that the model states."""
+def model_variance(prediction: Prediction, log_snr_s: Array, log_snr_t: Array) -> Array:
+    """The log reverse variance that the model predicts."""
     return gaussian.log_variance(prediction.variance_fraction, log_snr_s, log_snr_t)
 
 
 def fixed_variance(fraction: float) -> LogVariance:
-    """The posterior's (0), the forward process's (1), or one between, by logarithm."""
+    """The log reverse variance at a fixed fraction between posterior (0) and forward (1)."""
 
     def log_variance(
         prediction: Prediction, log_snr_s: Array, log_snr_t: Array
     ) -> Array:
-        at = jnp.asarray(fraction, log_snr_s.dtype)
-        return gaussian.log_variance(at, log_snr_s, log_snr_t)
+        fixed = jnp.asarray(fraction, log_snr_s.dtype)
+        return gaussian.log_variance(fixed, log_snr_s, log_snr_t)
 
     return log_variance
 
 
-def make(log_variance: LogVariance = own_variance) -> loop.Sampler:
-    """Ancestral sampling with the variance given, the model's own by default."""
+def make(log_variance: LogVariance = model_variance) -> loop.Sampler:
+    """The ancestral sampler with the given log variance, by default the model's."""
 
     def step(
         state: loop.Latent,
@@ -62,9 +62,9 @@ def draw(
     return mean + jnp.exp(0.5 * log_variance(prediction, l_s, l_t)) * noise
 
 
-# None: estimated from data, by `analytic_variance`.
+# Log variances by name; None: estimated from data, as in `analytic_variance`.
 VARIANCES: Mapping[str, LogVariance | None] = {
-    "model": own_variance,
+    "model": model_variance,
     "posterior": fixed_variance(0.0),
     "forward": fixed_variance(1.0),
     "analytic": None,
@@ -75,9 +75,11 @@ VARIANCES: Mapping[str, LogVariance | None] = {
 class Ancestral(SamplerOptions):
     """Options of `make`."""
 
-    variance: str = option("model", "Of the reverse process.", one_of=VARIANCES)
+    variance: str = option("model", "The reverse process's variance.", one_of=VARIANCES)
     num_examples: int = option(
-        256, "Of the training split, that it is estimated from.", at_least=1
+        256,
+        "Training examples from which the analytic variance is estimated.",
+        at_least=1,
     )
 
     @property
@@ -89,8 +91,8 @@ class Ancestral(SamplerOptions):
         return () if self.variance_examples else ("num_examples",)
 
 
-def _made(o: Ancestral, setting: Setting) -> loop.Sampler:
-    return make(setting.log_variance or VARIANCES[o.variance] or own_variance)
+def _make(options: Ancestral, setting: Setting) -> loop.Sampler:
+    return make(setting.log_variance or VARIANCES[options.variance] or model_variance)
 
 
-CHOICE = Choice(Ancestral, _made, frozenset({"memoryless"}))
+CHOICE = Choice(Ancestral, _make, frozenset({"memoryless"}))

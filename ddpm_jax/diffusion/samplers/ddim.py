@@ -1,4 +1,4 @@
-"""DDIM: less noise a step than the chain puts in, with the same marginals; and its inverse.
+"""DDIM: sampling with less noise per step and the same marginals; and its inverse.
 
     z_s ~ N(alpha_s x_hat + sigma_s sqrt(1 - eta^2 c) eps_hat,  eta^2 sigma_s^2 c)
 
@@ -22,7 +22,7 @@ from ddpm_jax.diffusion.samplers.setting import SamplerOptions
 
 
 def make(eta: float = 0.0) -> loop.Sampler:
-    """DDIM with the given share of the chain's noise.
+    """The DDIM sampler with the given share eta of the chain's noise.
 
     Raises:
       ValueError: eta is not in [0, 1].
@@ -48,14 +48,14 @@ def make(eta: float = 0.0) -> loop.Sampler:
 
 
 class InversionPlan(NamedTuple):
-    """A question on the way up, at t: of the step from s, less noisy, to t.
+    """The plan of inversion: a row for each evaluation, in a step from s up to t.
 
     Attributes:
-      t: when the network is asked.
-      log_snr_s: where the step comes from.
-      log_snr_t: where it leads, and where the network is asked.
-      log_snr_next: where the network is asked next.
-      is_last: whether the step ends with this question.
+      t: time of the evaluation.
+      log_snr_s: log SNR at the start of the step.
+      log_snr_t: log SNR at the end of the step, which is that of the evaluation.
+      log_snr_next: log SNR of the next evaluation.
+      is_last: whether the step ends with this evaluation.
     """
 
     t: Float[Array, "*rows"]
@@ -66,23 +66,25 @@ class InversionPlan(NamedTuple):
 
 
 class _InversionState(NamedTuple):
+    """The latent to evaluate next, and the one at the start of the step."""
+
     z: Images
     start: Images
 
 
 def inverse(num_iterations: int = 3) -> loop.Sampler:
-    """From z_0 up to the z_1 from which `make(eta=0)` comes back to it.
+    """DDIM inversion: from z_0 up to the z_1 from which `make(eta=0)` returns to it.
 
     Times increase from 0 to 1. A step down from z_t leads to z_s where
 
         z_t = alpha_t/alpha_s z_s + (sigma_t - alpha_t/alpha_s sigma_s) eps_hat(z_t, t)
 
     which is solved for z_t by fixed-point iteration (Pan et al. 2023, arXiv:2309.04907),
-    from the noise estimated before. Asking only at z_s would leave an error of the order of
-    the step's length.
+    from the previous estimate of the noise. Evaluating only at z_s would leave an error of the
+    order of the step's length.
 
     Args:
-      num_iterations: questions a step.
+      num_iterations: evaluations in a step.
 
     Raises:
       ValueError: num_iterations is below 1.
@@ -91,7 +93,7 @@ def inverse(num_iterations: int = 3) -> loop.Sampler:
         raise ValueError(f"num_iterations = {num_iterations}: write 1 or more.")
 
     def plan(log_snr: LogSnr, times: loop.Times) -> InversionPlan:
-        # The first question, at s of the first step, is a step of no length.
+        # The first evaluation, at s of the first step, makes a step of no length.
         lower = jnp.concatenate([times[:1], jnp.repeat(times[:-1], num_iterations)])
         upper = jnp.concatenate([times[:1], jnp.repeat(times[1:], num_iterations)])
         following = jnp.append(upper[1:], times[-1])
@@ -107,18 +109,20 @@ def inverse(num_iterations: int = 3) -> loop.Sampler:
         noise: Images,
     ) -> _InversionState:
         eps = prediction.eps
-        arrived = _lifted(state.start, eps, row.log_snr_s, row.log_snr_t)
-        ahead = _lifted(arrived, eps, row.log_snr_t, row.log_snr_next)
+        z_t = _at_noise_level(state.start, eps, row.log_snr_s, row.log_snr_t)
+        z_next = _at_noise_level(z_t, eps, row.log_snr_t, row.log_snr_next)
         return _InversionState(
-            z=jnp.where(row.is_last, ahead, arrived),
-            start=jnp.where(row.is_last, arrived, state.start),
+            z=jnp.where(row.is_last, z_next, z_t),
+            start=jnp.where(row.is_last, z_t, state.start),
         )
 
     return loop.Sampler(plan, lambda z: _InversionState(z, z), step)
 
 
-def _lifted(z_s: Images, eps: Images, log_snr_s: Array, log_snr_t: Array) -> Images:
-    """z_t with the x of z_s and this eps."""
+def _at_noise_level(
+    z_s: Images, eps: Images, log_snr_s: Array, log_snr_t: Array
+) -> Images:
+    """The latent at t with the x of z_s and the given eps."""
     alpha_s, sigma_s = gaussian.alpha_sigma(log_snr_s)
     alpha_t, sigma_t = gaussian.alpha_sigma(log_snr_t)
     return alpha_t / alpha_s * (z_s - sigma_s * eps) + sigma_t * eps
@@ -135,4 +139,6 @@ class Ddim(SamplerOptions):
         return self.eta == 0.0
 
 
-CHOICE = Choice(Ddim, lambda o, setting: make(o.eta), frozenset({"memoryless"}))
+CHOICE = Choice(
+    Ddim, lambda options, setting: make(options.eta), frozenset({"memoryless"})
+)

@@ -1,8 +1,8 @@
 """DPM-Solver++: exponential integration with x_hat as a polynomial in half log SNR.
 
-MultistepPlan methods put it through the x_hat of times before; single-step ones go over two or
-three times of the grid as one step, and through the x_hat found on the way (Lu et al. 2022,
-arXiv:2211.01095). Either asks the network once a time. Order 1 is DDIM.
+Multistep methods interpolate the x_hat of earlier times; single-step methods take two or three
+intervals of the grid as one step, and interpolate the x_hat within it (Lu et al. 2022,
+arXiv:2211.01095). Both evaluate the network once at each time. Order 1 is DDIM.
 
 With eta = 1 the multistep ones are SDE-DPM-Solver++: order 1 is ancestral sampling with
 the posterior's variance, 2 is 2M-SDE (ibid., section 4.3), 3 is 3M-SDE.
@@ -24,7 +24,13 @@ from ddpm_jax.diffusion.samplers.setting import SamplerOptions
 
 
 class MultistepPlan(NamedTuple):
-    """A step from t, with what the x_hat of this time and those before count in it."""
+    """The plan of multistep methods: a row for each step from a time t.
+
+    Attributes:
+      t: time of the evaluation.
+      step: coefficients of the step.
+      weights: weights of the x_hat at t and at earlier times.
+    """
 
     t: Float[Array, "*rows"]
     step: exponential.Step
@@ -32,23 +38,25 @@ class MultistepPlan(NamedTuple):
 
 
 class _MultistepState(NamedTuple):
+    """The latent, and the x_hat of earlier times."""
+
     z: Images
-    before: Float[Array, "past batch height width channels"]
+    previous: Float[Array, "past batch height width channels"]
 
 
 def multistep(
     order: int = 2, eta: float = 0.0, lower_order_final: bool = True
 ) -> loop.Sampler:
-    """DPM-Solver++ of order 1 to 3 from the x_hat of so many times; the first have fewer.
+    """The multistep DPM-Solver++ of order 1 to 3, the number of x_hat that a step combines.
 
-    Order 2 is the paper's 2M. Order 3 integrates the parabola through three values
-    exactly.
+    The first steps combine fewer. Order 2 is the paper's 2M. Order 3 integrates the parabola
+    through three values exactly.
 
     Args:
-      order: how many values.
-      eta: the share of the reverse process's noise.
-      lower_order_final: the last steps have fewer values too, so that none reaches far
-        ahead of them where the grid's steps in log SNR grow.
+      order: number of values of x_hat.
+      eta: share of the reverse process's noise.
+      lower_order_final: whether the last steps combine fewer values too, so that none
+        extrapolates far where the grid's steps in log SNR grow.
 
     Raises:
       ValueError: order is not 1, 2 or 3, or eta not in [0, 1].
@@ -62,10 +70,10 @@ def multistep(
         lambdas = 0.5 * log_snr(times)
         h = jnp.diff(lambdas)
         step = exponential.step(2.0 * lambdas[:-1], 2.0 * lambdas[1:], eta)
-        nodes = exponential.previous(lambdas, h, order)
-        used = exponential.orders(h.size, order, lower_order_final)
+        nodes = exponential.previous_nodes(lambdas, h, order)
+        orders = exponential.step_orders(h.size, order, lower_order_final)
         moments = exponential.moments((1.0 + eta) * h, order)
-        weights = exponential.by_order(nodes, moments, used)
+        weights = exponential.weights_by_order(nodes, moments, orders)
         return MultistepPlan(times[:-1], step, weights.T)
 
     def init(z: Images) -> _MultistepState:
@@ -77,23 +85,23 @@ def multistep(
         row: MultistepPlan,
         noise: Images,
     ) -> _MultistepState:
-        known = jnp.concatenate([prediction.x[None], state.before])
-        z = exponential.advanced(state.z, known, row.step, row.weights)
+        x_hats = jnp.concatenate([prediction.x[None], state.previous])
+        z = exponential.advance(state.z, x_hats, row.step, row.weights)
         if eta > 0.0:
             z = z + row.step.std * noise
-        return _MultistepState(z, known[:-1])
+        return _MultistepState(z, x_hats[:-1])
 
     return loop.Sampler(plan, init, step)
 
 
 class SingleStepPlan(NamedTuple):
-    """A way from the start of a block to its next time.
+    """The plan of single-step methods: a row for each time of a block of intervals.
 
     Attributes:
-      t: when the network is asked.
-      is_first: whether it is asked at the block's start.
-      step: from the block's start.
-      weights: of the x_hat there, and of the one at t.
+      t: time of the evaluation.
+      is_first: whether t is the block's start.
+      step: coefficients of the step from the block's start to the time after t.
+      weights: weights of the x_hat at the block's start, and at t.
     """
 
     t: Float[Array, "*rows"]
@@ -103,20 +111,22 @@ class SingleStepPlan(NamedTuple):
 
 
 class _SingleStepState(NamedTuple):
+    """The latent, and the latent and x_hat at the start of the block."""
+
     z: Images
     start: Images
     x_start: Images
 
 
 def single_step(order: int = 2) -> loop.Sampler:
-    """DPM-Solver++ 2S or 3S: steps over two or three intervals of the grid.
+    """The single-step DPM-Solver++ 2S or 3S: steps over two or three intervals of the grid.
 
-    The inner times are the grid's own, so that a model is asked at no others. Its order needs
-    them about evenly spaced in log SNR, which all smooth grids are as they grow finer. What
-    the intervals leave over goes first, where x_hat hardly moves.
+    The inner times are the grid's own, so that a model is evaluated at no others. The order is
+    reached if they are about evenly spaced in log SNR, as in all smooth grids that are fine.
+    A remainder of the intervals makes the first step, where x_hat hardly varies.
 
     Args:
-      order: 2 or 3, intervals of a step.
+      order: number of intervals of a step, 2 or 3.
 
     Raises:
       ValueError: order is another number.
@@ -137,8 +147,8 @@ def single_step(order: int = 2) -> loop.Sampler:
         # At the start of a block there is no slope yet.
         is_first = jnp.asarray(position == 0)
         node = jnp.where(is_first, 1.0, (lambdas[ends - 1] - lambdas[starts]) / h)
-        of_last = jnp.where(is_first, 0.0, slope / node)
-        weights = jnp.stack([first - of_last, of_last], axis=-1)
+        last_weight = jnp.where(is_first, 0.0, slope / node)
+        weights = jnp.stack([first - last_weight, last_weight], axis=-1)
         return SingleStepPlan(times[:-1], is_first, step, weights)
 
     def step(
@@ -149,32 +159,34 @@ def single_step(order: int = 2) -> loop.Sampler:
     ) -> _SingleStepState:
         start = jnp.where(row.is_first, state.z, state.start)
         x_start = jnp.where(row.is_first, prediction.x, state.x_start)
-        known = jnp.stack([x_start, prediction.x])
-        z = exponential.advanced(start, known, row.step, row.weights)
+        x_hats = jnp.stack([x_start, prediction.x])
+        z = exponential.advance(start, x_hats, row.step, row.weights)
         return _SingleStepState(z, start, x_start)
 
     return loop.Sampler(plan, lambda z: _SingleStepState(z, z, jnp.zeros_like(z)), step)
 
 
 def _positions(num_intervals: int, order: int) -> Int[np.ndarray, " intervals"]:
-    """Of each interval in its block, from 0; shorter blocks first, none of 1 if avoidable."""
+    """The position from 0 of each interval in its block; a shorter block comes first."""
     sizes = [order] * (num_intervals // order)
-    rest = num_intervals % order
-    if rest == 1 and order == 3 and sizes:
-        sizes[0], rest = 2, 2
-    if rest:
-        sizes.insert(0, rest)
+    remainder = num_intervals % order
+    if remainder == 1 and order == 3 and sizes:
+        sizes[0], remainder = 2, 2
+    if remainder:
+        sizes.insert(0, remainder)
     return np.concatenate([np.arange(0), *(np.arange(size) for size in sizes)])
 
 
-def _multistep(o: "DpmSolver") -> loop.Sampler:
-    return multistep(o.order, o.eta, o.lower_order_final)
+def _multistep(options: "DpmSolver") -> loop.Sampler:
+    return multistep(options.order, options.eta, options.lower_order_final)
 
 
-def _single_step(o: "DpmSolver") -> loop.Sampler:
-    if o.eta:
-        raise ValueError(f"eta = {o.eta}: a single step draws no noise: write 0.0.")
-    return single_step(o.order)
+def _single_step(options: "DpmSolver") -> loop.Sampler:
+    if options.eta:
+        raise ValueError(
+            f"eta = {options.eta}: a single step draws no noise: write 0.0."
+        )
+    return single_step(options.order)
 
 
 METHODS: Mapping[str, Callable[["DpmSolver"], loop.Sampler]] = {
@@ -188,13 +200,15 @@ class DpmSolver(SamplerOptions):
     """Options of `multistep` and `single_step`."""
 
     method: str = option(
-        "multistep", "Values of earlier times, or of times within.", one_of=METHODS
+        "multistep",
+        "Multistep (earlier x_hat) or single_step (x_hat within the step).",
+        one_of=METHODS,
     )
-    order: int = option(2, "How many values: 1 to 3.")
+    order: int = option(2, "Number of values of x_hat, 1 to 3.")
     eta: float = option(
-        0.0, "Of the rate of the reverse process's noise: 0 the ODE, 1 the SDE."
+        0.0, "Share of the reverse process's noise: 0 the ODE, 1 the SDE."
     )
-    lower_order_final: bool = option(True, "The last steps have fewer values.")
+    lower_order_final: bool = option(True, "The last steps combine fewer values.")
 
 
-CHOICE = Choice(DpmSolver, lambda o, setting: METHODS[o.method](o))
+CHOICE = Choice(DpmSolver, lambda options, setting: METHODS[options.method](options))

@@ -1,10 +1,10 @@
 """Euler's and Heun's method in the noise scale sigma/alpha, with EDM's churn.
 
-With z/alpha in place of z the probability flow is d(z/alpha)/d(sigma/alpha) = eps_hat.
-Before each step the churn adds noise, so that sigma/alpha grows by a factor 1 + gamma, and
-the step goes from there (Karras et al. 2022, arXiv:2206.00364, algorithm 2). Here all that
-stands in z: an Euler step is DDIM's without noise, and noise is added as the forward process
-adds it. The last step, to no noise at all, is x_hat there, as in EDM.
+In z/alpha the probability flow is d(z/alpha)/d(sigma/alpha) = eps_hat. Before each step the
+churn adds noise, so that sigma/alpha grows by a factor 1 + gamma, and the step starts there
+(Karras et al. 2022, arXiv:2206.00364, algorithm 2). Here all this is written in z: an Euler
+step is DDIM's without noise, and noise is added as by the forward process. The last step, to
+no noise at all, is x_hat, as in EDM.
 """
 
 import dataclasses
@@ -26,14 +26,14 @@ from ddpm_jax.diffusion.samplers.setting import SamplerOptions
 
 @dataclasses.dataclass(frozen=True)
 class Churn:
-    """Noise that is added on the way, to be taken away again.
+    """The churn of EDM: noise added before steps, which the steps then remove.
 
     Attributes:
-      amount: S_churn, a step's share of which raises sigma/alpha by a factor of at most
-        sqrt(2); 0: none, which leaves an ODE's solver.
-      least: S_tmin, sigma/alpha below which none is added.
-      most: S_tmax, above which none is.
-      noise: S_noise, the standard deviation of what is added.
+      amount: S_churn, divided among the steps, of which each raises sigma/alpha by a factor
+        of at most sqrt(2); 0: none, which leaves an ODE's solver.
+      least: S_tmin, sigma/alpha below which no noise is added.
+      most: S_tmax, sigma/alpha above which no noise is added.
+      noise: S_noise, standard deviation of the added noise.
     """
 
     amount: float = 0.0
@@ -53,14 +53,14 @@ class Churn:
 
 
 class Plan(NamedTuple):
-    """At t, of a step from `start` to s.
+    """The plan of EDM's methods: a row for each evaluation, in a step from `start` to s.
 
     Attributes:
-      t: when the network is asked.
-      log_snr_start: where the step comes from, churned.
-      log_snr_s: where it leads.
-      log_snr_next: where the next one starts, churned.
-      is_last: whether the step ends with this question.
+      t: time of the evaluation.
+      log_snr_start: log SNR at the start of the step, after the churn.
+      log_snr_s: log SNR at its end.
+      log_snr_next: log SNR at the start of the next step, after its churn.
+      is_last: whether the step ends with this evaluation.
     """
 
     t: Float[Array, "*rows"]
@@ -71,13 +71,15 @@ class Plan(NamedTuple):
 
 
 class _State(NamedTuple):
+    """The latent to evaluate next; Euler's end of the step, and eps_hat at its start."""
+
     z: Images
-    reached: Images
+    euler_end: Images
     eps: Images
 
 
 def euler(churn: Churn = Churn(), num_steps: int = CONTINUOUS) -> loop.Sampler:
-    """First order: one question a step. num_steps: T of the model."""
+    """Euler's method: first order, one evaluation in a step. num_steps: T of the model."""
 
     def step(
         state: loop.Latent, prediction: Prediction, row: Plan, noise: Images
@@ -86,11 +88,11 @@ def euler(churn: Churn = Churn(), num_steps: int = CONTINUOUS) -> loop.Sampler:
         z = gaussian.posterior_mean(prediction.x, prediction.eps, l_s, l_t, 0.0)
         return loop.Latent(_churned(churn, z, row, noise))
 
-    return loop.Sampler(_planner(churn, num_steps, 1), loop.Latent, step)
+    return loop.Sampler(_make_plan(churn, num_steps, 1), loop.Latent, step)
 
 
 def heun(churn: Churn = Churn(), num_steps: int = CONTINUOUS) -> loop.Sampler:
-    """Second order: the slope at the step's end is asked for too, and both averaged."""
+    """Heun's method: second order, by the mean of the slopes at both ends of a step."""
 
     def init(z: Images) -> _State:
         return _State(z, jnp.zeros_like(z), jnp.zeros_like(z))
@@ -98,21 +100,21 @@ def heun(churn: Churn = Churn(), num_steps: int = CONTINUOUS) -> loop.Sampler:
     def step(state: _State, prediction: Prediction, row: Plan, noise: Images) -> _State:
         l_t, l_s = row.log_snr_start, row.log_snr_s
         eps = prediction.eps
-        by_euler = gaussian.posterior_mean(prediction.x, eps, l_s, l_t, 0.0)
+        euler_end = gaussian.posterior_mean(prediction.x, eps, l_s, l_t, 0.0)
         alpha_s, _ = gaussian.alpha_sigma(l_s)
         length = alpha_s * (jnp.exp(-0.5 * l_s) - jnp.exp(-0.5 * l_t))
-        mended = state.reached + 0.5 * length * (eps - state.eps)
+        corrected = state.euler_end + 0.5 * length * (eps - state.eps)
         return _State(
-            z=jnp.where(row.is_last, _churned(churn, mended, row, noise), by_euler),
-            reached=by_euler,
+            z=jnp.where(row.is_last, _churned(churn, corrected, row, noise), euler_end),
+            euler_end=euler_end,
             eps=eps,
         )
 
-    return loop.Sampler(_planner(churn, num_steps, 2), init, step)
+    return loop.Sampler(_make_plan(churn, num_steps, 2), init, step)
 
 
 def _churned(churn: Churn, z: Images, row: Plan, noise: Images) -> Images:
-    """The latent at s with noise up to where the next step starts."""
+    """The latent at s with the noise of the next step's churn added."""
     if not churn.amount:
         return z
     alpha_s, _ = gaussian.alpha_sigma(row.log_snr_s)
@@ -123,23 +125,23 @@ def _churned(churn: Churn, z: Images, row: Plan, noise: Images) -> Images:
     return alpha / alpha_s * z + churn.noise * jnp.exp(log_std) * noise
 
 
-def _planner(churn: Churn, num_steps: int, num_questions: int):
-    """The plan of a sampler that asks at the start of a step, and then at its end."""
+def _make_plan(churn: Churn, num_steps: int, num_evaluations: int):
+    """Makes `plan` of a sampler that evaluates at a step's start, and then at its end."""
 
     def plan(log_snr: LogSnr, times: loop.Times) -> Plan:
         starts, ends = _churned_times(churn, num_steps, log_snr, times), times[1:]
         following = jnp.append(starts, times[-1])[1:]
 
-        def each(first: Array, later: Array) -> Array:
-            return jnp.stack([first, later][:num_questions], axis=1).ravel()
+        def interleaved(first: Array, later: Array) -> Array:
+            return jnp.stack([first, later][:num_evaluations], axis=1).ravel()
 
-        is_last = jnp.arange(ends.size * num_questions) % num_questions
+        is_last = jnp.arange(ends.size * num_evaluations) % num_evaluations
         return Plan(
-            t=each(starts, ends),
-            log_snr_start=log_snr(each(starts, starts)),
-            log_snr_s=log_snr(each(ends, ends)),
-            log_snr_next=log_snr(each(following, following)),
-            is_last=is_last == num_questions - 1,
+            t=interleaved(starts, ends),
+            log_snr_start=log_snr(interleaved(starts, starts)),
+            log_snr_s=log_snr(interleaved(ends, ends)),
+            log_snr_next=log_snr(interleaved(following, following)),
+            is_last=is_last == num_evaluations - 1,
         )
 
     return plan
@@ -148,19 +150,19 @@ def _planner(churn: Churn, num_steps: int, num_questions: int):
 def _churned_times(
     churn: Churn, num_steps: int, log_snr: LogSnr, times: loop.Times
 ) -> Float[Array, " intervals"]:
-    """Where each step starts: later times than the grid's, of a chain the nearest of its own.
+    """The times at which steps start after the churn; a chain's are moved to its grid.
 
-    None is above 1, which has no noise above it. The first is the grid's: nothing is added to
-    the latent that the sampler is given.
+    None is above 1. The first is the grid's: no noise is added to the latent that the sampler
+    is given.
     """
     starts = times[:-1]
     if not churn.amount:
         return starts
-    at = log_snr(starts)
-    ratio = jnp.exp(-0.5 * at)
+    start_log_snr = log_snr(starts)
+    ratio = jnp.exp(-0.5 * start_log_snr)
     gamma = min(churn.amount / max(1, starts.size), math.sqrt(2.0) - 1.0)
     inside = (ratio >= churn.least) & (ratio <= churn.most)
-    raised = inverse_of_decreasing(log_snr)(at - 2.0 * math.log1p(gamma))
+    raised = inverse_of_decreasing(log_snr)(start_log_snr - 2.0 * math.log1p(gamma))
     if num_steps != CONTINUOUS:
         raised = jnp.round(raised * (num_steps - 1)) / (num_steps - 1)
     churned = jnp.where(inside, jnp.maximum(raised, starts), starts)
@@ -169,19 +171,19 @@ def _churned_times(
 
 @dataclasses.dataclass(frozen=True)
 class ChurnOptions(Options):
-    """`Churn` as a config says it."""
+    """Options of a `Churn`."""
 
     amount: float = option(0.0, "S_churn: noise added over all steps; 0: none.")
-    least: float = option(0.0, "S_tmin: sigma / alpha below which none is added.")
-    most: float = option(0.0, "S_tmax: above which none is; 0: no upper bound.")
-    noise: float = option(1.0, "S_noise: standard deviation of what is added.")
+    least: float = option(0.0, "S_tmin: sigma / alpha below which no noise is added.")
+    most: float = option(0.0, "S_tmax: sigma / alpha above which none is; 0: no bound.")
+    noise: float = option(1.0, "S_noise: standard deviation of the added noise.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.made()
+        self.to_churn()
 
-    def made(self) -> Churn:
-        """The churn that is meant."""
+    def to_churn(self) -> Churn:
+        """The churn of these options."""
         return Churn(self.amount, self.least, self.most or math.inf, self.noise)
 
 
@@ -189,8 +191,12 @@ class ChurnOptions(Options):
 class Edm(SamplerOptions):
     """Options of `euler` and `heun`."""
 
-    churn: ChurnOptions = group(ChurnOptions, "Noise that is added on the way.")
+    churn: ChurnOptions = group(ChurnOptions, "Noise that is added before steps.")
 
 
-EULER = Choice(Edm, lambda o, setting: euler(o.churn.made(), setting.num_steps))
-HEUN = Choice(Edm, lambda o, setting: heun(o.churn.made(), setting.num_steps))
+EULER = Choice(
+    Edm, lambda options, setting: euler(options.churn.to_churn(), setting.num_steps)
+)
+HEUN = Choice(
+    Edm, lambda options, setting: heun(options.churn.to_churn(), setting.num_steps)
+)

@@ -1,12 +1,12 @@
-"""Predictor-corrector sampling: ancestral steps, each mended by Langevin dynamics.
+"""Predictor-corrector sampling: ancestral steps, each corrected by Langevin dynamics.
 
-At each time that a step leads to, the corrector moves z towards where the model says that
-latents of this time are,
+At each time that a step leads to, the corrector moves z towards the model's distribution of
+latents at this time,
 
     z <- z + e score + sqrt(2 e) noise,      e = 2 (r |noise| / |score|)^2
 
-of each image by norms of its own (Song et al. 2021, arXiv:2011.13456, algorithm 5 without
-its factor alpha_t, which is 1 but for a step of the chain).
+with the norms of each image by itself (Song et al. 2021, arXiv:2011.13456, algorithm 5 without
+its factor alpha_t, which is 1 up to a step of the chain).
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from ddpm_jax.diffusion.samplers.setting import SamplerOptions
 
 
 class Plan(NamedTuple):
-    """At t: to be mended there, or to go on to s from there."""
+    """The plan: a row for each evaluation at t, for a correction at t or a step from t to s."""
 
     t: Float[Array, "*rows"]
     log_snr_t: Float[Array, "*rows"]
@@ -33,11 +33,11 @@ class Plan(NamedTuple):
 
 
 def make(snr: float = 0.16, num_corrections: int = 1) -> loop.Sampler:
-    """Ancestral sampling with the model's variance, and corrections at each time but the first.
+    """The ancestral sampler with the model's variance, and corrections after its steps.
 
     Args:
-      snr: r, of a corrector's move, the share of its drift in its noise.
-      num_corrections: at each time, one question each.
+      snr: r, ratio of a correction's drift to its noise.
+      num_corrections: corrections at each time, of one evaluation each.
 
     Raises:
       ValueError: either is too small.
@@ -46,23 +46,23 @@ def make(snr: float = 0.16, num_corrections: int = 1) -> loop.Sampler:
         raise ValueError(f"snr = {snr}: write a number in (0, 1), such as 0.16.")
     if num_corrections < 1:
         raise ValueError(f"num_corrections = {num_corrections}: write 1 or more.")
-    num_questions = 1 + num_corrections
+    num_evaluations = 1 + num_corrections
 
     def plan(log_snr: LogSnr, times: loop.Times) -> Plan:
         # After the step to s, corrections at s.
-        there = jnp.repeat(times[1:, None], num_corrections, axis=1)
-        t = jnp.concatenate([times[:-1, None], there], axis=1).ravel()
-        s = jnp.repeat(times[1:], num_questions)
-        corrects = jnp.arange(t.size) % num_questions > 0
+        correction_times = jnp.repeat(times[1:, None], num_corrections, axis=1)
+        t = jnp.concatenate([times[:-1, None], correction_times], axis=1).ravel()
+        s = jnp.repeat(times[1:], num_evaluations)
+        corrects = jnp.arange(t.size) % num_evaluations > 0
         return Plan(t, log_snr(t), log_snr(s), corrects)
 
     def step(
         state: loop.Latent, prediction: Prediction, row: Plan, noise: Images
     ) -> loop.Latent:
-        onward = loop.Transition(row.t, row.log_snr_t, row.log_snr_s)
-        z_s = ancestral.draw(ancestral.own_variance, prediction, onward, noise)
-        mended = _corrected(state.z, prediction.eps, row.log_snr_t, noise, snr)
-        return loop.Latent(jnp.where(row.corrects, mended, z_s))
+        transition = loop.Transition(row.t, row.log_snr_t, row.log_snr_s)
+        z_s = ancestral.draw(ancestral.model_variance, prediction, transition, noise)
+        corrected = _corrected(state.z, prediction.eps, row.log_snr_t, noise, snr)
+        return loop.Latent(jnp.where(row.corrects, corrected, z_s))
 
     return loop.Sampler(plan, loop.Latent, step)
 
@@ -70,12 +70,14 @@ def make(snr: float = 0.16, num_corrections: int = 1) -> loop.Sampler:
 def _corrected(
     z: Images, eps: Images, log_snr: Array, noise: Images, snr: float
 ) -> Images:
-    """One move of Langevin dynamics; the score is -eps / sigma."""
+    """The latent after one step of Langevin dynamics, with the score -eps / sigma."""
     _, sigma = gaussian.alpha_sigma(log_snr)
-    of_noise = gaussian.sum_dims(jnp.square(noise))
-    of_eps = jnp.maximum(gaussian.sum_dims(jnp.square(eps)), jnp.finfo(eps.dtype).tiny)
-    # Of sigma: e = 2 (r sigma |noise| / |eps|)^2.
-    ratio = gaussian.per_example(snr * jnp.sqrt(of_noise / of_eps))
+    noise_norm_sq = gaussian.sum_dims(jnp.square(noise))
+    eps_norm_sq = jnp.maximum(
+        gaussian.sum_dims(jnp.square(eps)), jnp.finfo(eps.dtype).tiny
+    )
+    # In terms of eps the step size is e = 2 (r sigma |noise| / |eps|)^2.
+    ratio = gaussian.per_example(snr * jnp.sqrt(noise_norm_sq / eps_norm_sq))
     return z - 2.0 * ratio**2 * sigma * eps + 2.0 * ratio * sigma * noise
 
 
@@ -83,8 +85,11 @@ def _corrected(
 class PredictorCorrector(SamplerOptions):
     """Options of `make`."""
 
-    snr: float = option(0.16, "r, the share of a correction's drift in its noise.")
-    num_corrections: int = option(1, "At each time.")
+    snr: float = option(0.16, "Ratio r of a correction's drift to its noise.")
+    num_corrections: int = option(1, "Corrections at each time.")
 
 
-CHOICE = Choice(PredictorCorrector, lambda o, setting: make(o.snr, o.num_corrections))
+CHOICE = Choice(
+    PredictorCorrector,
+    lambda options, setting: make(options.snr, options.num_corrections),
+)

@@ -1,7 +1,7 @@
-"""From the last latent to pixels, the same for all samplers.
+"""Readouts: pixels from the last latent, the same for all samplers.
 
-denoise   the nearest to x_hat(z_0), the network's estimate
-mean      the nearest to the decoder's mean, which is x_hat(z_0) or z_0 / alpha_0
+denoise   the pixel values nearest to x_hat(z_0), the network's estimate
+mean      those nearest to the decoder's mean, which is x_hat(z_0) or z_0 / alpha_0
 draw      a draw of the decoder p(pixels | z_0): what the bound's own model draws
 """
 
@@ -44,7 +44,7 @@ def _draw(
 
 # (decoder of pixels, x_hat, the decoder's distribution, keys) -> pixels.
 Readout = Callable[[PixelDecoder, Images, Decoder, Array], PixelImages]
-# "reads_z_0": what it gives is of z_0 itself, to which the times must lead.
+# "reads_z_0": the pixels depend on z_0 itself, to which the times must lead.
 READS_Z_0 = frozenset({"reads_z_0"})
 READOUTS: Table = {
     "denoise": Choice(Options, lambda _: _denoise),
@@ -62,16 +62,16 @@ def to_pixels(
     keys: Keys,
     num_steps: int,
 ) -> PixelImages:
-    """Pixel values 0..V-1.
+    """Pixel values 0..V-1 of the last latent, by a readout.
 
     Args:
-      readout: made of one of `READOUTS`.
+      readout: the function that one of `READOUTS` makes.
       diffusion: the model.
-      pixel_decoder: whose values and decoder they are.
+      pixel_decoder: the model's pixel decoder.
       z_0: the last latent.
-      prediction: the network's there.
-      keys: one an image, for those that draw.
-      num_steps: T, latents of the model.
+      prediction: the prediction at z_0.
+      keys: one for each image, for readouts that draw.
+      num_steps: number T of the model's latents.
     """
 
     def decoder() -> tuple[Images, LogStd]:

@@ -1,12 +1,12 @@
-"""RePaint: stretches of the chain gone through several times, so that their parts agree.
+"""RePaint: segments of the chain passed through several times, so that all parts agree.
 
     z_u = alpha_{u|s} z_s + sigma_{u|s} noise,      s < u
 
-takes a latent back up, as the forward process does, and the inner sampler comes down again
-(Lugmayr et al. 2022, arXiv:2201.09865, algorithm 1). A latent with a known part was made
-without regard to it; each pass down is another draw that has regard to what is there now, a
-step of a Markov chain towards the conditional distribution. What is known is the matter of
-the model (`constraints.constrained`): here is the resampling alone.
+noises a latent again, as the forward process does, and the inner sampler denoises it again
+(Lugmayr et al. 2022, arXiv:2201.09865, algorithm 1). The unknown part of a latent was drawn
+without regard to the known part; each further pass draws it anew given the present latent, a
+step of a Markov chain towards the conditional distribution. The constraint itself belongs to
+the model (`linear_constraints.constrained`): here is the resampling alone.
 """
 
 from typing import NamedTuple
@@ -22,13 +22,13 @@ from ddpm_jax.diffusion.samplers import loop
 
 
 class Plan(NamedTuple):
-    """From t down to s, and up again to u, which is s where no jump is due.
+    """The plan: a row for each step from t down to s, and up to u, which is s without a jump.
 
     Attributes:
-      t: when the network is asked.
-      log_snr_t: there.
-      log_snr_s: where the inner sampler's step leads.
-      log_snr_u: where the next question is.
+      t: time of the evaluation.
+      log_snr_t: log SNR at t.
+      log_snr_s: log SNR at the end of the inner sampler's step.
+      log_snr_u: log SNR of the next evaluation.
     """
 
     t: Float[Array, "*rows"]
@@ -40,13 +40,13 @@ class Plan(NamedTuple):
 def make(
     inner: loop.Sampler, num_resamples: int = 10, jump_length: int = 10
 ) -> loop.Sampler:
-    """A sampler that goes through each stretch of the times several times.
+    """The sampler that passes through each segment of the times several times.
 
     Args:
-      inner: goes down: one that asks once a time and remembers nothing, as ancestral
-        sampling and DDIM do.
-      num_resamples: r, passes of each stretch; 1 is the inner sampler itself.
-      jump_length: j, steps of a stretch.
+      inner: sampler of the downward steps, with one evaluation at each time and no memory:
+        ancestral sampling or DDIM.
+      num_resamples: number r of passes through each segment; 1 is the inner sampler itself.
+      jump_length: number j of steps in a segment.
 
     Raises:
       ValueError: a number is below 1, or the inner sampler is of another kind; from the
@@ -70,8 +70,8 @@ def make(
             )
         last = num_times - 1
         t, s, u = last - _passes(num_times, num_resamples, jump_length)
-        at = log_snr(times)
-        return Plan(times[t], at[t], at[s], at[u])
+        log_snrs = log_snr(times)
+        return Plan(times[t], log_snrs[t], log_snrs[s], log_snrs[u])
 
     def step(
         state: loop.Latent,
@@ -81,12 +81,12 @@ def make(
     ) -> loop.Latent:
         downward = loop.Transition(row.t, row.log_snr_t, row.log_snr_s)
         z_s = inner.step(state, prediction, downward, noise[0]).z
-        return loop.Latent(_raised(z_s, row.log_snr_s, row.log_snr_u, noise[1]))
+        return loop.Latent(_noised(z_s, row.log_snr_s, row.log_snr_u, noise[1]))
 
     return loop.Sampler(plan, loop.Latent, step, num_draws=2)
 
 
-def _raised(z_s: Images, log_snr_s: Array, log_snr_u: Array, noise: Images) -> Images:
+def _noised(z_s: Images, log_snr_s: Array, log_snr_u: Array, noise: Images) -> Images:
     """A draw of q(z_u | z_s); z_s itself where u is s."""
     alpha_s, _ = gaussian.alpha_sigma(log_snr_s)
     alpha_u, sigma_u = gaussian.alpha_sigma(log_snr_u)
@@ -97,22 +97,22 @@ def _raised(z_s: Images, log_snr_s: Array, log_snr_u: Array, noise: Images) -> I
 def _passes(
     num_times: int, num_resamples: int, jump_length: int
 ) -> Int[np.ndarray, "3 questions"]:
-    """t, s and u of each question but the last, as latents: 0 is the last time's.
+    """The latents t, s and u of each evaluation but the last; latent 0 is at the last time.
 
-    As in the listing of the paper's appendix: when latent 0, j, 2j, ... is reached, the way
-    goes j latents up, r - 1 times each; but not from the j last below the top.
+    As in the listing of the paper's appendix: whenever latent 0, j, 2j, ... is reached, j
+    latents are jumped up, r - 1 times each; but not from the last j below the top.
     """
-    due = {
+    jumps_left = {
         start: num_resamples - 1
         for start in range(0, num_times - jump_length, jump_length)
     }
     rows, t = [], num_times - 1
     while t > 0:
         s = t - 1
-        jumps = due.get(s, 0) > 0
-        u = s + jump_length if jumps else s
-        if jumps:
-            due[s] -= 1
+        is_jump = jumps_left.get(s, 0) > 0
+        u = s + jump_length if is_jump else s
+        if is_jump:
+            jumps_left[s] -= 1
         rows.append((t, s, u))
         t = u
     return np.array(rows, int).reshape(-1, 3).T

@@ -1,4 +1,4 @@
-"""What a sampler is made of beside its own options."""
+"""The setting and the options from which samplers are made."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,11 +17,11 @@ LogVariance = Callable[
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What the samplers of a table stand on.
+    """The inputs of a sampler beside its options.
 
     Attributes:
-      num_steps: T, latents of the model, or `times.CONTINUOUS`.
-      log_variance: of the reverse process, estimated from data; None: not estimated.
+      num_steps: number T of the model's latents, or `times.CONTINUOUS`.
+      log_variance: reverse process's log variance, estimated from data; None: not estimated.
     """
 
     num_steps: int = CONTINUOUS
@@ -30,19 +30,19 @@ class Setting:
 
 @dataclasses.dataclass(frozen=True)
 class SamplerOptions(Options):
-    """Options of a sampler, and what they ask of whoever makes it."""
+    """Options of a sampler, and the properties that sampling asks of them."""
 
     @property
     def variance_examples(self) -> int:
-        """Examples that `Setting.log_variance` is estimated from first; 0: it is not."""
+        """Number of examples to estimate `Setting.log_variance` from; 0: it is not needed."""
         return 0
 
     @property
     def is_invertible(self) -> bool:
-        """Whether `ddim.inverse` goes up the way that it comes down."""
+        """Whether `ddim.inverse` inverts the sampler."""
         return False
 
     @property
     def of_no_effect(self) -> tuple[str, ...]:
-        """Options that change no sample, as they stand."""
+        """Names of options that have no effect on samples, given the others."""
         return ()

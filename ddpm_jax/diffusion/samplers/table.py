@@ -1,4 +1,4 @@
-"""The samplers there are, by name."""
+"""The table of samplers."""
 
 from ddpm_jax.core.choice import Choice, Table
 from ddpm_jax.diffusion.likelihood.probability_flow import SolverOptions
@@ -14,17 +14,17 @@ from ddpm_jax.diffusion.samplers.setting import SamplerOptions
 
 
 class Ode(SolverOptions, SamplerOptions):
-    """Options of the probability flow, each sample to a tolerance."""
+    """Options of the probability flow, solved to a tolerance for each sample."""
 
     @property
     def of_no_effect(self) -> tuple[str, ...]:
-        # More steps change no sample that arrives.
+        # A higher limit changes no sample whose solution ends below it.
         return ("max_steps",)
 
 
-# Each makes a `loop.Sampler` of its options and a `setting.Setting`; one that "own_steps" takes
-# steps of its own makes a `probability_flow.Solve`. The trait "memoryless": it asks once a time
-# and remembers nothing, so that RePaint can go back up and down again.
+# Each makes a `loop.Sampler` of its options and a `setting.Setting`. "own_steps": it chooses
+# its own steps, and makes a `probability_flow.Solve`. "memoryless": it evaluates once at each
+# time and has no memory, so that RePaint can noise a latent and denoise it again.
 SAMPLERS: Table = {
     "ancestral": ancestral.CHOICE,
     "ddim": ddim.CHOICE,

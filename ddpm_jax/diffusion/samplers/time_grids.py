@@ -1,4 +1,4 @@
-"""Which S times a sampler visits, from 1 down to 0, both included unless they are listed.
+"""Time grids: the S times that a sampler visits, from 1 down to 0 unless they are listed.
 
 A chain of T latents has T times, of which a shorter sampler takes S; in continuous time any
 S will do.
@@ -26,8 +26,8 @@ def uniform(
 
     Args:
       log_snr: the schedule; only `by_log_snr` needs it.
-      num_steps: T, latents of the model, or `times.CONTINUOUS`.
-      num_visited: S, times at which the sampler evaluates the network.
+      num_steps: number T of the model's latents, or `times.CONTINUOUS`.
+      num_visited: number S of times at which the sampler evaluates the network.
 
     Returns:
       Times from 1 to 0, strictly decreasing; all of a chain's when S = T.
@@ -44,8 +44,8 @@ def quadratic(
 ) -> Float[Array, " num_visited"]:
     """Times that grow as squares, dense where noise is low ("quadratic", ibid.).
 
-    Where a chain's are less than one apart, each takes the next that is free. Same
-    arguments and errors as `uniform`.
+    Times of a chain that would coincide are moved to the next free ones. Arguments and errors
+    are those of `uniform`.
     """
     _check(num_visited, num_steps)
     return at_latents(np.linspace(0.0, 1.0, num_visited) ** 2, num_steps)
@@ -54,10 +54,10 @@ def quadratic(
 def by_log_snr(
     log_snr: LogSnr, num_steps: int, num_visited: int
 ) -> Float[Array, " num_visited"]:
-    """Times at evenly spaced log SNRs, or of a chain the nearest ones to these.
+    """Times at evenly spaced log SNRs; in a chain, the times nearest to these.
 
-    Same arguments and errors as `uniform`. A chain's schedule must be a fixed one, since
-    which latents are nearest cannot change while a program runs.
+    Arguments and errors are those of `uniform`. A chain's schedule must be a fixed one, since
+    the nearest latents cannot change while a program runs.
     """
     _check(num_visited, num_steps)
     first, last = log_snr(jnp.zeros(())), log_snr(jnp.ones(()))
@@ -70,7 +70,7 @@ def karras(
 ) -> Float[Array, " num_visited"]:
     """Times at which (sigma / alpha)^(1 / rho) is evenly spaced.
 
-    (Karras et al. 2022, arXiv:2206.00364, eq. 5.) Same arguments and errors as
+    (Karras et al. 2022, arXiv:2206.00364, eq. 5.) Arguments and errors are those of
     `by_log_snr`, which is the limit of large rho.
 
     Raises:
@@ -88,10 +88,10 @@ def karras(
 def explicit(
     log_snr: LogSnr, num_steps: int, num_visited: int, times: Sequence[float | int] = ()
 ) -> Float[Array, " num_visited"]:
-    """The times of a list: of a chain its indices 0..T-1, in continuous time from [0, 1].
+    """Listed times: indices 0..T-1 of a chain, or times in [0, 1] in continuous time.
 
-    It may start below 1, where the latent is then taken to be noise, and end above 0, from
-    where x_hat is the last step.
+    The list may start below 1, where the latent is then taken to be pure noise, and end above
+    0, from where x_hat is the last step.
 
     Raises:
       ValueError: the list is empty, does not decrease, or leaves its range.
@@ -117,7 +117,7 @@ def explicit(
 def _at(
     log_snr: LogSnr, num_steps: int, wanted: Float[Array, " num_visited"]
 ) -> Float[Array, " num_visited"]:
-    """Times from 1 down at which the log SNR is this, which falls from that of t = 0."""
+    """Times from 1 down at which the log SNR takes the values of a decreasing list."""
     t = inverse_of_decreasing(log_snr)(wanted)
     if num_steps == CONTINUOUS:
         # The bisection knows both ends only to its last digit.
@@ -128,17 +128,17 @@ def _at(
 def at_latents(
     ideal: Float[np.ndarray, " num_visited"], num_steps: int
 ) -> Float[Array, " num_visited"]:
-    """Increasing times as they are, or moved to a chain's grid; from 1 down."""
+    """Increasing times in decreasing order, in a chain moved to its latents' times."""
     if num_steps == CONTINUOUS:
         return jnp.asarray(ideal[::-1])
     return jnp.asarray(_distinct(ideal, num_steps)[::-1] / (num_steps - 1))
 
 
 def _distinct(ideal: Float[np.ndarray, " num_visited"], num_steps: int) -> Grid:
-    """The nearest indices of a chain's times, moved apart where they meet."""
+    """The indices of the nearest times of a chain, moved apart where they coincide."""
     order = np.arange(ideal.size)
     nearest = np.rint(ideal * (num_steps - 1)).astype(int)
-    # A sequence increases strictly when, less its order, it does not decrease.
+    # A sequence increases strictly if it does not decrease after its order is subtracted.
     rising = np.maximum.accumulate(nearest - order)
     return np.minimum(rising, num_steps - ideal.size) + order
 
@@ -151,10 +151,10 @@ def _check(num_visited: int, num_steps: int) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Counted(Options):
-    """Options of a grid of as many times as are wanted."""
+    """Options of a grid whose number of times is given to it."""
 
     def num_visited(self, num_visited: int) -> int:
-        """As many as are wanted."""
+        """The number of times of the grid, given the number that the config asks for."""
         return num_visited
 
 
@@ -162,7 +162,9 @@ class Counted(Options):
 class Karras(Counted):
     """Options of `karras`."""
 
-    rho: float = option(7.0, "The root that is evenly spaced.")
+    rho: float = option(
+        7.0, "The order of the root of sigma / alpha that is evenly spaced."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,12 +173,12 @@ class Explicit(Counted):
 
     times: tuple[float | int, ...] = option(
         (),
-        "A chain's indices, or t of continuous time; decreasing.",
+        "Indices of a chain's latents, or times in [0, 1]; decreasing.",
         example=(999, 499, 0),
     )
 
     def num_visited(self, num_visited: int) -> int:
-        """How many times the list has."""
+        """The length of the list."""
         return len(self.times)
 
 
@@ -184,16 +186,21 @@ def _counted(grid: Callable[..., Float[Array, " num_visited"]], *traits: str) ->
     return Choice(Counted, lambda _, *at: grid(*at), frozenset(traits))
 
 
-# What each stands on is the schedule's log SNR, T, and how many times are wanted. The traits:
-# "finds_log_snr", which a learned chain has no table for; "listed", which counts by itself.
+# Each makes an array of times of its options, the schedule's log SNR, T, and the number of
+# times. "finds_log_snr": it inverts the schedule, which a learned chain does not allow.
+# "listed": its options hold the times.
 TIME_GRIDS: Table = {
     "uniform": _counted(uniform),
     "quadratic": _counted(quadratic),
     "log_snr": _counted(by_log_snr, "finds_log_snr"),
     "karras": Choice(
-        Karras, lambda o, *at: karras(*at, rho=o.rho), frozenset({"finds_log_snr"})
+        Karras,
+        lambda options, *at: karras(*at, rho=options.rho),
+        frozenset({"finds_log_snr"}),
     ),
     "explicit": Choice(
-        Explicit, lambda o, *at: explicit(*at, times=o.times), frozenset({"listed"})
+        Explicit,
+        lambda options, *at: explicit(*at, times=options.times),
+        frozenset({"listed"}),
     ),
 }

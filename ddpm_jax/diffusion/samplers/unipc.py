@@ -1,10 +1,10 @@
-"""UniPC: what is found at the end of a step mends the step, at no further question.
+"""UniPC: the evaluation at the end of a step also corrects the step, at no further cost.
 
-The predictor UniP-p leads to z~_s with the x_hat of p times; the network is asked there, as it
-would be for the next step, and the corrector UniC-p goes from z_t again with that x_hat as one
-more value, which raises the order to p + 1 (Zhao et al. 2023, arXiv:2302.04867, algorithms 1
-and 2, with data prediction and B(h) = e^h - 1). Of exact weights B(h) divides out; it
-stays in the rules of two values, which are the halved moments.
+The predictor UniP-p leads to z~_s with the x_hat of p times; the network is evaluated there,
+as it would be for the next step, and the corrector UniC-p steps from z_t again with that x_hat
+as one more value, which raises the order to p + 1 (Zhao et al. 2023, arXiv:2302.04867,
+algorithms 1 and 2, with data prediction and B(h) = e^h - 1). From exact weights B(h) cancels;
+it remains in the rules of two values, which are the halved moments.
 """
 
 import dataclasses
@@ -21,33 +21,36 @@ from ddpm_jax.diffusion.samplers.setting import SamplerOptions
 
 
 class Plan(NamedTuple):
-    """At t: the step that led there once more, and the next.
+    """The plan: a row for each evaluation, with the last step's correction and the next step.
 
     Attributes:
-      t: when the network is asked.
-      back: the step from the time before to t.
-      mended: weights in it of the x_hat at t and at the times before.
-      ahead: the step from t.
-      weights: in it.
+      t: time of the evaluation.
+      corrector: coefficients of the step from the previous time to t.
+      corrector_weights: weights in it of the x_hat at t and at earlier times.
+      predictor: coefficients of the step from t.
+      predictor_weights: weights in it of the x_hat at t and at earlier times.
     """
 
     t: Float[Array, "*rows"]
-    back: exponential.Step
-    mended: Float[Array, "*rows values"]
-    ahead: exponential.Step
-    weights: Float[Array, "*rows order"]
+    corrector: exponential.Step
+    corrector_weights: Float[Array, "*rows values"]
+    predictor: exponential.Step
+    predictor_weights: Float[Array, "*rows order"]
 
 
 class _State(NamedTuple):
+    """The predicted latent, the corrected one at the last time, and x_hat of earlier times."""
+
     z: Images
     start: Images
-    before: Float[Array, "order batch height width channels"]
+    previous: Float[Array, "order batch height width channels"]
 
 
 def make(order: int = 2, lower_order_final: bool = True) -> loop.Sampler:
-    """UniPC with the values of so many times, 1 to 3.
+    """The UniPC sampler of order 1 to 3, the number of x_hat that the predictor combines.
 
-    The first steps have fewer, and if so wished the last, as in `dpm_solver.multistep`.
+    The first steps combine fewer, and with lower_order_final the last, as in
+    `dpm_solver.multistep`.
 
     Raises:
       ValueError: order is another number.
@@ -58,31 +61,39 @@ def make(order: int = 2, lower_order_final: bool = True) -> loop.Sampler:
     def plan(log_snr: LogSnr, times: loop.Times) -> Plan:
         lambdas = 0.5 * log_snr(times)
         h = jnp.diff(lambdas)
-        used = exponential.orders(h.size, order, lower_order_final)
-        nodes = exponential.previous(lambdas, h, order)
+        orders = exponential.step_orders(h.size, order, lower_order_final)
+        nodes = exponential.previous_nodes(lambdas, h, order)
         moments = exponential.moments(h, order + 1)
-        ahead = exponential.step(2.0 * lambdas[:-1], 2.0 * lambdas[1:])
-        weights = exponential.by_order(nodes, moments[:-1], used)
-        # The node of the step's own end comes first, at u = h.
-        own = jnp.concatenate([jnp.ones_like(nodes[:1]), nodes])
-        mended = exponential.by_order(own, moments, used + 1)
+        predictor = exponential.step(2.0 * lambdas[:-1], 2.0 * lambdas[1:])
+        weights = exponential.weights_by_order(nodes, moments[:-1], orders)
+        # The node at the step's own end comes first, at u = h.
+        corrector_nodes = jnp.concatenate([jnp.ones_like(nodes[:1]), nodes])
+        corrector_weights = exponential.weights_by_order(
+            corrector_nodes, moments, orders + 1
+        )
 
         def shifted(a: Array) -> Array:
-            """Of the step before; the first time has none, and a step of no length."""
+            """Rows moved to the next step; the first time has no step before it."""
             return jnp.concatenate([jnp.zeros_like(a[:1]), a[:-1]])
 
-        back = exponential.Step(*map(shifted, ahead))
-        back = back._replace(keep=back.keep.at[:1].set(1.0))
-        return Plan(times[:-1], back, shifted(mended.T), ahead, weights.T)
+        corrector = exponential.Step(*map(shifted, predictor))
+        corrector = corrector._replace(keep=corrector.keep.at[:1].set(1.0))
+        return Plan(
+            times[:-1], corrector, shifted(corrector_weights.T), predictor, weights.T
+        )
 
     def init(z: Images) -> _State:
         return _State(z, z, jnp.zeros((order, *z.shape), z.dtype))
 
     def step(state: _State, prediction: Prediction, row: Plan, noise: Images) -> _State:
-        known = jnp.concatenate([prediction.x[None], state.before])
-        start = exponential.advanced(state.start, known, row.back, row.mended)
-        z = exponential.advanced(start, known[:-1], row.ahead, row.weights)
-        return _State(z, start, known[:-1])
+        x_hats = jnp.concatenate([prediction.x[None], state.previous])
+        start = exponential.advance(
+            state.start, x_hats, row.corrector, row.corrector_weights
+        )
+        z = exponential.advance(
+            start, x_hats[:-1], row.predictor, row.predictor_weights
+        )
+        return _State(z, start, x_hats[:-1])
 
     return loop.Sampler(plan, init, step)
 
@@ -91,8 +102,10 @@ def make(order: int = 2, lower_order_final: bool = True) -> loop.Sampler:
 class UniPC(SamplerOptions):
     """Options of `make`."""
 
-    order: int = option(2, "How many values: 1 to 3.")
-    lower_order_final: bool = option(True, "The last steps have fewer values.")
+    order: int = option(2, "Number of values of x_hat, 1 to 3.")
+    lower_order_final: bool = option(True, "The last steps combine fewer values.")
 
 
-CHOICE = Choice(UniPC, lambda o, setting: make(o.order, o.lower_order_final))
+CHOICE = Choice(
+    UniPC, lambda options, setting: make(options.order, options.lower_order_final)
+)

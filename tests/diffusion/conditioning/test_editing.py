@@ -40,7 +40,7 @@ def test_it_begins_at_a_draw_of_q_with_the_first_noise_of_sampling():
     x, model = random_images(0, 3, 2, 2, 1), closed_form.gaussian_data(CHAIN)
     noise = closed_form.noise(keys(), 0, closed_form.SHAPE, jnp.float64)
     for k in (2, 9):
-        got = editing.begin(model, jnp.asarray(x), keys(), jnp.asarray(k / 9))
+        got = editing.noised(model, jnp.asarray(x), keys(), jnp.asarray(k / 9))
         a = CHAIN.alpha_bar[k]
         want = np.sqrt(a) * x + np.sqrt(1.0 - a) * noise
         np.testing.assert_allclose(got, want, rtol=1e-10)
@@ -52,8 +52,8 @@ def test_begun_at_the_last_time_it_is_nearly_plain_sampling():
     model = closed_form.correlated_data(log_snr, mean, covariance)
     times = jnp.linspace(1.0, 0.0, 10)
     x = jnp.asarray(random_images(0, 3, 2, 2, 1))
-    z = editing.begin(model, x, keys(), times[0])
-    edited = loop.follow(model, ddim.make(), times, z, keys())
+    z = editing.noised(model, x, keys(), times[0])
+    edited = loop.sample_from(model, ddim.make(), times, z, keys())
     sampled = loop.sample(model, ddim.make(), times, keys(), (2, 2, 1))
     np.testing.assert_allclose(edited.z, sampled.z, atol=1e-3)
     assert np.any(edited.z != sampled.z)
@@ -62,7 +62,7 @@ def test_begun_at_the_last_time_it_is_nearly_plain_sampling():
 @pytest.mark.parametrize("k", [1, 5])
 def test_the_flow_goes_down_from_where_it_is_begun(k):
     model = closed_form.gaussian_data(CHAIN)
-    z = editing.begin(
+    z = editing.noised(
         model, jnp.asarray(random_images(0, 3, 2, 2, 1)), keys(), jnp.asarray(k / 9)
     )
     solve = probability_flow.Solve("dopri8", 1e-9, 1e-9)

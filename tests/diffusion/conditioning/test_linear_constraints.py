@@ -143,7 +143,7 @@ def test_known_pixels_keep_the_noise_that_they_began_with():
     constraint = linear_constraints.inpainting(jnp.asarray(x), jnp.asarray(painted))
     keys, times = jax.random.split(jax.random.key(0), 3), jnp.array([1.0, 0.6, 0.3])
     diffusion = linear_constraints.constrained(constraint)(model())
-    got = loop.follow(diffusion, ddim.make(), times, jnp.asarray(z_1), keys)
+    got = loop.sample_from(diffusion, ddim.make(), times, jnp.asarray(z_1), keys)
     (a_1, s_1), (a, s) = (
         (np.sqrt(1 / (1 + np.exp(-level))), np.sqrt(1 / (1 + np.exp(level))))
         for level in (-8.0, 8.0 - 16.0 * 0.3)

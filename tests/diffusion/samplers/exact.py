@@ -30,9 +30,9 @@ def follow(
     times: jax.Array,
     z: jax.Array,
     keys: jax.Array,
-) -> loop.Arrival:
+) -> loop.Result:
     """`chain.follow`, compiled once for all times of one number."""
-    return loop.follow(diffusion, sampler, times, z, keys)
+    return loop.sample_from(diffusion, sampler, times, z, keys)
 
 
 def keys(num: int, seed: int = 0) -> jax.Array:

@@ -118,7 +118,7 @@ def test_given_timesteps_of_the_linear_table_are_the_papers_recursion():
     with jax.enable_x64(False):
         times = time_grids.explicit(log_snr, 1000, 0, listed)
         own = [jnp.asarray(noise(0), jnp.float32)]
-        got = loop.follow(model, ddim.make(), times, own[0], keys()).prediction.x
+        got = loop.sample_from(model, ddim.make(), times, own[0], keys()).prediction.x
         assert got.dtype == jnp.float32
     z = np.asarray(own[0], np.float64)
     for k, s in zip(listed, (*listed[1:], None), strict=True):
@@ -147,8 +147,8 @@ def round_trip(num_iterations, num_times):
     alpha_0, _ = gaussian.alpha_sigma(model.log_snr(jnp.zeros(())))
     times = time_grids.by_log_snr(model.log_snr, 0, num_times)
     up = ddim.inverse(num_iterations)
-    z_1 = loop.follow(model, up, times[::-1], alpha_0 * x, keys()).z
-    back = loop.follow(model, ddim.make(), times, z_1, keys()).z / alpha_0
+    z_1 = loop.sample_from(model, up, times[::-1], alpha_0 * x, keys()).z
+    back = loop.sample_from(model, ddim.make(), times, z_1, keys()).z / alpha_0
     return np.asarray(z_1), np.abs(back - x).max()
 
 

@@ -159,7 +159,9 @@ def test_third_order_integrates_a_parabola_exactly(eta):
     times = uniform(9)
     model = polynomial_model(lambda at: 0.3 - 0.2 * at + 0.1 * at**2)
     sampler = dpm_solver.multistep(3, eta, lower_order_final=False)
-    run = jax.jit(functools.partial(loop.follow, model, sampler, num_frames=times.size))
+    run = jax.jit(
+        functools.partial(loop.sample_from, model, sampler, num_frames=times.size)
+    )
     z = np.asarray(run(times, jnp.asarray(start()), KEYS()).film.z)
     at = Places(times)
 

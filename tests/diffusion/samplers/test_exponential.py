@@ -73,7 +73,7 @@ def test_short_steps_lose_no_digits_of_the_weights():
 
 
 def test_halved_moments_are_the_first_and_half_of_it():
-    found = exponential.halved(jnp.array([[0.4, 0.6], [0.1, 0.2], [0.0, 0.1]]))
+    found = exponential.halved_moments(jnp.array([[0.4, 0.6], [0.1, 0.2], [0.0, 0.1]]))
     np.testing.assert_allclose(found, [[0.4, 0.6], [0.2, 0.3]], rtol=1e-6)
 
 
@@ -97,7 +97,7 @@ def test_a_step_keeps_the_marginals(eta):
 
 def test_previous_values_stand_where_their_times_do():
     lambdas = np.array([-5.0, -4.0, -2.0, 1.0])
-    found = exponential.previous(jnp.asarray(lambdas), jnp.diff(lambdas), 3)
+    found = exponential.previous_nodes(jnp.asarray(lambdas), jnp.diff(lambdas), 3)
     assert found.shape == (3, 3)
     np.testing.assert_array_equal(found[0], 0.0)
     np.testing.assert_allclose(found[1, 1:], [-1.0 / 2.0, -2.0 / 3.0])
@@ -119,14 +119,14 @@ def test_previous_values_stand_where_their_times_do():
     ],
 )
 def test_orders_of_the_first_and_last_steps(num_steps, order, lower_final, expected):
-    found = exponential.orders(num_steps, order, lower_final)
+    found = exponential.step_orders(num_steps, order, lower_final)
     np.testing.assert_array_equal(found, expected)
 
 
 def test_weights_by_order_leave_out_what_is_not_used():
     nodes = jnp.broadcast_to(jnp.array([[0.0], [-0.5], [-1.5]]), (3, 3))
     moments = exponential.moments(jnp.full(3, 0.8), 3)
-    found = exponential.by_order(nodes, moments, np.array([1, 2, 3]))
+    found = exponential.weights_by_order(nodes, moments, np.array([1, 2, 3]))
     first = moments[0, 0]
     np.testing.assert_allclose(found[:, 0], [first, 0.0, 0.0], rtol=1e-6)
     # 2M: a line through both values, followed to the middle of the step.
