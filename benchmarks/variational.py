@@ -31,9 +31,9 @@ from ddpm_jax.diffusion.process import times
 from ddpm_jax.evaluation import likelihood
 from ddpm_jax.models import build, objective
 from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.models.timed_objective import Draws
 from ddpm_jax.training import parallel
 from ddpm_jax.training.checkpoints import Checkpoints
-from ddpm_jax.training.step import Draws
 
 Losses = Callable[..., Any]
 

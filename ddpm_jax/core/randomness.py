@@ -35,6 +35,11 @@ def stream_key(seed: int, stream: Stream) -> Key[Array, ""]:
     return jax.random.fold_in(jax.random.key(seed), stream)
 
 
+def step_key(seed: int, stream: Stream, step: int | Int[Array, ""]) -> Key[Array, ""]:
+    """The key of one stream at one training step."""
+    return jax.random.fold_in(stream_key(seed, stream), step)
+
+
 def example_keys(
     key: Key[Array, ""], examples: Int[Array, " batch"] | Int[np.ndarray, " batch"]
 ) -> Key[Array, " batch"]:

@@ -231,27 +231,20 @@ def training(
 ) -> parallel.Training:
     """The first state, and the step that advances it, on the devices of `mesh`."""
     rule, rate = optimizer_of(config)
-    sampler = objective.time_sampler(config, model)
+    minimised = objective.make(config, model)
 
     def init() -> TrainState:
-        return state.create(
-            model.init(stream_key(config.seed, Stream.INIT)),
-            rule,
-            tuple(ema_decays(config)),
-            sampler.init(),
-        )
+        params = model.init(stream_key(config.seed, Stream.INIT))
+        names = tuple(ema_decays(config))
+        return state.create(params, rule, names, minimised.init(params))
 
     mode = MODES[config.parallel.mode]
     train_step = step.make_train_step(
-        objective.loss(config, model),
+        minimised,
         rule,
         rate,
         step.StepSettings(
             seed=config.seed,
-            batch_size=config.data.batch_size,
-            time_sampler=sampler,
-            is_stratified=objective.is_stratified(config),
-            log_snr=model.log_snr,
             num_microbatches=config.training.num_microbatches,
             ema_decays=ema_decays(config),
             ema_warmup=config.ema.warmup,

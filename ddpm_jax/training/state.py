@@ -26,7 +26,7 @@ class Window:
     update_norm: Leaf
     param_norm: Leaf
     learning_rate: Leaf
-    quarter_loss: Leaf  # [4], summed over examples by quarter of t.
+    quarter_loss: Leaf  # [4], summed over examples by quarter of their coordinate.
     quarter_count: Leaf  # [4], how many examples that were.
 
     @classmethod
@@ -56,8 +56,8 @@ class TrainState:
       params: {"net": ..., "schedule": ...}; a fixed schedule has no entry.
       ema_params: decay, written as in the config, -> averaged params.
       opt_state: Optax's.
-      time_history: what the time sampler remembers; () for a chain's times that are not
-        drawn by their losses.
+      time_history: the objective's memory, for diffusion what its times are drawn by; ()
+        where nothing is remembered. The name is the checkpoints'.
       window: sums for the next row of metrics, so that it survives a stop.
     """
 

@@ -7,45 +7,24 @@ microbatches as memory asks for.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Int
 
-from ddpm_jax.core.randomness import Stream, example_keys
-from ddpm_jax.diffusion.model import LogSnr
-from ddpm_jax.diffusion.objectives.denoising import LossTerms
-from ddpm_jax.diffusion.objectives.time_sampling import Times, TimeSampler
-from ddpm_jax.diffusion.process import times
+from ddpm_jax.core.randomness import Stream, step_key
+from ddpm_jax.training.objective import Batch, Draws, Losses, Memory, Objective
 from ddpm_jax.training.state import NUM_QUARTERS, Params, TrainState, Window
-
-Batch = Mapping[str, Array]
-
-
-class Draws(NamedTuple):
-    """The random part of a step, one row an example."""
-
-    times: Times
-    noise_keys: Key[Array, " batch"]
-    dropout_keys: Key[Array, " batch"]
-
-
-# (params, batch, draws) -> loss of each example, before the weight of its time.
-LossFn = Callable[[Params, Batch, Draws], LossTerms]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StepSettings:
-    """What a step is, beside its loss and optimiser.
+    """What a step is, beside its objective and optimiser.
 
     Attributes:
       seed: of the run.
-      batch_size: global.
-      time_sampler: what makes times of random numbers.
-      is_stratified: whether these numbers cover [0, 1) evenly in each global batch.
-      log_snr: parameters -> the schedule.
       num_microbatches: the batch is differentiated in this many pieces, one at a time.
       ema_decays: name -> decay of each average of the parameters.
       ema_warmup: begins each average with a decay of (1 + n) / (10 + n) after n updates.
@@ -53,10 +32,6 @@ class StepSettings:
     """
 
     seed: int
-    batch_size: int
-    time_sampler: TimeSampler
-    is_stratified: bool
-    log_snr: Callable[[Params], LogSnr]
     num_microbatches: int
     ema_decays: Mapping[str, float]
     ema_warmup: bool
@@ -64,7 +39,7 @@ class StepSettings:
 
 
 def make_train_step(
-    loss_fn: LossFn,
+    objective: Objective,
     optimizer: optax.GradientTransformation,
     learning_rate: optax.Schedule,
     settings: StepSettings,
@@ -72,18 +47,21 @@ def make_train_step(
 ) -> Callable[[TrainState, Batch], TrainState]:
     """The step (state, batch) -> state, not compiled: see `parallel.py`.
 
-    A batch holds "image", "label" and "position", the example's place in the global batch,
-    and "augmented" where the network is told of it.
     A step whose loss or gradient is not finite changes nothing but the counters.
     """
 
     def train_step(state: TrainState, batch: Batch) -> TrainState:
-        draws = _draw(state, batch["position"], settings)
+        def key(stream: Stream) -> Array:
+            return step_key(settings.seed, stream, state.step)
+
+        memory = state.time_history
+        draws = objective.draw(memory, state.params, key, batch["position"])
         losses, grads = _losses_and_grads(
-            loss_fn, state.params, batch, draws, settings.num_microbatches
+            objective, memory, state.params, batch, draws, settings.num_microbatches
         )
-        loss = _mean(jnp.mean(_weighted(losses, draws)), axis_name)
+        loss = _mean(jnp.mean(losses.weighted), axis_name)
         grads = _mean(grads, axis_name)
+        draws, losses = _gather((draws, losses), axis_name)
         grad_norm = optax.tree.norm(grads)
         is_finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
 
@@ -98,8 +76,7 @@ def make_train_step(
             update_norm=optax.tree.norm(updates),
             param_norm=optax.tree.norm(params),
             learning_rate=jnp.asarray(learning_rate(num_updates), jnp.float32),
-            t=_gather(draws.times.t, axis_name),
-            losses=_gather(losses.total, axis_name),
+            losses=losses,
         )
         updated = TrainState(
             step=state.step + 1,
@@ -108,12 +85,7 @@ def make_train_step(
             params=params,
             ema_params=ema_params,
             opt_state=opt_state,
-            time_history=settings.time_sampler.record(
-                state.time_history,
-                settings.log_snr(state.params),
-                _gather(draws.times, axis_name),
-                _gather(losses.timed, axis_name),
-            ),
+            time_history=objective.update(memory, state.params, draws, losses),
             window=window,
         )
         unchanged = dataclasses.replace(
@@ -130,44 +102,19 @@ def make_train_step(
     return train_step
 
 
-def _draw(
-    state: TrainState, position: Int[Array, " batch"], settings: StepSettings
-) -> Draws:
-    """Times and the keys of everything else."""
-
-    def key(stream: Stream) -> Array:
-        root = jax.random.fold_in(jax.random.key(settings.seed), stream)
-        return jax.random.fold_in(root, state.step)
-
-    if settings.is_stratified:
-        u = times.stratified(key(Stream.TIME), position, settings.batch_size)
-    else:
-        u = times.uniform(example_keys(key(Stream.TIME), position))
-    log_snr = settings.log_snr(state.params)
-    return Draws(
-        times=settings.time_sampler.draw(state.time_history, log_snr, u),
-        noise_keys=example_keys(key(Stream.NOISE), position),
-        dropout_keys=example_keys(key(Stream.DROPOUT), position),
-    )
-
-
-def _weighted(losses: LossTerms, draws: Draws) -> Float[Array, " batch"]:
-    return draws.times.weight * losses.timed + losses.rest
-
-
 def _losses_and_grads(
-    loss_fn: LossFn,
+    objective: Objective,
+    memory: Memory,
     params: Params,
     batch: Batch,
     draws: Draws,
     num_microbatches: int,
-) -> tuple[LossTerms, Params]:
-    """Loss of each example before its weight, and the gradient of the weighted mean."""
+) -> tuple[Losses, Params]:
+    """The losses of each example, and the gradient of their weighted mean."""
 
-    def weighted_mean(params: Params, piece: Any) -> tuple[Array, LossTerms]:
-        batch, draws = piece
-        losses = loss_fn(params, batch, draws)
-        return jnp.mean(_weighted(losses, draws)), losses
+    def weighted_mean(params: Params, piece: Any) -> tuple[Array, Losses]:
+        losses = objective.losses(memory, params, *piece)
+        return jnp.mean(losses.weighted), losses
 
     value_and_grad = jax.value_and_grad(weighted_mean, has_aux=True)
     whole = (batch, draws)
@@ -181,7 +128,7 @@ def _losses_and_grads(
         whole,
     )
 
-    def accumulate(total: Params, piece: Any) -> tuple[Params, LossTerms]:
+    def accumulate(total: Params, piece: Any) -> tuple[Params, Losses]:
         (_, losses), grads = value_and_grad(params, piece)
         return jax.tree.map(jnp.add, total, grads), losses
 
@@ -189,7 +136,9 @@ def _losses_and_grads(
         accumulate, jax.tree.map(jnp.zeros_like, params), pieces
     )
     grads = jax.tree.map(lambda g: g / num_microbatches, total)
-    whole_losses = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1).reshape(-1), losses)
+    whole_losses = jax.tree.map(
+        lambda a: jnp.swapaxes(a, 0, 1).reshape(-1, *a.shape[2:]), losses
+    )
     return whole_losses, grads
 
 
@@ -215,15 +164,14 @@ def _window_before(state: TrainState, log_every: int) -> Window:
     return jax.tree.map(lambda a: jnp.where(is_new, 0, a).astype(a.dtype), state.window)
 
 
-def _add_to_window(
-    window: Window, *, t: Array, losses: Array, **scalars: Array
-) -> Window:
-    quarter = jnp.minimum((t * NUM_QUARTERS).astype(jnp.int32), NUM_QUARTERS - 1)
+def _add_to_window(window: Window, *, losses: Losses, **scalars: Array) -> Window:
+    quarter = (losses.coordinate * NUM_QUARTERS).astype(jnp.int32)
+    quarter = jnp.minimum(quarter, NUM_QUARTERS - 1)
     sums = {name: getattr(window, name) + value for name, value in scalars.items()}
     return dataclasses.replace(
         window,
         num_steps=window.num_steps + 1,
-        quarter_loss=window.quarter_loss.at[quarter].add(losses),
+        quarter_loss=window.quarter_loss.at[quarter].add(losses.unweighted),
         quarter_count=window.quarter_count.at[quarter].add(1.0),
         **sums,
     )

@@ -14,6 +14,7 @@ from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.data import pipeline
 from ddpm_jax.evaluation import likelihood
 from ddpm_jax.models import build, objective
+from ddpm_jax.models.timed_objective import Draws
 from ddpm_jax.sampling import sample_batches, snapshots
 from tests import tiny
 from tests.kill_and_resume import differences, newest_state
@@ -132,7 +133,7 @@ def first_gradients(**changes):
     keys = jax.random.split(jax.random.key(1), 32)
     pixels = np.random.default_rng(0).integers(0, 17, (16, 8, 8, 1))
     times = sampler.draw(sampler.init(), model.log_snr(params), u)
-    draws = objective.step.Draws(times, keys[:16], keys[16:])
+    draws = Draws(times, keys[:16], keys[16:])
     batch = {"image": jnp.asarray(pixels, jnp.uint8)}
 
     def mean(params):

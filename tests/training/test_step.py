@@ -1,5 +1,3 @@
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +7,6 @@ import pytest
 from ddpm_jax.core import randomness
 from ddpm_jax.diffusion.objectives import loss_history
 from ddpm_jax.diffusion.objectives.denoising import LossTerms
-from ddpm_jax.diffusion.objectives.time_sampling import Grid
-from ddpm_jax.diffusion.process import times
-from ddpm_jax.training import step
 from tests.training import toy
 
 
@@ -33,7 +28,7 @@ def assert_same(ours, theirs, **tolerance):
 
 def test_one_step_is_the_optimizers_on_the_mean_gradient():
     state = toy.init()
-    draws = step._draw(state, jnp.arange(toy.BATCH), toy.settings())
+    draws = toy.draws_at(state)
     grads = jax.grad(lambda p: jnp.mean(toy.loss_fn(p, toy.batch(0), draws).total))(
         state.params
     )
@@ -72,35 +67,6 @@ def test_microbatches_equal_the_whole_batch_under_importance_sampling():
     assert_same(pieces, whole, rtol=2e-5, atol=1e-7)
 
 
-def test_importance_weights_leave_the_expected_gradient_unchanged():
-    # A loss that depends on t alone and on the parameters through a factor: its gradient
-    # under importance sampling, averaged over many batches, is the uniform one.
-    def loss(params, batch, draws):
-        found = (1.0 + 30.0 * draws.times.t**4) * params["net"]["dense"]["bias"][0]
-        return LossTerms(found, jnp.zeros_like(found))
-
-    state = toy.init(loss_history.init_history(20, length=1))
-    history = loss_history.record(
-        state.time_history,
-        jnp.arange(20),
-        1.0 + 30.0 * times.grid_time(jnp.arange(20), 20) ** 4,
-    )
-    settings = toy.settings(time_sampler=toy.BY_LOSS)
-
-    @jax.jit
-    def gradient(n):
-        at = dataclasses.replace(state, time_history=history, step=n)
-        draws = step._draw(at, jnp.arange(toy.BATCH), settings)
-        _, grads = step._losses_and_grads(loss, state.params, {}, draws, 1)
-        return grads["net"]["dense"]["bias"][0], jnp.max(draws.times.weight)
-
-    found, largest = map(np.asarray, jax.vmap(gradient)(jnp.arange(2_000)))
-    assert largest.max() > 2.0
-    expected = np.mean(1.0 + 30.0 * (np.arange(20) / 19) ** 4)
-    # Five standard errors: fails a correct program once in 1.7 million seeds.
-    assert abs(found.mean() - expected) < 5 * found.std() / np.sqrt(found.size)
-
-
 @pytest.mark.parametrize("where", ["loss", "gradient"])
 def test_a_step_that_is_not_finite_changes_nothing_but_the_counters(where):
     def bad_loss(params, batch, draws):
@@ -137,7 +103,7 @@ def test_the_window_sums_since_the_last_row():
     for n in range(7):
         before = state
         state = train_step(state, toy.batch(n))
-        draws = step._draw(before, jnp.arange(toy.BATCH), toy.settings())
+        draws = toy.draws_at(before)
         losses.append(toy.loss_fn(before.params, toy.batch(n), draws).total)
         since = losses[n - n % 3 :]
         assert state.window.num_steps == len(since)
@@ -167,31 +133,6 @@ def test_ema_warms_up():
     # At the first update the decay is min(0.9, 1/10).
     average = jax.tree.map(lambda a, b: 0.1 * a + 0.9 * b, plain.params, after.params)
     assert_same(after.ema_params["0.9"], average, rtol=1e-6)
-
-
-def test_every_step_stream_and_example_draws_its_own_numbers():
-    state = toy.init()
-    drawn = set()
-    for n in range(3):
-        draws = step._draw(
-            dataclasses.replace(state, step=jnp.int32(n)), jnp.arange(4), toy.settings()
-        )
-        for keys in (draws.noise_keys, draws.dropout_keys):
-            drawn |= {int(b) for b in jax.vmap(jax.random.bits)(keys)}
-    assert len(drawn) == 3 * 2 * 4
-
-
-def test_times_are_stratified_over_the_whole_batch_and_change_with_the_step():
-    state = toy.init()
-    settings = toy.settings(time_sampler=Grid(num_steps=toy.BATCH, first=0))
-    first = step._draw(state, jnp.arange(toy.BATCH), settings)
-    np.testing.assert_array_equal(first.times.latent, np.arange(toy.BATCH))
-    fine = toy.settings(time_sampler=Grid(num_steps=10_000, first=0))
-    a = step._draw(state, jnp.arange(toy.BATCH), fine)
-    b = step._draw(
-        dataclasses.replace(state, step=jnp.int32(1)), jnp.arange(toy.BATCH), fine
-    )
-    assert not np.any(a.times.latent == b.times.latent)
 
 
 def test_streams_have_their_numbers_for_good():

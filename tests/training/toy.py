@@ -1,11 +1,15 @@
 """The smallest thing that can be trained: one matrix that guesses its target from noise."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ddpm_jax.core.randomness import step_key
 from ddpm_jax.diffusion.objectives.denoising import LossTerms
 from ddpm_jax.diffusion.objectives.time_sampling import Grid, GridByLoss
+from ddpm_jax.models.timed_objective import TimedObjective
 from ddpm_jax.training import optimizer, state, step
 
 DIM = 8
@@ -31,19 +35,30 @@ def first_params():
     return {"net": {"dense": {"kernel": jnp.asarray(kernel), "bias": jnp.zeros(DIM)}}}
 
 
-def settings(**changes):
+def objective(loss=loss_fn, **changes):
     given = {
-        "seed": 3,
-        "batch_size": BATCH,
+        "log_snr": lambda params: jnp.negative,
         "time_sampler": Grid(num_steps=20, first=0),
         "is_stratified": True,
-        "log_snr": lambda params: jnp.negative,
-        "num_microbatches": 1,
-        "ema_decays": {"0.9": 0.9, "0.5": 0.5},
-        "ema_warmup": False,
-        "log_every": 5,
+        "batch_size": BATCH,
     }
-    return step.StepSettings(**(given | changes))
+    return TimedObjective(loss=loss, **(given | changes))
+
+
+def draws_at(state, num=BATCH, **changes):
+    """What the step draws from this state for the first of its batch."""
+    keys = functools.partial(step_key, SETTINGS["seed"], step=state.step)
+    made = objective(**changes)
+    return made.draw(state.time_history, state.params, keys, jnp.arange(num))
+
+
+SETTINGS = {
+    "seed": 3,
+    "num_microbatches": 1,
+    "ema_decays": {"0.9": 0.9, "0.5": 0.5},
+    "ema_warmup": False,
+    "log_every": 5,
+}
 
 
 def rule(learning_rate=0.01):
@@ -70,8 +85,13 @@ def init(time_history=()):
 
 
 def make_step(axis_name=None, loss=loss_fn, **changes):
+    """The step; changes to its settings or else to its objective."""
     made, rate = rule()
-    return step.make_train_step(loss, made, rate, settings(**changes), axis_name)
+    others = {name: changes.pop(name) for name in SETTINGS.keys() & changes.keys()}
+    settings = step.StepSettings(**(SETTINGS | others))
+    return step.make_train_step(
+        objective(loss, **changes), made, rate, settings, axis_name
+    )
 
 
 def batch(number, num=BATCH):

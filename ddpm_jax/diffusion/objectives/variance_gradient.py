@@ -17,9 +17,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax import lax
 from jaxtyping import Array, Float
 
 from ddpm_jax.diffusion.likelihood.terms import Coordinates
+from ddpm_jax.diffusion.model import LogSnr
 
 Loss = Callable[[Any, Coordinates, Any], Array]
 RoutedLoss = Callable[
@@ -73,3 +75,11 @@ def route(loss: Loss) -> RoutedLoss:
 
     routed.defvjp(forward, backward)
     return routed
+
+
+def tangent(at: Coordinates, times: Float[Array, " batch"]) -> LogSnr:
+    """The straight line through a schedule at these times, with its slope there.
+
+    A gradient reaches the coordinates through it, rather than the schedule itself.
+    """
+    return lambda t: at.log_snr + at.slope * (t - lax.stop_gradient(times))
