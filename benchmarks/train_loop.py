@@ -22,10 +22,10 @@ from ml_collections import ConfigDict as Config
 
 from benchmarks import measure
 from configs import digits
-from ddpm_jax import train
 from ddpm_jax.core import sharding
 from ddpm_jax.data import pipeline, table
 from ddpm_jax.models import build
+from ddpm_jax.train import run
 
 PIECE = 100  # Steps.
 BARE_STEPS = 50
@@ -54,7 +54,7 @@ def short_digits(num_steps: int) -> Config:
 def memory_section(num_steps: int) -> dict[str, Any]:
     """The process's peak memory at the first and the last row of one run."""
     with tempfile.TemporaryDirectory() as workdir:
-        train.run(short_digits(num_steps), workdir)
+        run(short_digits(num_steps), workdir)
         text = (pathlib.Path(workdir) / "speed.jsonl").read_text()
     rows = [json.loads(line) for line in text.splitlines()]
     return {
@@ -85,7 +85,7 @@ def loop_section(num_steps: int) -> dict[str, Any]:
                 bare_images_per_second(config, training.create(), training.step, batch)
             )
             config.training.num_steps = steps_done
-            train.run(config, workdir)
+            run(config, workdir)
             fresh = speed.read_text().splitlines()[len(rows) :]
             rows += [json.loads(line) for line in fresh]
             piece = [row["images_per_second"] for row in rows[-len(fresh) :]]

@@ -4,6 +4,8 @@ The same command continues a run that was stopped anywhere, and ends with the sa
 """
 
 import contextlib
+import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,8 @@ from etils import epath
 from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.check import check_config
+from ddpm_jax.config import check
 from ddpm_jax.core import progress
 from ddpm_jax.core.errors import errors_are_the_users
 from ddpm_jax.data import pipeline
@@ -51,6 +55,24 @@ def run(config: Config, directory: epath.PathLike, profile_steps: int = 0) -> in
     with workdir.claimed(directory) as path:
         workdir.check_if_begun(path, config)
         return _train(config, path, profile_steps)
+
+
+def train(config: Config, workdir: epath.PathLike) -> None:
+    """Checks a config and trains by it: what a call of this module does.
+
+    Args:
+      config: of the run.
+      workdir: its folder; a run found there goes on.
+
+    Raises:
+      ConfigError: the config cannot work, or is not that of the run in this folder.
+      KeyboardInterrupt: a signal stopped it, after a checkpoint; the same call goes on.
+    """
+    with errors_are_the_users():
+        check_config(config)
+        check.devices(config, jax.device_count())
+    if run(config, workdir):
+        raise KeyboardInterrupt("stopped after a checkpoint; the same call goes on")
 
 
 def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
@@ -249,3 +271,13 @@ def row(window: Window, skipped: Any) -> dict[str, float | None]:
         )
     }
     return scalars | quarters | {"skipped_steps": int(skipped)}
+
+
+class _Callable(types.ModuleType):
+    """A module that can be called, so that `ddpm_jax.train` is this file and a function."""
+
+    def __call__(self, config: Config, workdir: epath.PathLike) -> None:
+        train(config, workdir)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,1 +1,10 @@
 """Flax networks: tensors and a time in, tensors out. They know nothing of diffusion."""
+
+from ddpm_jax.nets import attention as attention
+from ddpm_jax.nets import blocks as blocks
+from ddpm_jax.nets import classifier as classifier
+from ddpm_jax.nets import embeddings as embeddings
+from ddpm_jax.nets import layers as layers
+from ddpm_jax.nets import monotone as monotone
+from ddpm_jax.nets import unet as unet
+from ddpm_jax.nets import vdm_unet as vdm_unet

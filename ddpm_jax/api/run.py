@@ -1,0 +1,265 @@
+"""A trained model in a notebook: `run = ddpm_jax.load("runs/digits")`, then `run.sample(16)`.
+
+What is asked of a run are keywords named as the fields of its config: `sampler="unipc"` is
+config.sample.sampler, and what belongs to one choice is a dict of that choice's name, such as
+`unipc={"order": 3}`. What is not said is as the run's own config has it. Each method compiles
+once for each way of asking.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+from jaxtyping import UInt8
+from ml_collections import ConfigDict as Config
+
+from ddpm_jax.api import options
+from ddpm_jax.config.schema import default
+from ddpm_jax.core.errors import ConfigError, choose
+from ddpm_jax.diffusion.model import Diffusion
+from ddpm_jax.evaluation import estimators, likelihood
+from ddpm_jax.evaluation.results import report, wording
+from ddpm_jax.models import build
+from ddpm_jax.models.backbone import Conditioning
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.models.restored import Restored
+from ddpm_jax.pictures import encoding, grids
+from ddpm_jax.runs import restore
+from ddpm_jax.sampling import analytic_variance, guides, sample_batches, tasks
+from ddpm_jax.sampling.sample_batches import Batches
+from ddpm_jax.training.nonfinite import NonFiniteError
+from ddpm_jax.training.state import Params
+
+PixelImages = UInt8[np.ndarray, "samples height width channels"]
+
+# Fields that are said otherwise (by `load`, or as an argument), or are of files alone.
+NOT_OF_SAMPLE = (
+    *("num_samples", "step", "weights"),
+    *("folder", "format", "shard_size", "film", "contrast"),
+)
+NOT_OF_EVAL = ("estimators", "step", "weights", "quality")
+
+
+class BitsPerDim(NamedTuple):
+    """A likelihood, in bits per dim.
+
+    Attributes:
+      value: the mean over images.
+      stderr: its standard error over the draws of noise; None: there was but one.
+      stderr_images: its standard error over images, as a sample of all there could be.
+      report: all that was found, its terms and its convention, as eval/<step>.json has it.
+    """
+
+    value: float
+    stderr: float | None
+    stderr_images: float | None
+    report: report.Report
+
+    def __str__(self) -> str:
+        return wording.summary(self.report)
+
+
+class Run:
+    """A trained model, as its workdir has it; made by `load`.
+
+    Attributes:
+      config: of the run.
+    """
+
+    def __init__(self, config: Config, restored: Restored[Denoiser]) -> None:
+        self.config = config
+        self._restored = restored
+        self._batches: dict[str, Batches] = {}
+        self._evaluators: dict[str, likelihood.Evaluator] = {}
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, step={self.step})"
+
+    @property
+    def path(self) -> epath.Path:
+        """The workdir."""
+        return self._restored.path
+
+    @property
+    def step(self) -> int:
+        """The training step of its checkpoint."""
+        return self._restored.step
+
+    @property
+    def model(self) -> Denoiser:
+        """The network and the schedule, without parameters."""
+        return self._restored.model
+
+    @property
+    def params(self) -> Params:
+        """The parameters: an average of the weights, unless `load` was asked for others."""
+        return self._restored.params
+
+    @functools.cached_property
+    def diffusion(self) -> Diffusion:
+        """The model with its parameters, as theory takes it; it is told no class."""
+        return self.model.bind(self.params)
+
+    def of_classes(self, classes: Sequence[int]) -> Diffusion:
+        """The model of a batch of so many examples, each of a class; -1 is none.
+
+        Raises:
+          ConfigError: the network is told no classes, or has no such class.
+        """
+        num_classes = self.model.num_classes
+        for label in classes:
+            if not -1 <= label < num_classes:
+                raise ConfigError(
+                    f"classes = {tuple(classes)}: there is no class {label};"
+                    + (
+                        f" there are 0 to {num_classes - 1}, and -1 for none."
+                        if num_classes
+                        else " the model is told none."
+                    )
+                )
+        labels = jnp.asarray(classes, jnp.int32)
+        return self.model.bind(self.params, conditioning=Conditioning(labels=labels))
+
+    def sample(
+        self,
+        num_samples: int = 16,
+        *,
+        first: int = 0,
+        seed: int | None = None,
+        **choices: Any,
+    ) -> PixelImages:
+        """Draws images.
+
+        Sample j is a function of the weights, the seed, the choices and j alone. The first
+        ones are those that `--mode=sample` writes, but for rounding.
+
+        Args:
+          num_samples: how many.
+          first: number of the first one.
+          seed: of the noise; None: the run's.
+          choices: fields of config.sample, such as sampler="unipc", num_steps=20,
+            guidance="classifier_free", classifier_free={"scale": 2.0}, classes=range(10).
+
+        Returns:
+          Pixel values as the data has them, 0 to `model.pixel_decoder.num_values` - 1.
+
+        Raises:
+          ConfigError: a choice does not exist or cannot work, by its name.
+        """
+        _check_count("num_samples", num_samples, at_least=1)
+        _check_count("first", first, at_least=0)
+        config = options.applied(
+            *(self.config, "sample", choices), excluded=NOT_OF_SAMPLE, seed=seed
+        )
+        with config.unlocked():
+            config.sample.num_samples = first + num_samples
+            size = config.sample.batch_size
+            if "batch_size" not in choices:
+                size = min(size, num_samples)
+            config.sample.batch_size = _divisible(size)
+        with options.named("sample"):
+            batches = self._batches_of(config)
+            drawn = list(sample_batches.each(config, batches, self.params, first))
+        start = drawn[0][0]
+        pixels = np.concatenate([batch.pixels for _, batch in drawn])
+        return pixels[first - start :][:num_samples]
+
+    def grid(
+        self, images: PixelImages
+    ) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
+        """Images in a square, as one picture of 0..255 to be shown."""
+        num_values = self.model.pixel_decoder.num_values
+        return grids.grid(encoding.to_uint8(images, num_values))
+
+    def bits_per_dim(self, estimator: str = "", **choices: Any) -> BitsPerDim:
+        """Measures the likelihood of the images of the run's evaluation split.
+
+        Args:
+          estimator: "stratified", "full" or "ode"; "": the first that config.eval lists.
+          choices: fields of config.eval, such as num_draws=4, num_examples=100 (0: all).
+
+        Raises:
+          ConfigError: a choice does not exist or cannot work, by its name.
+          NonFiniteError: a figure is not a number, or there is none at all.
+        """
+        listed = estimators.names(self.config)
+        name = estimator or (listed[0] if listed else next(iter(estimators.ESTIMATORS)))
+        with options.named("eval"):
+            choose(estimators.ESTIMATORS, name, "eval.estimator")
+        config = self.config.copy_and_resolve_references()
+        with config.unlocked():
+            config.eval.estimators = name
+        config = options.applied(config, "eval", choices, excluded=NOT_OF_EVAL)
+        with config.unlocked():
+            config.eval.batch_size = _divisible(config.eval.batch_size)
+        key = config.to_json(sort_keys=True)
+        if key not in self._evaluators:
+            self._evaluators[key] = likelihood.make_evaluator(
+                config, self._restored.mesh, self.model, self._restored.source, name
+            )
+        evaluator = self._evaluators[key]
+        found = evaluator.report(evaluator.rows(self.params), self.step)
+        if failure := report.failure(found):
+            raise NonFiniteError(failure)
+        return BitsPerDim(
+            found["bits_per_dim"],
+            found["bits_per_dim_stderr"],
+            found["bits_per_dim_stderr_images"],
+            found,
+        )
+
+    def _batches_of(self, config: Config) -> Batches:
+        """The compiled sampler of a config, made when it is first asked for."""
+        shape, decoder = self.model.shape, self.model.pixel_decoder
+        task = tasks.of(config, shape, decoder.num_values)
+        own = config.copy_and_resolve_references()
+        if task.last is None:
+            # Between two images alone a sample depends on how many there are.
+            own.sample.num_samples = 0
+        key = f"{own.to_json(sort_keys=True)} {task.identity}"
+        if key not in self._batches:
+            guide = guides.of(config, self._restored)
+            self._batches[key] = Batches(
+                config,
+                self._restored.mesh,
+                self.model,
+                guide,
+                task,
+                analytic_variance.of(config, self._restored, guide),
+            )
+        return self._batches[key]
+
+
+def load(directory: epath.PathLike, *, step: int = -1, weights: str = "ema") -> Run:
+    """Reads a run from its workdir, which stays as it is, beside a run that may train there.
+
+    Args:
+      directory: the workdir.
+      step: of the checkpoint; -1: the newest whole one.
+      weights: "ema", "raw", or "ema:<one of config.ema.extra_decays>".
+
+    Raises:
+      ConfigError: it is not the workdir of a denoiser, or has no such checkpoint or weights.
+    """
+    field = f"load({str(directory)!r})"
+    config = restore.config_of(field, directory, default())
+    if build.is_classifier(config):
+        raise ConfigError(f"{field} is of a classifier, which draws nothing.")
+    with restore.errors_about(field):
+        found = restore.load(config, directory, step=step, weights=weights)
+    return Run(config, found)
+
+
+def _check_count(name: str, value: int, at_least: int) -> None:
+    if value < at_least:
+        raise ConfigError(f"{name} = {value}: write a whole number from {at_least} on.")
+
+
+def _divisible(size: int) -> int:
+    """The next batch size of which all devices have as many."""
+    num_devices = jax.device_count()
+    return -(-size // num_devices) * num_devices
