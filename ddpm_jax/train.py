@@ -17,8 +17,8 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.check import check_config
-from ddpm_jax.config import check
-from ddpm_jax.core import progress
+from ddpm_jax.config import combinations
+from ddpm_jax.core import progress, terminal
 from ddpm_jax.core.errors import errors_are_the_users
 from ddpm_jax.data import pipeline
 from ddpm_jax.evaluation import accuracy, in_training, likelihood, schedule_plots
@@ -58,7 +58,7 @@ def run(config: Config, directory: epath.PathLike, profile_steps: int = 0) -> in
 
 
 def train(config: Config, workdir: epath.PathLike) -> None:
-    """Checks a config and trains by it: what a call of this module does.
+    """Checks a config and trains by it, with a log: what a call of this module does.
 
     Args:
       config: of the run.
@@ -68,9 +68,10 @@ def train(config: Config, workdir: epath.PathLike) -> None:
       ConfigError: the config cannot work, or is not that of the run in this folder.
       KeyboardInterrupt: a signal stopped it, after a checkpoint; the same call goes on.
     """
+    terminal.begin_log()
     with errors_are_the_users():
         check_config(config)
-        check.devices(config, jax.device_count())
+        combinations.devices(config, jax.device_count())
     if run(config, workdir):
         raise KeyboardInterrupt("stopped after a checkpoint; the same call goes on")
 

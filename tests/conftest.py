@@ -1,5 +1,6 @@
 """Strict broadcasting, eight simulated devices, little optimisation, a compilation cache."""
 
+import logging
 import os
 import sys
 
@@ -24,6 +25,7 @@ if sys.dont_write_bytecode:
 import hypothesis
 import jax
 import pytest
+from absl import logging as absl_logging
 
 # An example that compiles takes as long as the machine is busy.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
@@ -51,3 +53,14 @@ def one_device():
     with pytest.MonkeyPatch.context() as patch:
         tiny.use_one_device(patch)
         yield
+
+
+@pytest.fixture(scope="module")
+def log_as_before():
+    """Undoes at the end what runs do to the log of their process."""
+    root, absl = logging.getLogger(), absl_logging.get_absl_logger()
+    before = root.handlers[:], root.level, absl.level, absl.filters[:]
+    yield
+    root.handlers[:], absl.filters[:] = before[0], before[3]
+    root.setLevel(before[1])
+    absl.setLevel(before[2])

@@ -9,7 +9,7 @@ import pytest
 from ddpm_jax import train
 from tests import tiny
 
-pytestmark = pytest.mark.usefixtures("small_network", "one_device")
+pytestmark = pytest.mark.usefixtures("small_network", "one_device", "log_as_before")
 ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 

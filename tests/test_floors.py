@@ -24,9 +24,9 @@ FLOORS = (
     {"evaluation"},
     {"config"},
     {"runs"},
-    {"commands"},
+    {"api", "commands"},
 )
-# The doors stand at the package's root: on all rooms but the commands, which use them.
+# The doors stand at the package's root: on all rooms but the last, which use them.
 DOORS = {"train", "evaluate", "sample", "check"}
 ENTRIES = {"__init__", "__main__"}
 

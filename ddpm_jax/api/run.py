@@ -19,6 +19,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.api import options
 from ddpm_jax.config.schema import default
+from ddpm_jax.core import terminal
 from ddpm_jax.core.errors import ConfigError, choose
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.evaluation import estimators, likelihood
@@ -245,6 +246,7 @@ def load(directory: epath.PathLike, *, step: int = -1, weights: str = "ema") -> 
     Raises:
       ConfigError: it is not the workdir of a denoiser, or has no such checkpoint or weights.
     """
+    terminal.leave_out_libraries()
     field = f"load({str(directory)!r})"
     config = restore.config_of(field, directory, default())
     if build.is_classifier(config):

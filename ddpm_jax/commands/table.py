@@ -4,11 +4,11 @@ Nothing is imported but the command that is asked for.
 """
 
 import importlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ddpm_jax.core import arguments
-from ddpm_jax.core.errors import ConfigError, hint
+from ddpm_jax.core.errors import hint
 
 
 class Command(NamedTuple):
@@ -45,8 +45,28 @@ HELP = ("--help", "-help", "-h", "help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that the first argument names, with those that follow."""
-    return arguments.run(_main, argv)
+    """Runs the command that the first argument names, with those that follow.
+
+    Args:
+      argv: the arguments; None: those of this process.
+
+    Returns:
+      The exit status: the command's, or 2 where there is no such command.
+    """
+    name, *rest = list(sys.argv[1:] if argv is None else argv) or [""]
+    if name in HELP:
+        print(help_text())
+        return 0
+    if name not in COMMANDS:
+        wrong = f"{name!r} is not a command" if name else "there is no command"
+        known = ", ".join(COMMANDS)
+        text = f"error: {wrong}: write one of {known}.{hint(name, COMMANDS)}"
+        print(text, file=sys.stderr)
+        return 2
+    command = COMMANDS[name]
+    function = getattr(importlib.import_module(command.module), command.function)
+    status: int = function(rest)
+    return status
 
 
 def help_text() -> str:
@@ -64,19 +84,3 @@ def help_text() -> str:
             "python -m ddpm_jax COMMAND --help says what a command takes.",
         ]
     )
-
-
-def _main(argv: list[str]) -> int:
-    known = f"write one of {', '.join(COMMANDS)}."
-    if not argv:
-        raise ConfigError(f"there is no command: {known}")
-    name, *rest = argv
-    if name in HELP:
-        print(help_text())
-        return 0
-    if name not in COMMANDS:
-        raise ConfigError(f"{name!r} is not a command: {known}{hint(name, COMMANDS)}")
-    command = COMMANDS[name]
-    function = getattr(importlib.import_module(command.module), command.function)
-    status: int = function(rest)
-    return status

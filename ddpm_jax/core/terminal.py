@@ -41,6 +41,11 @@ def begin_log() -> None:
     root.addHandler(Handler())
 
 
+def leave_out_libraries() -> None:
+    """Keeps libraries' notes out of whatever log there is, such as a notebook's."""
+    absl_logging.get_absl_logger().addFilter(is_heard)
+
+
 class Handler(logging.Handler):
     """Writes lines to standard error, above a progress bar if there is one."""
 

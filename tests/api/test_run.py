@@ -16,7 +16,7 @@ from ddpm_jax.sampling import sample_batches
 from ddpm_jax.training.nonfinite import NonFiniteError
 from tests import tiny
 
-pytestmark = pytest.mark.usefixtures("small_network", "one_device")
+pytestmark = pytest.mark.usefixtures("small_network", "one_device", "log_as_before")
 FREE = {"guidance": "classifier_free", "classifier_free": {"scale": 3.0}}
 
 

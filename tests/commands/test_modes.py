@@ -1,31 +1,19 @@
 """Flags and modes, in this process: what is refused, and one run through all of them."""
 
 import json
-import logging as python_logging
 import re
 
 import numpy as np
 import pytest
-from absl import flags, logging
+from absl import flags
 from PIL import Image
 
 from ddpm_jax.commands import modes
 from ddpm_jax.training.nonfinite import NonFiniteError
 
-pytestmark = pytest.mark.usefixtures("small_network", "one_device")
+pytestmark = pytest.mark.usefixtures("small_network", "one_device", "log_as_before")
 CONFIG = "--config=configs/digits.py:smoke"
 DATED = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
-
-
-@pytest.fixture(autouse=True)
-def log_as_before():
-    """Undoes what a run does to the log of its process."""
-    root, absl = python_logging.getLogger(), logging.get_absl_logger()
-    before = root.handlers[:], root.level, absl.level
-    yield
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    absl.setLevel(before[2])
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import tqdm
+from absl import logging as absl_logging
 
 from ddpm_jax.core import terminal
 
@@ -121,3 +122,15 @@ def test_the_users_environment_goes_first():
     )
     assert in_a_program(show) == ["2 0"]
     assert in_a_program(show, TF_CPP_MIN_LOG_LEVEL="0") == ["0 0"]
+
+
+def test_libraries_are_left_out_of_a_log_that_is_somebody_elses(caplog):
+    logger = absl_logging.get_absl_logger()
+    before = logger.filters[:]
+    try:
+        terminal.leave_out_libraries()
+        for path in (installed("orbax"), OURS):
+            logger.handle(logger.makeRecord("absl", 30, path, 1, path, (), None))
+    finally:
+        logger.filters[:] = before
+    assert [record.message for record in caplog.records] == [OURS]
