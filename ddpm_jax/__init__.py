@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ddpm_jax import nets as nets
     from ddpm_jax.api.run import Run as Run
     from ddpm_jax.api.run import load as load
+    from ddpm_jax.config import plugins as plugins
     from ddpm_jax.config.files import read_config as read_config
     from ddpm_jax.core.errors import ConfigError as ConfigError
     from ddpm_jax.diffusion import samplers as samplers
@@ -36,6 +37,7 @@ PUBLIC = {
     "train": "ddpm_jax.train",
     "read_config": "ddpm_jax.config.files:read_config",
     "config": "ddpm_jax.config",
+    "plugins": "ddpm_jax.config.plugins",
     "Run": "ddpm_jax.api.run:Run",
     "ConfigError": "ddpm_jax.core.errors:ConfigError",
     "Diffusion": "ddpm_jax.diffusion.model:Diffusion",

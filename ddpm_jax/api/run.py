@@ -238,6 +238,8 @@ class Run:
 def load(directory: epath.PathLike, *, step: int = -1, weights: str = "ema") -> Run:
     """Reads a run from its workdir, which stays as it is, beside a run that may train there.
 
+    Plugins that the run had are to be loaded before, by `ddpm_jax.plugins.load`.
+
     Args:
       directory: the workdir.
       step: of the checkpoint; -1: the newest whole one.
