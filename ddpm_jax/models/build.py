@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import sharding
-from ddpm_jax.core.choice import Options, Table, chosen, made, read
+from ddpm_jax.core.choice import Options, Table, chosen, in_full, made, read
 from ddpm_jax.core.errors import ConfigError, errors_are_the_users
 from ddpm_jax.core.randomness import Stream, stream_key
 from ddpm_jax.data import table
@@ -178,9 +178,11 @@ def _checked(config: Config, data: Source, built: Bound) -> Bound:
     try:
         jax.eval_shape(built.init, stream_key(config.seed, Stream.INIT))
     except ValueError as error:
+        where = f"config.model.{config.model.name}"
+        reason = in_full(str(error), MODELS[config.model.name].options, where)
         raise ConfigError(
-            f"config.model.{config.model.name} does not fit the {height}x{width} images"
-            f" of config.data.name = {data.name!r}: {error}"
+            f"{where} does not fit the {height}x{width} images of config.data.name ="
+            f" {data.name!r}: {reason.removeprefix(f'{where}: ')}"
         ) from error
     return built
 

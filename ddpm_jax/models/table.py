@@ -6,8 +6,8 @@ from ddpm_jax.diffusion.process import categorical, discretized_gaussian, schedu
 from ddpm_jax.models import backbone
 from ddpm_jax.nets import classifier, learned_schedule, unet, vdm_unet
 
-# Each makes a network of its options and a `nets.interface.Interface`. "denoiser": it puts out
-# images; "classifier": it sorts them.
+# Each makes a network of its options and a `nets.interface.Interface`. A "classifier" sorts
+# images; the others put images out.
 MODELS: Table = {
     "unet": unet.CHOICE,
     "vdm_unet": vdm_unet.CHOICE,

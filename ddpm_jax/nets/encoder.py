@@ -38,7 +38,7 @@ class EncoderOptions(NetworkOptions):
         2, "Stages of a level on the downward path.", at_least=1
     )
     attention_at: tuple[int, ...] = option(
-        (16,), "Heights of the images to attend over.", example=(8,)
+        (16,), "Heights of the images to attend over.", at_least=1, example=(8,)
     )
     dropout: float = interface.dropout()
     num_heads: int = option(1, "Heads of each attention.", at_least=1)
@@ -49,7 +49,7 @@ class EncoderOptions(NetworkOptions):
         False, "The time scales and shifts activations, rather than being added."
     )
     resample_blocks: bool = option(False, "Residual blocks change the resolution.")
-    num_groups: int = option(32, "Groups of the group norms.")
+    num_groups: int = option(32, "Groups of the group norms.", at_least=1)
     epsilon: float = interface.epsilon()
     dtype: str = interface.dtype()
     remat: bool = interface.remat()

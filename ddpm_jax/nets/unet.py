@@ -97,4 +97,4 @@ def _make(options: UNetOptions, spec: Interface) -> UNet:
     )
 
 
-CHOICE = Choice(UNetOptions, _make, frozenset({"denoiser"}))
+CHOICE = Choice(UNetOptions, _make)

@@ -136,7 +136,7 @@ class VDMUNetOptions(NetworkOptions):
     )
     dropout: float = interface.dropout()
     num_heads: int = option(1, "Heads of each attention.", at_least=1)
-    num_groups: int = option(32, "Groups of the group norms.")
+    num_groups: int = option(32, "Groups of the group norms.", at_least=1)
     epsilon: float = interface.epsilon()
     fourier_exponents: tuple[int, ...] = interface.fourier_exponents((7, 8))
     num_conditions: int = interface.num_conditions(1)
@@ -161,4 +161,4 @@ def _make(options: VDMUNetOptions, spec: Interface) -> VDMUNet:
     )
 
 
-CHOICE = Choice(VDMUNetOptions, _make, frozenset({"denoiser"}))
+CHOICE = Choice(VDMUNetOptions, _make)

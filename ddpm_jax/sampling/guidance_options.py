@@ -55,8 +55,10 @@ class Scaled(GuidanceOptions):
     @property
     def strength(self) -> tuple[float, Interval]:
         """Scale and interval."""
-        interval = self.interval
-        return float(self.scale), (interval[0], interval[1]) if interval else None
+        if not self.interval:
+            return float(self.scale), None
+        lowest, highest = self.interval
+        return float(self.scale), (float(lowest), float(highest))
 
     @property
     def label(self) -> str:

@@ -73,12 +73,21 @@ def min_snr(options: MinSnr = MinSnr()) -> Weighting:
     )
 
 
+# Of k + SNR: beyond, float32 cannot hold the weight of log SNRs that are used.
+LEAST_POWER, LARGEST_POWER = -4.0, 100.0
+
+
 @dataclasses.dataclass(frozen=True)
 class P2(Options):
     """Options of `p2`."""
 
-    k: float = option(1.0, "Added to SNR.", above=0.0)
-    gamma: float = option(1.0, "The power of k + SNR; 0 is `simple`.")
+    k: float = option(1.0, "Added to SNR.", above=0.0, finite=True)
+    gamma: float = option(
+        1.0,
+        "The power of k + SNR; 0 is `simple`.",
+        at_least=LEAST_POWER,
+        at_most=LARGEST_POWER,
+    )
 
 
 def p2(options: P2 = P2()) -> Weighting:

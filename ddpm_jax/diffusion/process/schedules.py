@@ -11,6 +11,7 @@ log_snr on that grid exactly and, by monotone interpolation, between its points.
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +28,8 @@ BETA_START, BETA_END = 1e-4, 0.02
 # Nichol & Dhariwal 2021.
 OFFSET, MAX_BETA = 0.008, 0.999
 SHARPNESS = 6.0
+# Beyond, the betas of a cosine are no longer told from 0, nor a logistic curve's exponential.
+LARGEST_OFFSET, LARGEST_SHARPNESS = 1000.0, 700.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,12 +154,16 @@ def _check_ends(log_snr_min: float, log_snr_max: float) -> None:
         )
 
 
+def _beta(default: float, meaning: str) -> Any:
+    return option(default, meaning, above=0.0, below=1.0)
+
+
 @dataclasses.dataclass(frozen=True)
 class BetaEnds(Options):
     """The two ends of a table of betas."""
 
-    beta_start: float = option(BETA_START, "The first beta.")
-    beta_end: float = option(BETA_END, "The last beta.")
+    beta_start: float = _beta(BETA_START, "The first beta.")
+    beta_end: float = _beta(BETA_END, "The last beta.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,9 +178,12 @@ class CosineBeta(Options):
     """Options of `cosine_beta`."""
 
     offset: float = option(
-        OFFSET, "Offset s of Nichol & Dhariwal; it keeps betas above 0."
+        OFFSET,
+        "Offset s of Nichol & Dhariwal; it keeps betas above 0.",
+        at_least=0.0,
+        at_most=LARGEST_OFFSET,
     )
-    max_beta: float = option(MAX_BETA, "The largest beta; larger ones are cut to it.")
+    max_beta: float = _beta(MAX_BETA, "The largest beta; larger ones are cut to it.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +191,10 @@ class SigmoidBeta(BetaEnds):
     """Options of `sigmoid_beta`."""
 
     sharpness: float = option(
-        SHARPNESS, "The logistic curve is taken from -sharpness to +sharpness."
+        SHARPNESS,
+        "The logistic curve is taken from -sharpness to +sharpness.",
+        above=0.0,
+        at_most=LARGEST_SHARPNESS,
     )
 
 
@@ -189,15 +202,27 @@ class SigmoidBeta(BetaEnds):
 class ConstantBeta(Options):
     """Options of `constant_beta`."""
 
-    beta: float = option(0.01, "The beta of every step.")
+    beta: float = _beta(0.01, "The beta of every step.")
+
+
+def _log_snr(default: float, meaning: str) -> Any:
+    return option(default, meaning, at_least=-LARGEST_LOG_SNR, at_most=LARGEST_LOG_SNR)
 
 
 @dataclasses.dataclass(frozen=True)
 class LogSnrEnds(Options):
     """The two ends of a schedule in log SNR."""
 
-    log_snr_min: float = option(-10.0, "Log SNR at t = 1.")
-    log_snr_max: float = option(10.0, "Log SNR at t = 0.")
+    log_snr_min: float = _log_snr(-10.0, "Log SNR at t = 1.")
+    log_snr_max: float = _log_snr(10.0, "Log SNR at t = 0.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.log_snr_min < self.log_snr_max:
+            raise ValueError(
+                f"log_snr_min = {self.log_snr_min} must be below log_snr_max ="
+                f" {self.log_snr_max}: there is less signal at t = 1."
+            )
 
 
 # The trait of a schedule that is a table of T betas: continuous time has none.

@@ -86,7 +86,9 @@ class PredictorCorrector(SamplerOptions):
     """Options of `make`."""
 
     snr: float = option(0.16, "Ratio r of a correction's drift to its noise.")
-    num_corrections: int = option(1, "Corrections at each time.")
+    num_corrections: int = option(
+        1, "Corrections at each time.", at_least=1, at_most=1000
+    )
 
 
 CHOICE = Choice(

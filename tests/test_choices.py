@@ -1,0 +1,203 @@
+"""Every choice of every table: it builds, its options are checked, its traits hold."""
+
+import ast
+import dataclasses
+import math
+import pathlib
+import typing
+
+import pytest
+
+from ddpm_jax.check import check_config
+from ddpm_jax.config import schema
+from ddpm_jax.core import choice
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.data.table import ARGUMENTS
+from tests import built_choices, tiny
+
+ROOT = pathlib.Path(__file__).parents[1]
+TABLES = choice.tables(schema.Whole)
+CHOICES = [(field, name) for field, table in TABLES.items() for name in table]
+WITH_OPTIONS = [(f, n) for f, n in CHOICES if dict(choice.leaves(TABLES[f][n].options))]
+# What each trait says of a choice that has it.
+TRAITS = {
+    "asks_another_model": "guidance: it reads a model from another workdir",
+    "asks_network": "a decoder's mean: it is the network's estimate at z_0",
+    "at_path": "a data set: its name is followed by a path",
+    "by_loss": "times: more of them where the loss varies more",
+    "classifier": "a network: it sorts images",
+    "finds_log_snr": "a grid of times: it looks for log SNRs in a table of latents",
+    "follows_log_snr": "a network's time: it is a function of log SNR alone",
+    "from_noise": "a task: samples are made of noise alone",
+    "is_the_bound": "a loss: the variational bound itself",
+    "knows_classes": "guidance: it gives classes to a model that is told none",
+    "learned": "a schedule, a reverse variance: training finds it",
+    "least_variance": "a learned schedule's interior: it lowers the bound's variance",
+    "listed": "a grid of times: it is as long as the user's list",
+    "memoryless": "a sampler: its state is a latent, and one question makes a step",
+    "named": "a data set: its name is followed by another",
+    "named_axis": "a way to train: the step averages over an axis by its name",
+    "needs_classes": "guidance: the model must know p(x | class) and p(x)",
+    "needs_previous_latent": "a prediction: it depends on the latent before",
+    "own_steps": "a sampler: it has no list of times",
+    "reads_z_0": "a readout: it is made of z_0 and not of x_hat alone",
+    "stratified": "times: they cover [0, 1) evenly",
+    "table_of_T": "a schedule: a table of T betas",
+    "unguided": "guidance: none",
+}
+SMALL = tiny.config()
+# What else of a config a choice needs.
+COMPANIONS = {
+    ("schedule.name", "learned_monotone"): {"loss.weighting": "elbo"},
+    ("sample.spacing", "explicit"): {"sample.explicit.times": (9, 4, 0)},
+    ("sample.guidance", "classifier_free"): {"model.class_conditional": True},
+    ("sample.guidance", "classifier"): {"sample.classifier.workdir": "somewhere"},
+    ("sample.guidance", "autoguidance"): {"sample.autoguidance.step": 3},
+    ("sample.task", "inpainting"): {
+        "sample.inpainting.image": "a.png",
+        "sample.inpainting.mask": "b.png",
+    },
+    ("sample.task", "colorization"): {"sample.colorization.image": "a.png"},
+    ("sample.task", "super_resolution"): {"sample.super_resolution.image": "a.png"},
+    ("sample.task", "image_to_image"): {"sample.image_to_image.image": "a.png"},
+    ("sample.task", "interpolation"): {
+        "sample.sampler": "ddim",
+        "sample.interpolation.first": "a.png",
+        "sample.interpolation.last": "b.png",
+    },
+    ("model.name", "vdm_unet"): {
+        "model.vdm_unet.base_features": 8,
+        "model.vdm_unet.num_layers": 1,
+        "model.vdm_unet.num_groups": 2,
+    },
+    ("model.name", "classifier"): {
+        "eval.estimators": "accuracy",
+        "model.classifier.base_features": 8,
+        "model.classifier.blocks_per_level": 1,
+        "model.classifier.num_groups": 2,
+    },
+    ("data.name", "tfds"): {"data.name": "tfds:something"},
+    ("data.name", "folder"): {"data.name": "folder:somewhere"},
+}
+NOTHING, FAR = "nonsense", 10**30
+NUMBERS = (NOTHING, math.nan, -FAR, -1, 0, FAR)
+# By the type of the default: what is of another, no number, far beyond either end, or empty.
+WRONG = {
+    bool: ("yes", 2, ()),
+    int: (*NUMBERS, 1.5, True),
+    float: (NOTHING, math.nan, math.inf, -math.inf, -1e30, -1.0, 0.0, 1e30, ()),
+    str: (3, NOTHING, ""),
+    tuple: (NOTHING, (), (NOTHING,), (math.nan,), (-FAR,), (FAR,), (1.5, -1)),
+}
+
+
+def config_of(field, name, **changes):
+    """A small config that makes this choice, with other values of whatever type."""
+    c = SMALL.copy_and_resolve_references()
+    for full, value in {
+        field: name,
+        **COMPANIONS.get((field, name), {}),
+        **changes,
+    }.items():
+        group, _, last = full.rpartition(".")
+        values = c
+        for part in group.split(".") if group else ():
+            values = values[part]
+        with values.ignore_type():
+            values[last] = value
+    return c
+
+
+def beside(field, name):
+    """The config group of a choice."""
+    return ".".join([*field.split(".")[:-1], name])
+
+
+def options_of(c, field, name):
+    """The options that a config holds of a choice."""
+    options = TABLES[field][name].options
+    if not dataclasses.fields(options):
+        return options()
+    values = c
+    for part in beside(field, name).split("."):
+        values = values[part]
+    return choice.read(options, values, f"config.{beside(field, name)}")
+
+
+def made(c, field, name):
+    """What a config's choice makes, looked at."""
+    built_choices.LOOKS[field](c, TABLES[field][name], options_of(c, field, name))
+
+
+def test_every_table_is_looked_at():
+    assert TABLES.keys() == built_choices.LOOKS.keys()
+
+
+@pytest.mark.parametrize("field, name", CHOICES)
+def test_a_choice_builds_of_its_defaults(field, name):
+    c = config_of(field, name)
+    check_config(c)
+    made(c, field, name)
+
+
+@pytest.mark.parametrize("field, name", WITH_OPTIONS)
+def test_a_wrong_option_is_told_by_its_full_name_or_works(field, name):
+    said = []
+    for option, leaf in choice.leaves(TABLES[field][name].options):
+        for value in WRONG[type(leaf.default)]:
+            full = f"{beside(field, name)}.{option}"
+            if complaint := wrong_with(field, name, full, value):
+                said.append(f"config.{full} = {value!r}: {complaint}")
+    assert said == []
+
+
+def wrong_with(field, name, full, value):
+    """What is wrong with how a value of an option is taken; "" if nothing."""
+    c = config_of(field, name, **{full: value})
+    try:
+        check_config(c)
+    except ConfigError as error:
+        text = str(error)
+        return "" if f"config.{full}" in text and "\n" not in text else text
+    except Exception as error:
+        return f"checked, {error!r}"
+    try:
+        if not TABLES[field][name].has("asks_another_model"):
+            made(c, field, name)
+    except ConfigError as error:
+        # Whether a network fits the images is known with the data.
+        is_told = field == "model.name" and f"config.{full}" in str(error)
+        return "" if is_told else f"accepted, then {error}"
+    except Exception as error:
+        return f"accepted, then {error!r}"
+    return ""
+
+
+@pytest.mark.parametrize("field, name", WITH_OPTIONS)
+def test_options_have_the_types_of_their_defaults(field, name):
+    hints = typing.get_type_hints(TABLES[field][name].options)
+    for option, leaf in choice.leaves(TABLES[field][name].options):
+        assert type(leaf.default) in WRONG, option
+        if "." not in option and not leaf.item_types:
+            assert type(leaf.default) is hints[option]
+        if leaf.item_types:
+            assert type(leaf.default) is tuple and (leaf.default or leaf.example)
+            assert all(type(item) in leaf.item_types for item in leaf.default)
+
+
+def asked():
+    """Every trait that the package asks for."""
+    for path in (ROOT / "ddpm_jax").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            is_call = isinstance(node, ast.Call) and isinstance(
+                node.func, ast.Attribute
+            )
+            if is_call and node.func.attr == "has":
+                yield from (a.value for a in node.args if isinstance(a, ast.Constant))
+
+
+def test_a_trait_is_known_and_somebody_asks_for_it():
+    used = {trait for f, n in CHOICES for trait in TABLES[f][n].traits}
+    assert used == TRAITS.keys()
+    # Of data sets all that say what follows the name are asked for, one by one.
+    assert used == set(asked()) - {"learns"} | ARGUMENTS.keys()
