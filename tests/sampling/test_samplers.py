@@ -74,7 +74,8 @@ LISTED = {"sample__spacing": "explicit"}
                 "sample__euler__churn__least": 2.0,
                 "sample__euler__churn__most": 1.0,
             },
-            r"config.sample.euler.churn.most = 1.0: write a number above least = 2.0",
+            r"config.sample.euler.churn.most = 1.0: write a number above"
+            r" config.sample.euler.churn.least = 2.0",
         ),
         (
             {
