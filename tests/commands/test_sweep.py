@@ -8,8 +8,7 @@ import pytest
 
 from configs.sweeps import digits_ablation
 from ddpm_jax.commands import sweep, sweep_file
-from ddpm_jax.config import files
-from ddpm_jax.config import plugins
+from ddpm_jax.config import files, plugins
 from ddpm_jax.core.errors import ConfigError, flat
 from tests import evaluation_files, plugin_files
 
