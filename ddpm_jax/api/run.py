@@ -18,6 +18,7 @@ from jaxtyping import UInt8
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.api import options
+from ddpm_jax.config import plugins as plugin_files
 from ddpm_jax.config.schema import default
 from ddpm_jax.core import terminal
 from ddpm_jax.core.errors import ConfigError, choose
@@ -235,20 +236,26 @@ class Run:
         return self._batches[key]
 
 
-def load(directory: epath.PathLike, *, step: int = -1, weights: str = "ema") -> Run:
+def load(
+    directory: epath.PathLike,
+    *,
+    step: int = -1,
+    weights: str = "ema",
+    plugins: str | Sequence[str] = (),
+) -> Run:
     """Reads a run from its workdir, which stays as it is, beside a run that may train there.
-
-    Plugins that the run had are to be loaded before, by `ddpm_jax.plugins.load`.
 
     Args:
       directory: the workdir.
       step: of the checkpoint; -1: the newest whole one.
       weights: "ema", "raw", or "ema:<one of config.ema.extra_decays>".
+      plugins: that the run had, as `ddpm_jax.plugins.load` takes them.
 
     Raises:
       ConfigError: it is not the workdir of a denoiser, or has no such checkpoint or weights.
     """
     terminal.leave_out_libraries()
+    plugin_files.load(plugins)
     field = f"load({str(directory)!r})"
     config = restore.config_of(field, directory, default())
     if build.is_classifier(config):

@@ -35,7 +35,8 @@ def require(workdir: epath.Path, field: str = "") -> None:
         name = missing[0]
         raise ConfigError(
             f"{field or f'--workdir={workdir}'} is of a run with the plugin {name!r}: add"
-            f" --plugins={name}, or the path of its file {name.rpartition('.')[2]}.py."
+            f" --plugins={name} (in Python, ddpm_jax.plugins.load({name!r})), or the path"
+            f" of its file {name.rpartition('.')[2]}.py."
         )
 
 

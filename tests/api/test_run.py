@@ -301,5 +301,6 @@ def test_the_signatures_say_what_there_is():
         "directory",
         "step",
         "weights",
+        "plugins",
     ]
     assert list(inspect.signature(dj.train).parameters) == ["config", "workdir"]

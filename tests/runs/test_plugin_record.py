@@ -51,7 +51,8 @@ def test_a_run_remembers_its_plugins_and_asks_for_them(path, said):
         workdir.check_same_config(path, tiny.config())
     assert str(error.value) == (
         f"--workdir={path} is of a run with the plugin 'mine.cubic': add"
-        " --plugins=mine.cubic, or the path of its file cubic.py."
+        " --plugins=mine.cubic (in Python, ddpm_jax.plugins.load('mine.cubic')), or the path"
+        " of its file cubic.py."
     )
     with pytest.raises(
         ConfigError, match=r"^config\.x = 3 is of a run with the plugin"
