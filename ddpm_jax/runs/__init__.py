@@ -1,1 +1,1 @@
-"""A run's folder, and models read back from it."""
+"""Runs: their folders, and models restored from them."""

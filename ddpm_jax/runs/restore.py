@@ -1,4 +1,4 @@
-"""A model as its workdir has it: what evaluation, sampling and other runs start from."""
+"""Models restored from workdirs, for evaluation, for sampling and for other runs."""
 
 import contextlib
 import dataclasses
@@ -21,25 +21,25 @@ from ddpm_jax.runs import plugin_record, workdir
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.state import Params, TrainState
 
-# Of config.data: what makes x of an image, with config.decoder.name.
-_OF_X = ("name", "image_size", "center_crop", "channels", "stride")
-# What changes what a network's numbers mean, and not their shapes.
-_MEANING = ("time_input", "log_snr_bounds", "time_scale")
+# Fields of config.data on which x depends, with config.decoder.name.
+_FIELDS_OF_X = ("name", "image_size", "center_crop", "channels", "stride")
+# Fields of config.model that change a network's function but not its arrays' shapes.
+_FIELDS_BESIDE_SHAPES = ("time_input", "log_snr_bounds", "time_scale")
 
 
 def load(
     config: Config, directory: epath.PathLike, *, step: int, weights: str
 ) -> Restored[Denoiser]:
-    """Reads a denoiser's checkpoint, beside a run that may train, and changes nothing.
+    """Restores a denoiser from a checkpoint, without a change to a run that may be training.
 
     Args:
-      config: the run's.
-      directory: its workdir.
-      step: of the checkpoint; -1: the newest whole one.
+      config: the run's config.
+      directory: the run's workdir.
+      step: step of the checkpoint; -1: the newest whole one.
       weights: one of `build.weight_names`.
 
     Raises:
-      ConfigError: the workdir is of another config, or has no such checkpoint.
+      ConfigError: the workdir belongs to another config, or has no such checkpoint.
     """
     return _load(config, directory, build.model, step, weights)
 
@@ -47,7 +47,7 @@ def load(
 def load_classifier(
     config: Config, directory: epath.PathLike, *, step: int, weights: str
 ) -> Restored[ClassifierModel]:
-    """The same of a classifier's."""
+    """Restores a classifier from a checkpoint; arguments and errors are those of `load`."""
     return _load(config, directory, build.classifier_model, step, weights)
 
 
@@ -84,18 +84,18 @@ def _load(
 
 
 def start_from(config: Config, state: TrainState) -> TrainState:
-    """A first state whose network, averages too, is that of config.training.start_from.
+    """The first state of a run, with the network of config.training.start_from.
 
-    The schedule is this run's own, as are the optimiser and all counters: a network that was
-    trained with a fixed schedule can go on with a learned one.
+    The averages start at that network too. The schedule, the optimiser and all counters are
+    this run's own: a network trained with a fixed schedule can go on with a learned one.
 
     Args:
-      config: of the new run.
-      state: its first state, of global arrays.
+      config: config of the new run.
+      state: first state of the new run, of global arrays.
 
     Raises:
-      ConfigError: there is no checkpoint, or its network is another one; the message names
-        the first array that differs.
+      ConfigError: there is no checkpoint, or its network has other arrays; the message names
+        the first that differs.
     """
     directory, weights = config.training.start_from, config.training.start_weights
     field = f"config.training.start_from = {directory!r}"
@@ -104,7 +104,7 @@ def start_from(config: Config, state: TrainState) -> TrainState:
     with errors_about(field):
         found = _load(theirs, directory, build.backbone, -1, weights)
     _check_same(field, found.params["net"], state.params["net"])
-    for name in ("prediction", *(f"model.{part}" for part in _MEANING)):
+    for name in ("prediction", *(f"model.{part}" for part in _FIELDS_BESIDE_SHAPES)):
         now, then = flat(config)[name], flat(theirs)[name]
         if now != then:
             logging.warning(
@@ -113,7 +113,7 @@ def start_from(config: Config, state: TrainState) -> TrainState:
             )
     logging.info("the network is that of %s at step %d", directory, found.step)
 
-    def grafted(params: Params) -> Params:
+    def with_network(params: Params) -> Params:
         net = jax.tree.map(
             lambda new, ours: jax.device_put(new, ours.sharding, may_alias=False),
             found.params["net"],
@@ -121,17 +121,19 @@ def start_from(config: Config, state: TrainState) -> TrainState:
         )
         return {**params, "net": net}
 
-    averages = {name: grafted(params) for name, params in state.ema_params.items()}
-    return dataclasses.replace(state, params=grafted(state.params), ema_params=averages)
+    averages = {name: with_network(params) for name, params in state.ema_params.items()}
+    return dataclasses.replace(
+        state, params=with_network(state.params), ema_params=averages
+    )
 
 
 def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
-    """The config of another run, whose arrays are to be read onto this run's devices.
+    """Reads the config of another run, whose arrays will be put onto this run's devices.
 
     Args:
-      field: what names that run, for messages.
-      directory: its workdir.
-      ours: this run's.
+      field: the field that names the run, for messages.
+      directory: the other run's workdir.
+      ours: this run's config.
 
     Raises:
       ConfigError: it is not the workdir of a run.
@@ -141,7 +143,7 @@ def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
         raise ConfigError(f"{field} holds no {workdir.CONFIG}: write a run's workdir.")
     plugin_record.require(epath.Path(directory), field)
     try:
-        # What an earlier version did not have, it did as the default does.
+        # A field that an earlier version did not have is at its default.
         theirs = default()
         given = flat(json.loads(file.read_text()))
         with theirs.unlocked(), theirs.ignore_type():
@@ -159,8 +161,8 @@ def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
 
 
 def check_same_data(field: str, ours: Config, theirs: Config) -> None:
-    """Raises ConfigError unless two runs' x are made of the same images in the same way."""
-    names = [f"data.{name}" for name in _OF_X] + ["decoder.name"]
+    """Raises ConfigError unless two runs have the same data set, prepared in the same way."""
+    names = [f"data.{name}" for name in _FIELDS_OF_X] + ["decoder.name"]
     now, then = flat(ours), flat(theirs)
     for name in names:
         if now[name] != then.get(name):
@@ -179,14 +181,14 @@ def other_classifier(
     step: int,
     weights: str,
 ) -> Restored[ClassifierModel]:
-    """Another run's classifier, of the same data as this run's.
+    """Restores another run's classifier, trained on this run's data.
 
     Args:
-      field: what names that run, for messages.
-      directory: its workdir.
+      field: the field that names the run, for messages.
+      directory: the other run's workdir.
       ours: this run's config.
       source: this run's data.
-      step: of the checkpoint; -1: the newest whole one.
+      step: step of the checkpoint; -1: the newest whole one.
       weights: one of `build.weight_names`.
 
     Raises:
@@ -212,13 +214,13 @@ def other_classifier(
 def other_denoiser(
     field: str, directory: epath.PathLike, ours: Config, *, step: int, weights: str
 ) -> Restored[Denoiser]:
-    """Another run's denoiser, of the same data as this run's.
+    """Restores another run's denoiser, trained on this run's data.
 
     Args:
-      field: what names that run, for messages.
-      directory: its workdir.
+      field: the field that names the run, for messages.
+      directory: the other run's workdir.
       ours: this run's config.
-      step: of the checkpoint; -1: the newest whole one.
+      step: step of the checkpoint; -1: the newest whole one.
       weights: one of `build.weight_names`.
 
     Raises:
@@ -232,7 +234,7 @@ def other_denoiser(
 
 @contextlib.contextmanager
 def errors_about(field: str) -> Iterator[None]:
-    """Around what reads another run: its errors then name the field that named the run."""
+    """Turns an error while another run is read into one that names the field of that run."""
     try:
         yield
     except (ValueError, AttributeError, KeyError, RuntimeError, TypeError) as error:

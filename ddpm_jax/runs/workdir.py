@@ -1,4 +1,4 @@
-"""The workdir: one run's folder, which remembers its config and belongs to one process."""
+"""The workdir: a run's folder, which holds its config and is locked by one process."""
 
 import contextlib
 import fcntl
@@ -20,7 +20,7 @@ CONFIG, LOCK = "config.json", ".lock"
 
 @contextlib.contextmanager
 def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
-    """Makes the folder and holds it against other training processes on this file system.
+    """Makes the workdir and locks it against other training processes on this file system.
 
     The lock ends with the process, however it ends. On remote storage there is none.
 
@@ -69,13 +69,13 @@ def remember_config(workdir: epath.Path, config: Config) -> None:
 
 
 def check_if_begun(workdir: epath.Path, config: Config) -> None:
-    """`check_same_config` where a run has begun; a new workdir passes."""
+    """Calls `check_same_config` if a run has begun in the workdir."""
     if (workdir / CONFIG).exists():
         check_same_config(workdir, config)
 
 
 def check_same_config(workdir: epath.Path, config: Config) -> None:
-    """Fails where this config is not the one that the workdir was made with.
+    """Checks that the config is the one with which the workdir was made.
 
     Raises:
       ConfigError: there is none, it cannot be read, fields differ, or a plugin is missing.

@@ -1,4 +1,4 @@
-"""The analytic reverse variance of a checkpoint: estimated once, kept beside it."""
+"""The analytic reverse variance of a checkpoint, estimated once and stored beside it."""
 
 import json
 from typing import Any
@@ -27,17 +27,17 @@ from ddpm_jax.sampling.guides import Guide
 from ddpm_jax.training.checkpoints import digest
 
 FOLDER = "variance"
-# At most so many times are looked at, evenly spaced in log SNR.
+# The largest number of times at which the error is estimated, evenly spaced in log SNR.
 NUM_POINTS = 64
 
 
 def of(
     config: Config, restored: Restored[Denoiser], guide: Guide
 ) -> ancestral.LogVariance | None:
-    """The variance that the sampler has estimated from data; from its file if it is there.
+    """The log variance that the sampler needs estimated from data; None: it needs none.
 
-    variance/<step>.json says what it was estimated from; where that is something else, it is
-    estimated again.
+    It is read from variance/<step>.json if that was estimated with the same settings, and
+    otherwise estimated and stored there.
     """
     c = config.sample
     _, options = samplers.sampler_choice(config)
@@ -58,14 +58,14 @@ def of(
     }
     file = restored.path / FOLDER / f"{restored.step}.json"
     table = _saved(file, settings)
-    # All processes estimate or none does, and none writes before all have looked.
+    # All processes estimate or none does, and none writes before all have read.
     if not sharding.agreed(int(table is not None)) or table is None:
         folders.make_folder(file.parent)
         logging.info("estimating the variance from %d examples ...", len(source))
         table = _estimate(config, restored, guide, source)
         if jax.process_index() == 0:
-            found = {name: part.tolist() for name, part in table._asdict().items()}
-            text = json.dumps({"settings": settings} | found, indent=2)
+            stored = {name: part.tolist() for name, part in table._asdict().items()}
+            text = json.dumps({"settings": settings} | stored, indent=2)
             files.write(file, f"{text}\n".encode())
     return analytic_variance.log_variance(table)
 
@@ -73,43 +73,43 @@ def of(
 def _estimate(
     config: Config, restored: Restored[Denoiser], guide: Guide, source: pipeline.Source
 ) -> analytic_variance.Table:
-    """Mean error at each time, over the examples and one draw of noise each."""
+    """Estimates the mean error at each time, over examples with one draw of noise each."""
     model, root = restored.model, stream_key(config.seed, Stream.VARIANCE)
     change = samplers.threshold(config)
     fixed = None
-    # A chain's times are settled before anything is traced.
+    # A chain's times are computed before anything is traced.
     if isinstance(model.schedule, schedules.Schedule):
         fixed = _times(model, model.schedule.log_snr)
 
     def errors(params: Any, batch: Any) -> Any:
-        own, asked = params
-        diffusion = change(guide.bind(own, asked, batch["label"]))
+        model_params, other_params = params
+        diffusion = change(guide.bind(model_params, other_params, batch["label"]))
         keys = example_keys(root, batch["index"])
         x = model.pixel_decoder.encode(batch["image"])
         times = _times(model, diffusion.log_snr) if fixed is None else fixed
 
         def at(number: Any) -> Any:
-            own = gaussian.fold_in(keys, number)
-            return analytic_variance.error(diffusion, x, times[number], own)
+            time_keys = gaussian.fold_in(keys, number)
+            return analytic_variance.error(diffusion, x, times[number], time_keys)
 
-        found = lax.map(at, jnp.arange(times.size))
-        log_snr = jnp.broadcast_to(diffusion.log_snr(times)[:, None], found.shape)
-        # One axis of examples, as all that a batch gives has.
-        return jnp.stack([log_snr, found]).transpose(2, 0, 1)
+        stored = lax.map(at, jnp.arange(times.size))
+        log_snr = jnp.broadcast_to(diffusion.log_snr(times)[:, None], stored.shape)
+        # Examples first, as in all results of a batch.
+        return jnp.stack([log_snr, stored]).transpose(2, 0, 1)
 
     compiled = sharding.compile_for_batch(restored.mesh, errors)
     params, size = (restored.params, guide.params), config.sample.batch_size
-    found = []
+    stored = []
     for batch, kept in passes.each(
         restored.mesh, source, size, "estimating the variance"
     ):
-        found.append(np.asarray(compiled(params, batch), np.float64)[kept])
-    log_snr, error = np.concatenate(found).mean(axis=0)
+        stored.append(np.asarray(compiled(params, batch), np.float64)[kept])
+    log_snr, error = np.concatenate(stored).mean(axis=0)
     return analytic_variance.Table(log_snr, error)
 
 
 def _times(model: Denoiser, log_snr: LogSnr) -> Float[Array, " times"]:
-    """From 1 down, so that log SNR increases; of a learned chain evenly spaced in t."""
+    """The times of estimation, from 1 down: even in log SNR, in a learned chain even in t."""
     num_steps = model.num_steps
     is_fixed = isinstance(model.schedule, schedules.Schedule)
     make = (
@@ -123,13 +123,13 @@ def _times(model: Denoiser, log_snr: LogSnr) -> Float[Array, " times"]:
 def _saved(
     file: epath.Path, settings: dict[str, Any]
 ) -> analytic_variance.Table | None:
-    """The table of these settings, if it is there and whole."""
+    """The stored table, if it is whole and was estimated with these settings."""
     try:
-        found = json.loads(file.read_text())
-        if found["settings"] != json.loads(json.dumps(settings)):
+        stored = json.loads(file.read_text())
+        if stored["settings"] != json.loads(json.dumps(settings)):
             return None
         return analytic_variance.Table(
-            *(np.asarray(found[n]) for n in analytic_variance.Table._fields)
+            *(np.asarray(stored[n]) for n in analytic_variance.Table._fields)
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

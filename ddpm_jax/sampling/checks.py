@@ -1,4 +1,4 @@
-"""What config.sample says that cannot work, or not together: told before anything is drawn."""
+"""Checks of config.sample, alone and with the other groups, before anything is drawn."""
 
 from ml_collections import ConfigDict as Config
 
@@ -16,10 +16,10 @@ from ddpm_jax.sampling.guidance_options import GuidanceOptions
 
 
 def check(config: Config) -> None:
-    """Fails on options of config.sample that cannot work, or not together.
+    """Checks all of config.sample.
 
     Raises:
-      ConfigError: naming the first of them, and what would work.
+      ConfigError: options cannot work, or not together; it names the first, and a remedy.
     """
     film = config.sample.film
     if film.num_frames and samplers.takes_own_steps(config):
@@ -37,10 +37,10 @@ def check(config: Config) -> None:
 
 
 def check_rollout(config: Config) -> None:
-    """Fails on what cannot work of all that a sample depends on.
+    """Checks the options on which a sample depends: sampler, times, guidance, task.
 
     Raises:
-      ConfigError: naming the first of it, and what would work.
+      ConfigError: options cannot work, or not together; it names the first, and a remedy.
     """
     c = config.sample
     num_latents = config.schedule.num_steps
@@ -83,7 +83,7 @@ def check_rollout(config: Config) -> None:
         samplers.threshold(config)
         if uses_grid:
             samplers.num_evaluations(config)
-            # Any schedule will do to say whether there is such a grid.
+            # Whether there is such a grid does not depend on the schedule.
             if not (learned_chain and grid.has("finds_log_snr")):
                 samplers.times_of(config, schedules.linear_log_snr(-5.0, 5.0).log_snr)
         else:
@@ -91,9 +91,9 @@ def check_rollout(config: Config) -> None:
 
 
 def check_guidance(config: Config) -> None:
-    """Fails on guidance that cannot work, before another model is read."""
+    """Checks the guidance, before another model is read."""
     c = config.sample
-    told, where = (
+    is_conditional, where = (
         config.model.class_conditional,
         f"config.sample.guidance = {c.guidance!r}",
     )
@@ -102,14 +102,14 @@ def check_guidance(config: Config) -> None:
     needs_classes, knows = choice.has("needs_classes"), choice.has("knows_classes")
     wrong = {
         f"{where} goes between the model with classes and the one without: it needs"
-        " config.model.class_conditional = True.": needs_classes and not told,
+        " config.model.class_conditional = True.": needs_classes and not is_conditional,
         f"{where} learns what there is without a class in training: it needs"
         " config.model.label_dropout above 0, such as 0.1.": needs_classes
         and not config.model.label_dropout,
         f"{where} {options.missing}": bool(options.missing),
         f"config.sample.classes = {tuple(c.classes)} are told to nobody: that needs"
         " config.model.class_conditional = True, or config.sample.guidance ="
-        " 'classifier'.": bool(c.classes) and not told and not knows,
+        " 'classifier'.": bool(c.classes) and not is_conditional and not knows,
     }
     for message, is_wrong in wrong.items():
         if is_wrong:
@@ -117,7 +117,7 @@ def check_guidance(config: Config) -> None:
 
 
 def contrasted(config: Config) -> dict[str, dict[int, Config]]:
-    """The configs of config.sample.contrast, by sampler and number of steps, checked.
+    """The configs that config.sample.contrast compares, by sampler and number of steps.
 
     A sampler that takes steps of its own has one entry, under the largest.
 
@@ -142,22 +142,22 @@ def contrasted(config: Config) -> dict[str, dict[int, Config]]:
             f" config.sample.spacing = {config.sample.spacing!r} does not: write another"
             " spacing."
         )
-    found: dict[str, dict[int, Config]] = {}
+    configs: dict[str, dict[int, Config]] = {}
     for name in names:
         choose(SAMPLERS, name, "sample.contrast.samplers")
     for name in names:
         own_steps = SAMPLERS[name].has("own_steps")
         all_steps = (max(c.num_steps),) if own_steps else c.num_steps
-        found[name] = {}
+        configs[name] = {}
         for num_steps in all_steps:
-            own = config.copy_and_resolve_references()
-            with own.unlocked():
-                own.sample.update(sampler=name, num_steps=num_steps)
+            variant = config.copy_and_resolve_references()
+            with variant.unlocked():
+                variant.sample.update(sampler=name, num_steps=num_steps)
             try:
-                check_rollout(own)
+                check_rollout(variant)
             except ConfigError as error:
                 raise ConfigError(
                     f"config.sample.contrast, {name!r} with {num_steps} steps: {error}"
                 ) from error
-            found[name][num_steps] = own
-    return found
+            configs[name][num_steps] = variant
+    return configs

@@ -1,4 +1,4 @@
-"""Samplers beside each other, from the same noise, by numbers of steps."""
+"""A picture that compares samplers and numbers of steps, from the same noise."""
 
 import numpy as np
 from absl import logging
@@ -16,19 +16,19 @@ from ddpm_jax.sampling.tasks import Task
 def draw(
     config: Config, restored: Restored[Denoiser], guide: Guide, task: Task
 ) -> dict[str, bytes]:
-    """contrast.png: rows of samplers, columns of steps."""
+    """Draws contrast.png: a row for each sampler, a column for each number of steps."""
     c = config.sample.contrast
     cells: dict[str, list[np.ndarray | None]] = {}
     for name, by_steps in checks.contrasted(config).items():
         row = f"{name}, steps of its own" if SAMPLERS[name].has("own_steps") else name
         cells[row] = []
         for num_steps in c.num_steps:
-            own = by_steps.get(num_steps)
-            if own is None:
+            variant = by_steps.get(num_steps)
+            if variant is None:
                 cells[row].append(None)
                 continue
             logging.info("compiling %s of %d steps ...", name, num_steps)
-            few = sample_batches.of_few(own, c.num_images)
+            few = sample_batches.of_few(variant, c.num_images)
             batches = sample_batches.Batches(
                 few,
                 restored.mesh,

@@ -1,4 +1,4 @@
-"""Options that kinds of guidance have in common."""
+"""The common options of guidance."""
 
 import dataclasses
 
@@ -11,26 +11,26 @@ LARGEST_SCALE = 1000.0
 
 
 class GuidanceOptions(Options):
-    """Options of a kind of guidance, and what others ask of them."""
+    """Options of a kind of guidance, and the properties that others ask of them."""
 
     @property
     def missing(self) -> str:
-        """What it needs and has not, as a sentence's end; "" if nothing."""
+        """What a required option still needs, as the end of a sentence; "" if nothing."""
         return ""
 
     @property
     def label(self) -> str:
-        """What tells its strength in the name of a file; "" if nothing."""
+        """The strength, as part of a file's name; "" if there is none."""
         return ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Scaled(GuidanceOptions):
-    """Guidance of a scale, within an interval of log SNR."""
+    """Options of guidance with a scale, within an interval of log SNR."""
 
     scale: float = option(
         2.0,
-        "0 the unconditional (weaker, or unguided) model, 1 the conditional (or own).",
+        "0: the unconditional, weaker or unguided model; 1: the conditional or own one.",
     )
     interval: tuple[float | int, ...] = option(
         (),
@@ -54,7 +54,7 @@ class Scaled(GuidanceOptions):
 
     @property
     def strength(self) -> tuple[float, Interval]:
-        """Scale and interval."""
+        """The scale, and the interval of log SNR or None."""
         if not self.interval:
             return float(self.scale), None
         lowest, highest = self.interval
@@ -67,11 +67,11 @@ class Scaled(GuidanceOptions):
 
 @dataclasses.dataclass(frozen=True)
 class Rescaled(Scaled):
-    """Guidance whose x_hat gets back the spread that it has at scale 1."""
+    """Options of guidance whose x_hat is rescaled to its contrast at scale 1."""
 
     rescale: float = option(
         0.0,
-        "How far x_hat gets the spread back that it has at scale 1.",
+        "How far x_hat is rescaled to its contrast at scale 1.",
         at_least=0.0,
         at_most=1.0,
     )

@@ -1,4 +1,4 @@
-"""What guidance comes to: how a model's parameters are bound when it draws."""
+"""A guide: guidance as a function that binds a model's parameters for sampling."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,11 +14,11 @@ Labels = Int[Array, " batch"]
 
 
 class Guide(NamedTuple):
-    """A way to bind a model's parameters.
+    """Guidance, as a function that binds a model's parameters.
 
     Attributes:
-      num_classes: that samples may be of; 0: none is told of any.
-      params: of other models that it asks; () if none.
+      num_classes: number of classes of samples; 0: samples have no class.
+      params: parameters of other models that guide; () if there are none.
       bind: (the model's parameters, `params`, labels of the batch) -> the guided model.
     """
 
@@ -28,5 +28,5 @@ class Guide(NamedTuple):
 
 
 def told(model: Denoiser, labels: Labels) -> Conditioning:
-    """The classes, for a model that is told them."""
+    """The conditioning by class, for a model that has classes; none for others."""
     return Conditioning(labels=labels if model.num_classes else None)

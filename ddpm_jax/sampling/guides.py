@@ -1,4 +1,4 @@
-"""How a model is guided when it draws: from config.sample.guidance to a `Diffusion`."""
+"""The table of guidance, and guides made from config.sample."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ from ddpm_jax.training.state import Params
 
 
 def alone(config: Config, model: Denoiser) -> Guide:
-    """A guide that needs no other model.
+    """The guide of config.sample.guidance, if it needs no other model.
 
     Raises:
       ConfigError: config.sample.guidance needs one.
@@ -36,19 +36,19 @@ def alone(config: Config, model: Denoiser) -> Guide:
             " --mode=sample: while training write 'none', or config.training.sample_every"
             " = 0."
         )
-    return _made(config, model, None)
+    return _make(config, model, None)
 
 
 def of(config: Config, restored: Restored[Denoiser]) -> Guide:
-    """The guide that config.sample.guidance names; what it asks is read from its workdir.
+    """The guide of config.sample.guidance, with other models restored from their workdirs.
 
     Raises:
-      ConfigError: that is not there, or of other data, classes or times.
+      ConfigError: another model is not there, or has other data, classes or times.
     """
-    return _made(config, restored.model, restored)
+    return _make(config, restored.model, restored)
 
 
-def _made(
+def _make(
     config: Config, model: Denoiser, restored: Restored[Denoiser] | None
 ) -> Guide:
     choice, options = chosen(GUIDES, config.sample, "guidance", "sample")
@@ -58,10 +58,10 @@ def _made(
 
 
 def labels(config: Config, guide: Guide) -> Callable[[Int[Array, " batch"]], Labels]:
-    """Numbers of samples -> the class of each, -1 for none.
+    """A function from the numbers of samples to their classes, -1 for none.
 
-    Drawn ones are independent, as the unbiased estimates of samples' quality ask: with
-    classes in turn, no two samples would be of one class by chance.
+    Random classes are independent, as unbiased estimates of samples' quality require: with
+    classes in turn, no two samples would have one class by chance.
 
     Raises:
       ConfigError: one of config.sample.classes does not exist.
@@ -91,7 +91,7 @@ def num_in_turn(config: Config) -> int:
 
 
 def identity(config: Config, guide: Guide) -> dict[str, Any]:
-    """What tells other models' arrays from others, for a record of what samples depend on."""
+    """The fingerprint of other models' arrays, for the record of what samples depend on."""
     if not jax.tree.leaves(guide.params):
         return {}
     return {f"arrays of {config.sample.guidance}": fingerprint(guide.params)}

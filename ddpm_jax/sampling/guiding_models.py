@@ -1,4 +1,4 @@
-"""Guidance by another model, which is read from its own workdir with its own config."""
+"""Guidance by another model, restored from its own workdir with its own config."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ from ddpm_jax.training.state import Params
 class ClassifierGuidance(Scaled):
     """Options of guidance by a classifier's gradient."""
 
-    workdir: str = option("", "Of the classifier.")
+    workdir: str = option("", "Workdir of the classifier.")
     step: int = option(-1, "Its checkpoint; -1: the newest.", at_least=-1)
     weights: str = option("ema", "Its weights: ema, raw, or ema:<a decay>.")
     scale: float = option(1.0, "0 the model itself, 1 the class by Bayes's rule.")
@@ -44,7 +44,9 @@ class ClassifierGuidance(Scaled):
 class Autoguidance(Rescaled):
     """Options of guidance by a weaker model."""
 
-    workdir: str = option("", 'Of a weaker model; "": this run, at an earlier step.')
+    workdir: str = option(
+        "", 'Workdir of a weaker model; "": this run, at an earlier step.'
+    )
     step: int = option(-1, "Its checkpoint; -1: the newest.", at_least=-1)
     weights: str = option("ema", "Its weights: ema, raw, or ema:<a decay>.")
 
@@ -72,9 +74,9 @@ def _by_classifier(
     )
     _check_times(field, config, other.config)
 
-    def bind(params: Params, asked: Params, labels: Labels) -> Diffusion:
+    def bind(params: Params, other_params: Params, labels: Labels) -> Diffusion:
         diffusion = model.bind(params, conditioning=told(model, labels))
-        classify = other.model.bind(asked, log_snr=diffusion.log_snr)
+        classify = other.model.bind(other_params, log_snr=diffusion.log_snr)
 
         def log_probs(z_t: Array, t: Array) -> Array:
             return jax.nn.log_softmax(classify(z_t, t).logits)
@@ -101,10 +103,12 @@ def _by_weaker(
     )
     _check_times(field, config, weak.config)
 
-    def bind(params: Params, asked: Params, labels: Labels) -> Diffusion:
+    def bind(params: Params, other_params: Params, labels: Labels) -> Diffusion:
         good = model.bind(params, conditioning=told(model, labels))
         conditioning = told(weak.model, labels)
-        worse = weak.model.bind(asked, conditioning=conditioning, log_snr=good.log_snr)
+        worse = weak.model.bind(
+            other_params, conditioning=conditioning, log_snr=good.log_snr
+        )
         change = guidance.autoguidance(worse, *options.strength, options.rescale)
         return change(good)
 
@@ -112,14 +116,14 @@ def _by_weaker(
 
 
 def _check_times(field: str, ours: Config, theirs: Config) -> None:
-    """A network that is told log SNR can be asked about any schedule's times."""
+    """Raises ConfigError unless the other network has the same times, or log SNR as input."""
     if TIME_INPUTS[theirs.model.time_input].has("follows_log_snr"):
         return
 
     def schedule(config: Config) -> Mapping[str, Any]:
         name = config.schedule.name
-        of_it = {"name": name, "num_steps": config.schedule.num_steps}
-        return of_it | {name: dict(config.schedule[name])}
+        common = {"name": name, "num_steps": config.schedule.num_steps}
+        return common | {name: dict(config.schedule[name])}
 
     now, then = json.dumps(schedule(ours)), json.dumps(schedule(theirs))
     if now != then or SCHEDULES[ours.schedule.name].has("learned"):

@@ -1,4 +1,4 @@
-"""What samples depend on beside their numbers."""
+"""The identity of samples: all that they depend on beside their numbers."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from ddpm_jax.sampling.guides import Guide
 from ddpm_jax.sampling.task import Task
 from ddpm_jax.training.checkpoints import fingerprint
 
-# Of config.sample, what a sample does not depend on.
+# Fields and groups of config.sample on which no sample depends.
 NOT_OF_THE_SAMPLES = (
     "num_samples",
     "batch_size",
@@ -34,26 +34,28 @@ NOT_OF_THE_SAMPLES = (
 def of(
     config: Config, restored: Restored[Denoiser], guide: Guide, task: Task
 ) -> dict[str, Any]:
-    """All that a sample depends on beside its number."""
+    """The record of all that a sample depends on beside its number."""
     c = config.sample
     kept = {k: v for k, v in c.items() if k not in NOT_OF_THE_SAMPLES}
     groups = {c.sampler, c.spacing, c.threshold, c.guidance, c.task}
-    # Options of choices that were not made are of no effect.
+    # Options of choices that are not named have no effect.
     used = flat(
         {k: v for k, v in kept.items() if not isinstance(v, Config) or k in groups}
     )
     choice, options = samplers.sampler_choice(config)
-    # Of files, what they hold.
-    idle = {f"{c.task}.{name}" for name in tasks.options_of(config).files}
-    idle |= {f"{c.sampler}.{name}" for name in options.of_no_effect}
+    # Files are identified by their content, in `task.identity`.
+    without_effect = {f"{c.task}.{name}" for name in tasks.options_of(config).files}
+    without_effect |= {f"{c.sampler}.{name}" for name in options.of_no_effect}
     if choice.has("own_steps"):
-        idle |= {"num_steps", "spacing"}
-        idle |= {field for field in used if field.startswith(f"{c.spacing}.")}
+        without_effect |= {"num_steps", "spacing"}
+        without_effect |= {field for field in used if field.startswith(f"{c.spacing}.")}
     if TIME_GRIDS[c.spacing].has("listed"):
-        idle.add("num_steps")
-    used = {field: value for field, value in used.items() if field not in idle}
+        without_effect.add("num_steps")
+    used = {
+        field: value for field, value in used.items() if field not in without_effect
+    }
     if task.last is not None:
-        # Where between two images a sample lies depends on how many there are.
+        # The fraction between two images depends on the number of samples.
         used["num_samples"] = c.num_samples
     return {
         "step": restored.step,

@@ -1,4 +1,4 @@
-"""Tasks that begin from a user's image files."""
+"""Tasks that start from a user's image files."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ from ddpm_jax.sampling.task import (
 
 @dataclasses.dataclass(frozen=True)
 class FromImage(TaskOptions):
-    """Options of a task that is given an image."""
+    """Options of a task that starts from an image."""
 
     image: str = option("", "A PNG or JPEG file.")
 
 
 class Constrained(FromImage):
-    """Options of a task whose samples are to agree with what is known, exactly."""
+    """Options of a task whose samples satisfy a constraint exactly."""
 
     def wrong(self, config: Config) -> Iterator[str]:
         c = config.sample
@@ -45,11 +45,11 @@ class Constrained(FromImage):
 
 @dataclasses.dataclass(frozen=True)
 class Inpainting(Constrained):
-    """Options of inpainting; from two resamples on, RePaint's."""
+    """Options of inpainting; with two or more resamples, of RePaint."""
 
     mask: str = option("", "A PNG or JPEG file: white is painted, black kept.")
-    num_resamples: int = option(1, "Passes of each stretch of times.", at_least=1)
-    jump_length: int = option(10, "Steps of a stretch.", at_least=1)
+    num_resamples: int = option(1, "Passes of each segment of times.", at_least=1)
+    jump_length: int = option(10, "Steps of a segment.", at_least=1)
 
     @property
     def resampling(self) -> Resampling | None:
@@ -78,7 +78,7 @@ def _inpainting(options: Inpainting, images: Images) -> Task:
 
 
 class Colorization(Constrained):
-    """Options of colorization: the image is grey, the mean of the channels to come."""
+    """Options of colorization, from a grey image that is the mean of the channels."""
 
 
 def _colorization(options: Colorization, images: Images) -> Task:
@@ -118,11 +118,11 @@ def _super_resolution(options: SuperResolution, images: Images) -> Task:
 
 @dataclasses.dataclass(frozen=True)
 class ImageToImage(FromImage):
-    """Options of an image's variation (SDEdit)."""
+    """Options of variations of an image (SDEdit)."""
 
     strength: float = option(
         0.6,
-        "Of the way to noise.",
+        "Share of the times from the image to noise.",
         above=0.0,
         at_most=1.0,
         remedy="write a number in (0, 1], such as 0.6",
@@ -140,11 +140,13 @@ def _image_to_image(options: ImageToImage, images: Images) -> Task:
 
 @dataclasses.dataclass(frozen=True)
 class Interpolation(TaskOptions):
-    """Options of interpolation: samples are spread evenly from one image to another."""
+    """Options of interpolation: samples spread evenly from one image to another."""
 
     first: str = option("", "A PNG or JPEG file, the first sample.")
     last: str = option("", "A PNG or JPEG file, the last sample.")
-    num_iterations: int = option(3, "Of DDIM's inversion, a step.", at_least=1)
+    num_iterations: int = option(
+        3, "Iterations of DDIM's inversion in a step.", at_least=1
+    )
 
     def wrong(self, config: Config) -> Iterator[str]:
         c, name = config.sample, f"config.sample.task = {config.sample.task!r}"

@@ -1,4 +1,4 @@
-"""How samples come about: a sampler's way from noise, or from what is given, to pixels."""
+"""Rollouts: a sampler's run from noise, or from a task's images, to pixels."""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,13 +21,13 @@ from ddpm_jax.sampling.task import NOTHING, Task
 
 
 class Samples(NamedTuple):
-    """Of each sample.
+    """A batch of samples.
 
     Attributes:
-      pixels: as values 0..V-1.
-      converged: False where an ODE's solver did not arrive.
-      num_evaluations: of the network.
-      film: the way, if it was asked for.
+      pixels: pixel values 0..V-1.
+      converged: False where an ODE's solver did not reach z_0.
+      num_evaluations: evaluations of the network for each sample.
+      film: the film of the trajectory, if frames are kept.
     """
 
     pixels: readout.PixelImages
@@ -36,8 +36,8 @@ class Samples(NamedTuple):
     film: loop.Film | None
 
 
-# (model, keys of the samples, keys of the decoder's draws, progress, and where a sample lies
-# between two images its number) -> samples.
+# (model, keys of the samples, keys of the decoder's draws, progress, numbers of the samples,
+# which interpolation needs) -> samples.
 Draw = Callable[..., Samples]
 
 
@@ -49,14 +49,14 @@ def make(
     log_variance: ancestral.LogVariance | None = None,
     num_frames: int = 0,
 ) -> Draw:
-    """What config.sample says, for a model.
+    """The function that draws a batch of samples as config.sample says.
 
     Args:
-      config: of the run.
-      model: what the parameters bind.
-      task: what samples are made from beside noise.
-      log_variance: of config.sample.ancestral.variance = "analytic".
-      num_frames: of a film; 0: none.
+      config: the run's config.
+      model: the denoiser.
+      task: the images and constraints of a task.
+      log_variance: the log variance of config.sample.ancestral.variance = "analytic".
+      num_frames: frames of a film; 0: none.
     """
     c = config.sample
     change = samplers.threshold(config)
@@ -68,11 +68,11 @@ def make(
             " or config.training.sample_every = 0."
         )
     if task.last is not None:
-        way = _between(config, model, task)
+        rollout = _between(config, model, task)
     elif samplers.takes_own_steps(config):
-        way = _by_ode(config, model, task)
+        rollout = _by_ode(config, model, task)
     else:
-        way = _on_times(config, model, task, log_variance, num_frames)
+        rollout = _on_times(config, model, task, log_variance, num_frames)
     pixel_decoder, known = model.pixel_decoder, task.known
     end = samplers.readout(config)
 
@@ -85,32 +85,32 @@ def make(
     ) -> Samples:
         diffusion = change(diffusion)
         if known is not None:
-            of_x = dataclasses.replace(
+            known_x = dataclasses.replace(
                 known, values=pixel_decoder.from_values(known.values)
             )
-            diffusion = linear_constraints.constrained(of_x)(diffusion)
-        arrival, converged, asked = way(diffusion, keys, progress, numbers)
+            diffusion = linear_constraints.constrained(known_x)(diffusion)
+        result, converged, num_evaluations = rollout(diffusion, keys, progress, numbers)
         if known is not None:
-            values = pixel_decoder.values(arrival.prediction.x)
+            values = pixel_decoder.values(result.prediction.x)
             pixels = linear_constraints.settle(values, known, pixel_decoder.num_values)
         else:
-            at_z_0 = arrival.z, arrival.prediction, end_keys, model.num_steps
-            pixels = readout.to_pixels(end, diffusion, pixel_decoder, *at_z_0)
-        return Samples(pixels, converged, asked, arrival.film)
+            last = result.z, result.prediction, end_keys, model.num_steps
+            pixels = readout.to_pixels(end, diffusion, pixel_decoder, *last)
+        return Samples(pixels, converged, num_evaluations, result.film)
 
     return draw
 
 
-# (model, keys, progress, numbers) -> where it leads, whether it got there, evaluations.
+# (model, keys, progress, numbers) -> the sampler's result, whether it converged, evaluations.
 Rollout = Callable[
     [Diffusion, Array, Any, Array | None], tuple[loop.Result, Array, Array]
 ]
 
 
-def _begin(
+def _first_latent(
     model: Denoiser, task: Task, diffusion: Diffusion, keys: Array, t: Array
 ) -> Images:
-    """The latent at the first time, t: noise, or a noisy version of what is given."""
+    """The latents at the first time t: noise, or the task's image with noise."""
     if task.first is None:
         return loop.first_latent(keys, model.shape, t.dtype)
     x = model.pixel_decoder.encode(jnp.asarray(task.first)[None], t.dtype)
@@ -125,63 +125,65 @@ def _on_times(
     log_variance: ancestral.LogVariance | None,
     num_frames: int,
 ) -> Rollout:
-    built = samplers.sampler_of(config, log_variance)
-    asked, fixed = samplers.num_evaluations(config), None
-    # Which latents of a chain are nearest to a log SNR is settled before anything is traced.
+    sampler = samplers.sampler_of(config, log_variance)
+    num_evaluations, fixed = samplers.num_evaluations(config), None
+    # The latents of a chain nearest to a log SNR are found before anything is traced.
     if isinstance(model.schedule, schedules.Schedule):
         fixed = samplers.times_of(config, model.schedule.log_snr)
 
-    def way(
+    def rollout(
         diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
     ) -> tuple[loop.Result, Array, Array]:
         times = samplers.times_of(config, diffusion.log_snr) if fixed is None else fixed
         times = times[-samplers.num_visited(config) :]
-        z = _begin(model, task, diffusion, keys, times[0])
+        z = _first_latent(model, task, diffusion, keys, times[0])
         options = {"num_frames": num_frames, "progress": progress}
-        arrival = loop.sample_from(diffusion, built, times, z, keys, **options)
-        arrived = jnp.ones(keys.shape, bool)
-        return arrival, arrived, jnp.full(keys.shape, asked, jnp.int32)
+        result = loop.sample_from(diffusion, sampler, times, z, keys, **options)
+        converged = jnp.ones(keys.shape, bool)
+        return result, converged, jnp.full(keys.shape, num_evaluations, jnp.int32)
 
-    return way
+    return rollout
 
 
 def _by_ode(config: Config, model: Denoiser, task: Task) -> Rollout:
     solve, start = samplers.solve_of(config), tasks.options_of(config).share_of_times
 
-    def way(
+    def rollout(
         diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
     ) -> tuple[loop.Result, Array, Array]:
-        z = _begin(model, task, diffusion, keys, jnp.asarray(start, jnp.float32))
-        found = probability_flow.backward(diffusion, z, solve, start)
-        prediction = diffusion.denoise(found.z_0, jnp.zeros(keys.shape))
-        arrival = loop.Result(found.z_0, prediction, None)
-        # The one at z_0 comes on top.
-        asked = probability_flow.num_evaluations(found.num_steps, solve) + 1
-        return arrival, found.converged, asked
+        z = _first_latent(model, task, diffusion, keys, jnp.asarray(start, jnp.float32))
+        solution = probability_flow.backward(diffusion, z, solve, start)
+        prediction = diffusion.denoise(solution.z_0, jnp.zeros(keys.shape))
+        result = loop.Result(solution.z_0, prediction, None)
+        # One more evaluation is at z_0.
+        num_evaluations = (
+            probability_flow.num_evaluations(solution.num_steps, solve) + 1
+        )
+        return result, solution.converged, num_evaluations
 
-    return way
+    return rollout
 
 
 def _between(config: Config, model: Denoiser, task: Task) -> Rollout:
-    """Sample j of N is j / (N - 1) of the way from one image to the other."""
+    """The rollout of interpolation: sample j of N has the fraction j / (N - 1)."""
     num_iterations = config.sample.interpolation.num_iterations
-    # Of each image once before its first step up and once where it ends, too.
-    climb = num_iterations * (samplers.num_times(config) - 1) + 2
-    asked = 2 * climb + samplers.num_evaluations(config)
+    # Each image has one evaluation before its first step up and one at the end, too.
+    num_inversion = num_iterations * (samplers.num_times(config) - 1) + 2
+    num_evaluations = 2 * num_inversion + samplers.num_evaluations(config)
     assert task.first is not None and task.last is not None
-    ends_of_way = jnp.stack([jnp.asarray(task.first), jnp.asarray(task.last)])
+    end_images = jnp.stack([jnp.asarray(task.first), jnp.asarray(task.last)])
 
-    def way(
+    def rollout(
         diffusion: Diffusion, keys: Array, progress: Any, numbers: Array | None
     ) -> tuple[loop.Result, Array, Array]:
         assert numbers is not None
         times = samplers.times_of(config, diffusion.log_snr)
-        first, last = model.pixel_decoder.encode(ends_of_way, times.dtype)
+        first, last = model.pixel_decoder.encode(end_images, times.dtype)
         fractions = numbers / (config.sample.num_samples - 1)
-        arrival = editing.interpolate(
+        result = editing.interpolate(
             diffusion, first, last, times, jnp.clip(fractions, 0.0, 1.0), num_iterations
         )
-        arrived = jnp.ones(keys.shape, bool)
-        return arrival, arrived, jnp.full(keys.shape, asked, jnp.int32)
+        converged = jnp.ones(keys.shape, bool)
+        return result, converged, jnp.full(keys.shape, num_evaluations, jnp.int32)
 
-    return way
+    return rollout

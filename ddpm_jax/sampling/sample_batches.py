@@ -1,4 +1,4 @@
-"""Samples by number, a batch at a time, from one compiled program."""
+"""Batches of samples by their numbers, from one compiled program."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -20,13 +20,13 @@ from ddpm_jax.sampling.tasks import Task
 
 
 class Batch(NamedTuple):
-    """Of samples that follow each other.
+    """A batch of samples with consecutive numbers.
 
     Attributes:
-      pixels: as values 0..V-1.
-      labels: the class each was drawn for; -1: none.
-      num_evaluations: of the network.
-      film: x_hat and z on the way, as pixel values, if frames were asked for.
+      pixels: pixel values 0..V-1.
+      labels: class of each sample; -1: none.
+      num_evaluations: evaluations of the network for each sample.
+      film: x_hat and z along the trajectory, as pixel values, if frames are kept.
     """
 
     pixels: UInt8[np.ndarray, "batch height width channels"]
@@ -36,11 +36,11 @@ class Batch(NamedTuple):
 
 
 class NotArrivedError(ConfigError):
-    """An ODE's solver needs more steps than it may take."""
+    """The error of an ODE's solver that needs more steps than it may take."""
 
 
 def of_few(config: Config, num_samples: int) -> Config:
-    """The config with batches just large enough for so many, as many on every device."""
+    """The config with the smallest batch that holds so many samples, equal on all devices."""
     num_devices = jax.device_count()
     few = config.copy_and_resolve_references()
     with few.unlocked():
@@ -49,16 +49,16 @@ def of_few(config: Config, num_samples: int) -> Config:
 
 
 class Batches:
-    """Draws what config.sample says, config.sample.batch_size samples at a time.
+    """The compiled sampler of config.sample, which draws a batch at a time.
 
     Args:
-      config: of the run.
+      config: the run's config.
       mesh: the devices.
-      model: what the parameters bind.
-      guide: how the parameters are bound; None: by one that asks no other model.
-      task: what samples are made from; None: from noise alone.
-      log_variance: as `ways.make` takes it.
-      num_frames: of the film of a batch; 0: none.
+      model: the denoiser.
+      guide: the guidance; None: that of the config, which needs no other model then.
+      task: the images and constraints of a task; None: noise alone.
+      log_variance: as in `rollout.make`.
+      num_frames: frames of the film of a batch; 0: none.
     """
 
     def __init__(
@@ -76,31 +76,31 @@ class Batches:
         roots = [stream_key(config.seed, s) for s in (Stream.SAMPLE, Stream.SAMPLE_END)]
         guide = guide or guides.alone(config, model)
         labels_of = guides.labels(config, guide)
-        self._asked = guide.params
+        self._other_params = guide.params
         self._mesh, self._size = mesh, config.sample.batch_size
         self._max_steps = config.sample.ode.max_steps
         self._bar: progress.Bar | None = None
 
         def batch_of(params: Any, batch: Any) -> Any:
-            own, asked = params
+            model_params, other_params = params
             keys, end_keys = (example_keys(root, batch["index"]) for root in roots)
             labels = labels_of(batch["index"])
-            diffusion = guide.bind(own, asked, labels)
-            drawn = draw(diffusion, keys, end_keys, self._tell, batch["index"])
+            diffusion = guide.bind(model_params, other_params, labels)
+            samples = draw(diffusion, keys, end_keys, self._report, batch["index"])
             frames = None
-            if drawn.film is not None:
-                x_hat, z = drawn.film.x_hat, drawn.film.z
+            if samples.film is not None:
+                x_hat, z = samples.film.x_hat, samples.film.z
                 # The frames' axis goes through the pixel_decoder as part of the batch.
                 frames = tuple(
                     jax.vmap(model.pixel_decoder.decode)(a) for a in (x_hat, z)
                 )
-            found = drawn.pixels, labels, drawn.num_evaluations, frames
-            return drawn.converged, found
+            results = samples.pixels, labels, samples.num_evaluations, frames
+            return samples.converged, results
 
         self._compiled = sharding.compile_for_batch(mesh, batch_of)
 
     def draw(self, params: Any, first: int, bar: progress.Bar | None = None) -> Batch:
-        """The samples first, first + 1, ...; how far they are is told to the bar.
+        """Draws the samples first, first + 1, ...; the bar shows the progress.
 
         Raises:
           NotArrivedError: an ODE's solver did not reach z_0.
@@ -110,16 +110,18 @@ class Batches:
         index = np.arange(begin, begin + num_local, dtype=np.int32)
         self._bar = bar
         batch = sharding.put_batch(self._mesh, {"index": index})
-        converged, found = jax.device_get(self._compiled((params, self._asked), batch))
+        converged, results = jax.device_get(
+            self._compiled((params, self._other_params), batch)
+        )
         if missed := np.sum(~converged):
             raise NotArrivedError(
                 f"config.sample.ode.max_steps = {self._max_steps}: {missed} of the"
                 f" {self._size} samples from number {first} on need more; write more, or"
                 " larger tolerances."
             )
-        return Batch(*found)
+        return Batch(*results)
 
-    def _tell(self, done: int, total: int) -> None:
+    def _report(self, done: int, total: int) -> None:
         if self._bar is not None:
             self._bar.inner(done, total)
 
@@ -127,10 +129,10 @@ class Batches:
 def each(
     config: Config, batches: Batches, params: Any, done: int
 ) -> Iterator[tuple[int, Batch]]:
-    """(number of its first, samples) of each batch, from the one that holds sample `done` on.
+    """Draws (number of the first, batch) from the batch that holds sample `done` on.
 
-    Batches start where they would if none were done: the same program computes the same
-    sample.
+    Batches start at the same numbers however many samples are done, so that the same program
+    computes the same sample.
 
     Raises:
       NotArrivedError: an ODE's solver did not reach z_0.
@@ -140,7 +142,7 @@ def each(
     bar = progress.Bar("sampling", c.num_samples, initial=min(done, c.num_samples))
     with bar:
         for start in range(begin, c.num_samples, c.batch_size):
-            drawn = batches.draw(params, start, bar)
-            yield start, drawn
+            samples = batches.draw(params, start, bar)
+            yield start, samples
             reached = min(start + c.batch_size, c.num_samples)
             bar.update(reached - max(start, done))

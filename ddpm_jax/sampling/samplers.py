@@ -1,4 +1,4 @@
-"""Which sampler, grid and threshold: from config.sample to functions of a `Diffusion`."""
+"""The sampler, time grid, threshold and readout that config.sample names."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,19 +30,19 @@ def sampler_choice(config: Config) -> tuple[Choice, SamplerOptions]:
 
 
 def takes_own_steps(config: Config) -> bool:
-    """Whether the sampler has no list of times, but takes steps of its own."""
+    """Whether the sampler chooses its own steps, rather than taking a list of times."""
     return sampler_choice(config)[0].has("own_steps")
 
 
 def num_evaluations(config: Config) -> int:
-    """Evaluations of the network, a sample, by a sampler on a list of times."""
-    built, times = sampler_of(config), jnp.zeros(num_visited(config))
+    """The number of evaluations for a sample, of a sampler on a list of times."""
+    sampler, times = sampler_of(config), jnp.zeros(num_visited(config))
     try:
-        plan = jax.eval_shape(lambda t: built.plan(jnp.negative, t), times)
+        plan = jax.eval_shape(lambda t: sampler.plan(jnp.negative, t), times)
     except ConfigError:
         raise
     except ValueError as error:
-        # Of the times alone, only what repeats stretches of them complains.
+        # Only resampling, which repeats segments of the times, refuses a list of times.
         raise ConfigError(f"config.sample.{config.sample.task}.{error}") from error
     return int(plan.t.shape[0]) + 1
 
@@ -51,43 +51,43 @@ def name(config: Config) -> str:
     """A short name of sampler, steps and guidance, for files and pictures."""
     c = config.sample
     steps = solve_of(config).solver if takes_own_steps(config) else num_times(config)
-    own = f"{c.sampler}_{steps}"
+    label = f"{c.sampler}_{steps}"
     guide, options = chosen(guides.GUIDES, c, "guidance", "sample")
     assert isinstance(options, GuidanceOptions)
     if not guide.has("unguided"):
-        own += f"_{c.guidance}" + (f"_{options.label}" if options.label else "")
+        label += f"_{c.guidance}" + (f"_{options.label}" if options.label else "")
     from_noise = tasks.TASKS[c.task].has("from_noise")
-    return own if from_noise else f"{own}_{c.task}"
+    return label if from_noise else f"{label}_{c.task}"
 
 
 def num_times(config: Config) -> int:
-    """Times of the whole list."""
+    """The number of times of the grid."""
     _, options = chosen(TIME_GRIDS, config.sample, "spacing", "sample")
     assert isinstance(options, Counted)
     return options.num_visited(config.sample.num_steps)
 
 
 def num_visited(config: Config) -> int:
-    """Times that are visited, the last of all."""
+    """The number of times that the task visits: the last ones of the grid."""
     share = tasks.options_of(config).share_of_times
     return max(1, round(share * num_times(config)))
 
 
 def sampler_of(config: Config, log_variance: LogVariance | None = None) -> loop.Sampler:
-    """The sampler on a list of times, with the resampling that a task wishes for."""
+    """The sampler on a list of times, with the task's resampling if it has one."""
     choice, options = sampler_choice(config)
     setting = Setting(config.schedule.num_steps, log_variance)
     where = f"config.sample.{config.sample.sampler}"
-    built: loop.Sampler = made(choice, options, where, setting)
-    # Any sampler keeps what is known; to go back up, RePaint has wishes of its own.
-    again = tasks.options_of(config).resampling
-    if again is None:
-        return built
-    return repaint.make(built, again.num_resamples, again.jump_length)
+    sampler: loop.Sampler = made(choice, options, where, setting)
+    # Any sampler satisfies a constraint; only RePaint's jumps need the sampler wrapped.
+    resampling = tasks.options_of(config).resampling
+    if resampling is None:
+        return sampler
+    return repaint.make(sampler, resampling.num_resamples, resampling.jump_length)
 
 
 def solve_of(config: Config) -> probability_flow.Solve:
-    """How the ODE is solved, of a sampler that takes steps of its own."""
+    """The ODE's solver, of a sampler that chooses its own steps."""
     choice, options = sampler_choice(config)
     where = f"config.sample.{config.sample.sampler}"
     solve: probability_flow.Solve = made(choice, options, where, Setting())
@@ -95,24 +95,24 @@ def solve_of(config: Config) -> probability_flow.Solve:
 
 
 def threshold(config: Config) -> Callable[[Diffusion], Diffusion]:
-    """What is done to the model's x_hat."""
-    return _made_of_sample(THRESHOLDS, config, "threshold")
+    """The threshold of x_hat that config.sample names."""
+    return _from_sample_config(THRESHOLDS, config, "threshold")
 
 
 def readout(config: Config) -> Readout:
-    """How the last latent becomes pixels."""
-    return _made_of_sample(READOUTS, config, "end")
+    """The readout of pixels that config.sample names."""
+    return _from_sample_config(READOUTS, config, "end")
 
 
 def times_of(config: Config, log_snr: LogSnr) -> Float[Array, " num_times"]:
-    """The list of times, from 1 down."""
+    """The times of the grid, decreasing from 1."""
     c = config.sample
-    at = (log_snr, config.schedule.num_steps, c.num_steps)
-    return _made_of_sample(TIME_GRIDS, config, "spacing", *at)
+    inputs = (log_snr, config.schedule.num_steps, c.num_steps)
+    return _from_sample_config(TIME_GRIDS, config, "spacing", *inputs)
 
 
-def _made_of_sample(
-    table: dict[str, Choice], config: Config, field: str, *stands_on: Any
+def _from_sample_config(
+    table: dict[str, Choice], config: Config, field: str, *inputs: Any
 ) -> Any:
     choice, options = chosen(table, config.sample, field, "sample")
-    return made(choice, options, f"config.sample.{config.sample[field]}", *stands_on)
+    return made(choice, options, f"config.sample.{config.sample[field]}", *inputs)

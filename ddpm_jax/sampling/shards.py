@@ -1,8 +1,8 @@
-"""Samples on disk, written as they are drawn: what is there stays, whatever happens after.
+"""Samples on disk, in files that are written as they are drawn and survive an interruption.
 
-Sample j is a function of its number alone, so the files say where to go on, and a file
-that is written once more is the same file. Beside them samples.json says what the samples
-depend on: samples of something else do not go into the same folder.
+Sample j is a function of its number alone, so the files tell where to go on, and a file that
+is written again is the same file. Beside them samples.json records what the samples depend
+on: samples that depend on something else do not go into the same folder.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.pictures import encoding
 
 RECORD = "samples.json"
-# Fields that an error names of those in which two folders' samples differ.
+# The number of differing fields that an error names.
 NUM_NAMED = 3
 
 Images = UInt8[np.ndarray, "samples height width channels"]
@@ -29,13 +29,13 @@ Images = UInt8[np.ndarray, "samples height width channels"]
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """How images become files.
+    """A format of image files.
 
     Attributes:
-      file_name: of the file of a number, from 0 on.
-      is_sharded: many images share a file, rather than one having its own.
-      encode: images, as pixel values, and how many values there are -> a file's content.
-      decode: a file's content, and how many values there are -> the images.
+      file_name: template of file names, by numbers from 0 on.
+      is_sharded: whether many images share a file, rather than each having its own.
+      encode: images as pixel values, number of values -> a file's content.
+      decode: a file's content, number of values -> images.
     """
 
     file_name: str
@@ -45,7 +45,7 @@ class Format:
 
 
 def to_npz(images: Images, num_values: int) -> bytes:
-    """Images, as pixel values, as an array file's content."""
+    """The content of an array file of images as pixel values."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images, num_values=num_values)
     return buffer.getvalue()
@@ -72,15 +72,15 @@ FORMATS: Mapping[str, Format] = {
 
 
 class Shards:
-    """A folder that samples go to.
+    """A folder of samples, written in order.
 
     Args:
-      folder: made by `begin`.
-      identity: what the samples depend on beside their numbers, by name; plain values.
-      num_samples: how many there are to be. It may grow from one start to the next.
-      shape: of an image, (height, width, channels).
-      num_values: that a pixel has.
-      shard_size: samples a file, where a file has many.
+      folder: the folder, which `begin` makes.
+      identity: all that samples depend on beside their numbers, by name; plain values.
+      num_samples: number of samples to be; it may grow from one start to the next.
+      shape: shape of an image, (height, width, channels).
+      num_values: number of pixel values.
+      shard_size: samples in a file, in a sharded format.
       form: one of `FORMATS`.
       is_writer: False for the processes that only read: all but one.
     """
@@ -104,7 +104,7 @@ class Shards:
         self._shape = shape
         self._num_values = num_values
         self._is_writer = is_writer
-        # As JSON gives it back.
+        # As it will be read back from JSON.
         self._record = json.loads(
             json.dumps(
                 {
@@ -116,16 +116,16 @@ class Shards:
                 }
             )
         )
-        self._num_there = 0
-        self._nothing = np.zeros((0, *shape), np.uint8)
-        self._waiting = self._nothing
+        self._num_stored = 0
+        self._no_images = np.zeros((0, *shape), np.uint8)
+        self._waiting = self._no_images
 
     def begin(self) -> int:
         """Makes or opens the folder.
 
         Returns:
-          How many samples are there, from the first on, up to one that is not or whose file
-          is damaged. A last file that is to become longer does not count.
+          The number of samples stored, up to the first that is missing or whose file is
+          damaged. A last file that is to become longer does not count.
 
         Raises:
           ConfigError: the folder cannot be written, or holds something else.
@@ -135,10 +135,10 @@ class Shards:
                 self._folder.mkdir(parents=True, exist_ok=True)
             names = self._names()
             saved = self._checked_record(names)
-            self._num_there = self._count(names)
-            num_samples = max(self._num_samples, self._num_there)
+            self._num_stored = self._count(names)
+            num_samples = max(self._num_samples, self._num_stored)
             record = self._record | {"num_samples": num_samples}
-            is_done = saved == record and self._num_there >= self._num_samples
+            is_done = saved == record and self._num_stored >= self._num_samples
             if self._is_writer and not is_done:
                 text = json.dumps(record, indent=2) + "\n"
                 files.replace_text(self._folder / RECORD, text)
@@ -147,47 +147,49 @@ class Shards:
                 f"{self._folder} cannot be written ({error.strerror or error}): nothing"
                 " was drawn. Write a config.sample.folder that can be."
             ) from error
-        self._waiting = self._nothing
-        return self._num_there
+        self._waiting = self._no_images
+        return self._num_stored
 
     def add(self, first: int, images: Images) -> None:
-        """Takes the samples `first`, `first + 1`, ..., and writes the files that are full.
+        """Adds the samples `first`, `first + 1`, ..., and writes the files that are full.
 
-        The last, shorter file is written with the last sample. Those taken before, and
-        those from `num_samples` on, are left out.
+        The last, shorter file is written with the last sample. Samples that were added before,
+        and those from `num_samples` on, are ignored.
 
         Raises:
           ConfigError: the disk is full, or fails. What was written stays.
         """
         if not self._is_writer:
             return
-        next_one = self._num_there + len(self._waiting)
-        if first > next_one:
-            raise ValueError(f"sample {first} is added, but {next_one} would be next")
-        new = images[next_one - first :]
+        next_number = self._num_stored + len(self._waiting)
+        if first > next_number:
+            raise ValueError(
+                f"sample {first} is added, but {next_number} would be next"
+            )
+        new = images[next_number - first :]
         self._waiting = np.concatenate([self._waiting, new])
         while num := self._num_ready():
             data = self._format.encode(self._waiting[:num], self._num_values)
             try:
-                files.replace_bytes(self._file(self._num_there), data)
+                files.replace_bytes(self._file(self._num_stored), data)
             except OSError as error:
                 is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
                 raise ConfigError(
                     f"{self._folder} cannot be written ({error.strerror or error}):"
-                    f" {self._num_there} of {self._num_samples} samples are there;"
+                    f" {self._num_stored} of {self._num_samples} samples are there;"
                     f" {'make room' if is_full else 'mend that'} and run the same command"
                     " again, which goes on from there."
                 ) from error
-            self._num_there += num
+            self._num_stored += num
             self._waiting = self._waiting[num:]
 
     def read(self, num: int) -> Images:
-        """The first `num` samples from the disk, as pixel values.
+        """Reads the first `num` samples from the disk, as pixel values.
 
         Raises:
           ConfigError: one of them is not there, or its file is damaged.
         """
-        found = [self._nothing]
+        parts = [self._no_images]
         for first in range(0, num, self._per_file):
             file = self._file(first)
             try:
@@ -201,50 +203,50 @@ class Shards:
                     f"{file} is damaged or cut off: remove it and run the same command"
                     " again, which draws its samples again."
                 )
-            found.append(images)
-        return np.concatenate(found)[:num]
+            parts.append(images)
+        return np.concatenate(parts)[:num]
 
     def _num_ready(self) -> int:
-        """Of the samples that wait, how many go into the next file; 0: wait for more."""
-        missing = max(0, self._num_samples - self._num_there)
+        """How many of the waiting samples go into the next file; 0: more are needed."""
+        missing = max(0, self._num_samples - self._num_stored)
         num = min(self._per_file, missing)
         return num if num <= len(self._waiting) else 0
 
     def _file(self, first: int) -> epath.Path:
-        """That which sample `first` is the first of."""
+        """The path of the file that starts with sample `first`."""
         return self._folder / self._format.file_name.format(first // self._per_file)
 
     def _images(self, data: bytes) -> Images:
-        """Those of a file's content; none where it is damaged."""
+        """The images of a file's content; none if it is damaged."""
         try:
             images = self._format.decode(data, self._num_values)
-        except Exception:  # Damage raises whatever it leads the decoder into.
-            return self._nothing
+        except Exception:  # A damaged file can raise any exception.
+            return self._no_images
         is_ours = images.shape[1:] == self._shape and len(images) <= self._per_file
-        return images if is_ours else self._nothing
+        return images if is_ours else self._no_images
 
     def _names(self) -> set[str]:
-        """Of the folder's files, those left out that a kill has cut off."""
+        """The names of the folder's files, without the temporary ones of a killed process."""
         if not self._folder.exists():
             return set()
         names = {file.name for file in self._folder.iterdir()}
         return {name for name in names if not name.endswith(".tmp")}
 
     def _count(self, names: Collection[str]) -> int:
-        """How many samples are there; a file of one image is trusted by its name."""
-        num_there = 0
-        while (file := self._file(num_there)).name in names:
+        """The number of samples stored; a file of one image is trusted by its name."""
+        num_stored = 0
+        while (file := self._file(num_stored)).name in names:
             num = 1
             if self._format.is_sharded:
                 num = len(self._images(file.read_bytes()))
             if num < self._per_file:
-                is_last = num_there + num >= self._num_samples
-                return num_there + num if is_last else num_there
-            num_there += num
-        return num_there
+                is_last = num_stored + num >= self._num_samples
+                return num_stored + num if is_last else num_stored
+            num_stored += num
+        return num_stored
 
     def _checked_record(self, names: Collection[str]) -> Any:
-        """What samples.json says, None before there is one, if it says the same as ours."""
+        """The record in samples.json, checked against this one; None if there is none yet."""
         remedy = "write another config.sample.folder, or remove that one."
         if RECORD not in names:
             if names:
@@ -270,7 +272,7 @@ class Shards:
 
 
 def _differences(ours: Mapping[str, Any], theirs: Any) -> list[str]:
-    """Fields in which two records differ, how many samples there are to be left out."""
+    """The fields in which two records differ, except the number of samples."""
     now, then = flat(ours), flat(theirs) if isinstance(theirs, Mapping) else {}
     then.pop("num_samples", None)
     changed = []

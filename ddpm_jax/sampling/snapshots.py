@@ -1,4 +1,4 @@
-"""Samples drawn while training: a few, in one file and one picture a step."""
+"""Samples drawn during training: a few, in one file and one picture for a step."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ FOLDER = "samples"
 
 
 def first(config: Config, batches: sample_batches.Batches, params: Any) -> Images:
-    """The first config.sample.num_samples images, as pixel values."""
+    """Draws the first config.sample.num_samples images, as pixel values."""
     parts = [
         batch.pixels for _, batch in sample_batches.each(config, batches, params, 0)
     ]

@@ -1,4 +1,4 @@
-"""What a task gives to samples beside noise, and what its options say of it."""
+"""A task: the images and constraints of samples, and the base of its options."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -17,13 +17,13 @@ Image = UInt8[np.ndarray, "height width channels"]
 
 
 class Task(NamedTuple):
-    """What is given, as pixel values.
+    """The inputs of samples beside noise, as pixel values.
 
     Attributes:
-      known: what samples are to agree with, of one example; None: with nothing.
-      first: the image to begin from; None: noise alone.
-      last: the image to end at, where samples lie between two.
-      shown: by name, what a picture shows before the samples, 0..255.
+      known: the constraint of samples, for one example; None: no constraint.
+      first: the image to start from; None: noise alone.
+      last: the other image of an interpolation, which ends there.
+      shown: images by name that a picture shows before the samples, 0..255.
     """
 
     known: BlockMeans | None = None
@@ -33,7 +33,7 @@ class Task(NamedTuple):
 
     @property
     def identity(self) -> dict[str, str]:
-        """What tells the files' content from others', for a record."""
+        """A hash of each file's content, for a record."""
         return {
             f"given {name}": hashlib.sha256(image.tobytes()).hexdigest()[:16]
             for name, image in self.shown.items()
@@ -44,11 +44,11 @@ NOTHING = Task()
 
 
 class Resampling(NamedTuple):
-    """How stretches of the times are gone through again (`samplers.repaint`).
+    """The resampling of RePaint (`samplers.repaint`).
 
     Attributes:
-      num_resamples: passes of each stretch.
-      jump_length: its steps.
+      num_resamples: passes of each segment of the times.
+      jump_length: steps of a segment.
     """
 
     num_resamples: int
@@ -56,36 +56,36 @@ class Resampling(NamedTuple):
 
 
 class TaskOptions(Options):
-    """Options of a task, and what others ask of them."""
+    """Options of a task, and the properties that sampling asks of them."""
 
     @property
     def files(self) -> dict[str, str]:
-        """The image files that it reads, by option."""
+        """The paths of the image files that the task reads, by option."""
         names = ("image", "mask", "first", "last")
         return {name: value for name, value in self.values().items() if name in names}
 
     @property
     def share_of_times(self) -> float:
-        """What is gone of the times from noise to an image, in (0, 1]."""
+        """The share of the times that sampling visits, the last ones, in (0, 1]."""
         return 1.0
 
     @property
     def resampling(self) -> Resampling | None:
-        """How often stretches of the times are repeated; None: not at all."""
+        """The resampling of segments of the times; None: there is none."""
         return None
 
     def wrong(self, config: Config) -> Iterator[str]:
-        """What in config.sample does not go with it, as sentences for the user."""
+        """Yields a sentence for everything in config.sample that does not fit the task."""
         yield from ()
 
 
 class Images(NamedTuple):
-    """The model's images, and files of such.
+    """A reader of image files as the model's images.
 
     Attributes:
-      config: of the run.
-      shape: (height, width, channels).
-      num_values: that their pixels may take.
+      config: the run's config.
+      shape: shape of the model's images, (height, width, channels).
+      num_values: number of pixel values.
     """
 
     config: Config
@@ -93,18 +93,18 @@ class Images(NamedTuple):
     num_values: int
 
     def read(self, name: str, path: str, shape: tuple[int, int, int]) -> Image:
-        """The image file of an option, of this shape."""
+        """Reads the image file of an option, which must have this shape."""
         return image_files.read(path, shape, self.num_values, self.field(name, path))
 
     def field(self, name: str, path: str) -> str:
-        """What names the option in messages."""
+        """The option's full name and value, for messages."""
         return f"config.sample.{self.config.sample.task}.{name} = {path!r}"
 
     def shown(self, image: Image) -> Image:
-        """The image as 0..255."""
+        """The image with pixel values 0..255, to be shown."""
         return encoding.to_uint8(image, self.num_values)
 
 
 def as_example(image: Image) -> Float[Any, "1 height width channels"]:
-    """One example of pixel values, as real numbers."""
+    """An image as a batch of one, with pixel values as real numbers."""
     return jnp.asarray(image, jnp.float32)[None]

@@ -1,4 +1,4 @@
-"""Tasks by name: what config.sample.task has samples made from beside noise."""
+"""The table of tasks, and the task that config.sample names."""
 
 from ml_collections import ConfigDict as Config
 
@@ -7,7 +7,7 @@ from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.sampling import image_tasks
 from ddpm_jax.sampling.task import NOTHING, Images, Task, TaskOptions
 
-# Each makes a `Task` of its options and `Images`. "from_noise": of nothing but noise.
+# Each makes a `Task` of its options and `Images`. "from_noise": samples start from noise alone.
 TASKS: Table = {
     "generate": Choice(TaskOptions, lambda *_: NOTHING, frozenset({"from_noise"})),
     "inpainting": image_tasks.INPAINTING,
@@ -19,12 +19,12 @@ TASKS: Table = {
 
 
 def of(config: Config, shape: tuple[int, int, int], num_values: int) -> Task:
-    """What config.sample.task is given, read from its files.
+    """The task of config.sample, with its image files read.
 
     Args:
-      config: of the run.
-      shape: of the model's images, (height, width, channels).
-      num_values: that their pixels may take.
+      config: the run's config.
+      shape: shape of the model's images, (height, width, channels).
+      num_values: number of pixel values.
 
     Raises:
       ConfigError: a file is not the image that is needed.
@@ -43,10 +43,10 @@ def options_of(config: Config) -> TaskOptions:
 
 
 def without_files(config: Config) -> Task:
-    """For samples of which there is no need to say from what, as in training.
+    """The task of config.sample if it reads no files, as during training.
 
     Raises:
-      ConfigError: config.sample.task needs to be said.
+      ConfigError: config.sample.task reads files.
     """
     choice, options = chosen(TASKS, config.sample, "task", "sample")
     if options_of(config).files:
@@ -59,7 +59,7 @@ def without_files(config: Config) -> Task:
 
 
 def check(config: Config) -> None:
-    """Fails on a task that cannot be done, before a file is read."""
+    """Checks the task's options, before a file is read."""
     c, options = config.sample, options_of(config)
     for name, path in options.files.items():
         if not path:

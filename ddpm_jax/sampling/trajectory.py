@@ -1,4 +1,4 @@
-"""How samples came about: x_hat and z_t along the way, as a strip and as an animation."""
+"""Pictures of trajectories: x_hat and z_t from noise to samples, as strip and animation."""
 
 import numpy as np
 from absl import logging
@@ -13,7 +13,7 @@ from ddpm_jax.sampling import sample_batches
 from ddpm_jax.sampling.guides import Guide
 from ddpm_jax.sampling.tasks import Task
 
-GAP = 8  # Between what is estimated and what is there, screen pixels.
+GAP = 8  # Screen pixels between latents and estimates.
 
 
 def draw(
@@ -23,7 +23,7 @@ def draw(
     task: Task,
     log_variance: ancestral.LogVariance | None,
 ) -> dict[str, bytes]:
-    """By file name's end, the pictures that config.sample.film asks for."""
+    """The pictures that config.sample.film asks for, by the ends of their file names."""
     c = config.sample.film
     logging.info("compiling the film's sampler ...")
     few = sample_batches.of_few(config, c.num_images)
@@ -38,19 +38,19 @@ def draw(
         )
         for part in film
     )
-    drawn = {"film.png": encoding.png(grids.strip(x_hat, z))}
+    files = {"film.png": encoding.png(grids.strip(x_hat, z))}
     if c.animation:
         frames = np.stack([_side_by_side(*pair) for pair in zip(x_hat, z, strict=True)])
         data = encoding.animation(frames, c.animation, c.seconds)
-        drawn[f"film.{c.animation}"] = data
-    return drawn
+        files[f"film.{c.animation}"] = data
+    return files
 
 
 def _side_by_side(
     x_hat: UInt8[np.ndarray, "images height width channels"],
     z: UInt8[np.ndarray, "images height width channels"],
 ) -> UInt8[np.ndarray, "sheet_height sheet_width channels"]:
-    """z_t on the left, x_hat on the right."""
+    """A frame with z_t on the left and x_hat on the right."""
     left, right = grids.grid(z), grids.grid(x_hat)
     between = np.full((left.shape[0], GAP, left.shape[2]), 255, np.uint8)
     return np.concatenate([left, between, right], axis=1)
