@@ -1,4 +1,4 @@
-"""A network of noisy images on a noise schedule: what every model with one is made of."""
+"""The backbone: a network of noisy images on a noise schedule, the base of every model."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,33 +17,33 @@ from ddpm_jax.diffusion.process import (
 from ddpm_jax.training.state import Params
 
 End = Array | float
-# (t, log SNR there, log SNR at t = 1, log SNR at t = 0) -> how far t is on the way from 0 to 1.
+# (t, log SNR at t, log SNR at t = 1, log SNR at t = 0) -> the network's time, from 0 to 1.
 TimeInput = Callable[[Array, Array, End, End], Array]
 
 
 def by_time(t: Array, log_snr_t: Array, least: End, most: End) -> Array:
-    """The time itself."""
+    """Time as the network's input."""
     return t
 
 
 def by_log_snr(t: Array, log_snr_t: Array, least: End, most: End) -> Array:
-    """The way in log SNR, from the highest to the lowest."""
+    """Log SNR as the network's input, scaled to 0 at the highest and 1 at the lowest."""
     return (most - log_snr_t) / (most - least)
 
 
 class Conditioning(NamedTuple):
-    """What each example of a batch comes with beside its time.
+    """The inputs of a network for each example of a batch beside image and time.
 
     Attributes:
-      numbers: that the network is told; None: zeros.
-      labels: its class, below 0 where it has none; None: no example has one.
+      numbers: numbers such as the augmentation flag; None: zeros.
+      labels: class of each example, below 0 for no class; None: no example has one.
     """
 
     numbers: Float[Array, "batch _"] | None = None
     labels: Int[Array, " batch"] | None = None
 
     def take(self, numbers: Int[Array, " some"]) -> "Conditioning":
-        """The same of these examples alone."""
+        """The conditioning of these examples of the batch alone."""
         return jax.tree.map(lambda a: a[numbers], self)
 
 
@@ -55,15 +55,15 @@ class Backbone:
     """A network of noisy images on a schedule.
 
     Attributes:
-      network: (images, times, ..., train) -> what it says of them.
-      schedule: t <-> log SNR; or a module, t -> log SNR, whose parameters are learned.
-      pixel_decoder: pixels <-> x, and the decoder p(x | z_0).
-      num_steps: T, or `times.CONTINUOUS`.
-      time_input: what the network is told of time, from 0 to 1.
-      log_snr_bounds: lowest and highest log SNR for that; None: the schedule's own ends.
-      time_scale: the network's input at the end of that way.
-      shape: of an image, (height, width, channels).
-      num_classes: of the class that an example comes with, or is sorted into; 0: none.
+      network: module of (images, times, ..., train).
+      schedule: a schedule; or a module, t -> log SNR, whose parameters are learned.
+      pixel_decoder: encoding of pixels as x, and the decoder p(pixels | z_0).
+      num_steps: number T of latents, or `times.CONTINUOUS`.
+      time_input: the network's time, from 0 to 1, as a function of t and log SNR.
+      log_snr_bounds: lowest and highest log SNR for it; None: the schedule's own ends.
+      time_scale: factor of the network's time.
+      shape: shape of an image, (height, width, channels).
+      num_classes: number of classes of the conditioning or of a classifier; 0: none.
     """
 
     network: nn.Module
@@ -77,20 +77,20 @@ class Backbone:
     num_classes: int
 
     def init(self, key: Key[Array, ""]) -> Params:
-        """First parameters, {"net": ..., "schedule": ...}; a fixed schedule has no entry."""
+        """The initial parameters, {"net": ..., "schedule": ...}; the latter if learned."""
         images, t = jnp.zeros((1, *self.shape)), jnp.zeros((1,))
         net = self.network.init(key, images, t, train=False)["params"]
         return {"net": net, **self.init_schedule(key)}
 
     def init_schedule(self, key: Key[Array, ""]) -> Params:
-        """First parameters of the schedule alone, {"schedule": ...} or nothing."""
+        """The initial parameters of the schedule alone, {"schedule": ...} or nothing."""
         if isinstance(self.schedule, schedules.Schedule):
             return {}
         learned = self.schedule.init(key, jnp.zeros(())).get("params", {})
         return {"schedule": learned} if learned else {}
 
     def log_snr(self, params: Params) -> LogSnr:
-        """t -> log SNR, of these parameters."""
+        """The schedule t -> log SNR with these parameters."""
         schedule = self.schedule
         if isinstance(schedule, schedules.Schedule):
             return schedule.log_snr
@@ -104,14 +104,17 @@ class Backbone:
         return log_snr
 
     def time(self, params: Params) -> Callable[[Array, Array], Array]:
-        """(t, log SNR there) -> what the network is told of them."""
-        own = self.log_snr(params)
-        least, most = self.log_snr_bounds or (own(jnp.ones(())), own(jnp.zeros(())))
+        """The function (t, log SNR at t) -> the network's time, with these parameters."""
+        schedule = self.log_snr(params)
+        least, most = self.log_snr_bounds or (
+            schedule(jnp.ones(())),
+            schedule(jnp.zeros(())),
+        )
 
-        def told(t: Array, log_snr_t: Array) -> Array:
+        def network_time(t: Array, log_snr_t: Array) -> Array:
             return self.time_input(t, log_snr_t, least, most) * self.time_scale
 
-        return told
+        return network_time
 
     def output(
         self,
@@ -121,20 +124,20 @@ class Backbone:
         conditioning: Conditioning,
         dropout_keys: Key[Array, " batch"] | None,
     ) -> Any:
-        """What the network says, in training mode if it is conditioning keys."""
+        """The output of the network, in training mode if there are dropout keys."""
         if dropout_keys is None:
-            return self._of_batch(params, images, time, conditioning, train=False)
+            return self._apply(params, images, time, conditioning, train=False)
 
         # One example at a time, so that its dropout is its own wherever it is computed.
         def one(image: Array, time: Array, key: Array, conditioning: Any) -> Any:
             args = jax.tree.map(lambda a: a[None], (image, time, conditioning))
             rngs = {"dropout": key}
-            found = self._of_batch(params, *args, train=True, rngs=rngs)
-            return jax.tree.map(lambda a: a[0], found)
+            output = self._apply(params, *args, train=True, rngs=rngs)
+            return jax.tree.map(lambda a: a[0], output)
 
         return jax.vmap(one)(images, time, dropout_keys, conditioning)
 
-    def _of_batch(
+    def _apply(
         self,
         params: Params,
         images: Array,

@@ -1,4 +1,4 @@
-"""From a config to the parts it names."""
+"""Builds the parts of a model and of its training from a config."""
 
 import functools
 from collections.abc import Mapping
@@ -42,13 +42,13 @@ Bound = TypeVar("Bound", bound=Backbone)
 
 @errors_are_the_users()
 def mesh(config: Config) -> Mesh:
-    """All devices, in the groups of config.parallel.fsdp."""
+    """The mesh of all devices, in the groups of config.parallel.fsdp."""
     return sharding.make_mesh(config.parallel.fsdp)
 
 
 @errors_are_the_users()
 def source(config: Config, split: str) -> Source:
-    """The data set that config.data names, one split of it."""
+    """One split of the data set that config.data names."""
     data = config.data
     return table.make(
         data.name,
@@ -64,7 +64,7 @@ def source(config: Config, split: str) -> Source:
 
 
 def _source_options(config: Config) -> Options | None:
-    """The options of the kind of data set, where it has some and exists."""
+    """The options of the kind of data set, if it exists and has some."""
     kind, _, _ = config.data.name.partition(":")
     if kind not in table.SOURCES or kind not in config.data:
         return None
@@ -72,33 +72,33 @@ def _source_options(config: Config) -> Options | None:
 
 
 def schedule(config: Config) -> schedules.Schedule | nn.Module:
-    """t <-> log SNR, or the module that learns it, by config.schedule."""
-    return _made(SCHEDULES, config, "schedule", "name", config.schedule.num_steps)
+    """The schedule of config.schedule, or the module that learns it."""
+    return _make(SCHEDULES, config, "schedule", "name", config.schedule.num_steps)
 
 
 def network(config: Config, data: Source) -> nn.Module:
-    """The network for images like those of `data`, by config.model."""
+    """The network of config.model for images like those of `data`."""
     num_channels = data.shape[-1]
     has_head = REVERSE_VARIANCES[config.reverse_variance].has("learned")
-    wanted = Interface(2 * num_channels if has_head else num_channels)
+    interface = Interface(2 * num_channels if has_head else num_channels)
     if config.model.class_conditional:
-        wanted = wanted._replace(
+        interface = interface._replace(
             num_classes=data.num_classes, label_dropout=config.model.label_dropout
         )
-    return _made(MODELS, config, "model", "name", wanted)
+    return _make(MODELS, config, "model", "name", interface)
 
 
 def is_classifier(config: Config) -> bool:
-    """Whether the config's model sorts images, rather than draws them."""
+    """Whether the config's model is a classifier, rather than a denoiser."""
     return MODELS[config.model.name].has("classifier")
 
 
-def _made(table: Table, config: Config, group: str, field: str, *on: Any) -> Any:
-    """What a field of a config group names."""
+def _make(table: Table, config: Config, group: str, field: str, *inputs: Any) -> Any:
+    """The object that a field of a config group names."""
     values = config[group] if group else config
     choice, options = chosen(table, values, field, group)
     where = ".".join(["config", *([group] if group else []), values[field]])
-    return made(choice, options, where, *on)
+    return made(choice, options, where, *inputs)
 
 
 @errors_are_the_users()
@@ -110,32 +110,32 @@ def model(config: Config, data: Source) -> Denoiser:
             " likelihood: write the config of a denoiser."
         )
     conditional = config.model.class_conditional
-    built = Denoiser(
+    unbound = Denoiser(
         network=network(config, data),
         num_classes=_num_classes(config, data, "class_conditional = True")
         if conditional
         else 0,
-        parameterization=_made(PREDICTIONS, config, "", "prediction"),
-        variance_fraction=_made(REVERSE_VARIANCES, config, "", "reverse_variance"),
-        **_on_a_schedule(config, data),
+        parameterization=_make(PREDICTIONS, config, "", "prediction"),
+        variance_fraction=_make(REVERSE_VARIANCES, config, "", "reverse_variance"),
+        **_backbone_attributes(config, data),
     )
-    return _checked(config, data, built)
+    return _checked(config, data, unbound)
 
 
 @errors_are_the_users()
 def classifier_model(config: Config, data: Source) -> ClassifierModel:
-    """The classifier of images like those of `data`, whatever their noise."""
+    """The classifier of noisy images like those of `data`."""
     num_classes = _num_classes(config, data, f"name = {config.model.name!r}")
-    built = ClassifierModel(
-        network=_made(MODELS, config, "model", "name", Interface(num_classes)),
+    unbound = ClassifierModel(
+        network=_make(MODELS, config, "model", "name", Interface(num_classes)),
         num_classes=num_classes,
-        **_on_a_schedule(config, data),
+        **_backbone_attributes(config, data),
     )
-    return _checked(config, data, built)
+    return _checked(config, data, unbound)
 
 
 def backbone(config: Config, data: Source) -> Denoiser | ClassifierModel:
-    """Whichever of both config.model.name says."""
+    """The denoiser or classifier that config.model.name names."""
     return (classifier_model if is_classifier(config) else model)(config, data)
 
 
@@ -148,8 +148,8 @@ def _num_classes(config: Config, data: Source, what: str) -> int:
     return data.num_classes
 
 
-def _on_a_schedule(config: Config, data: Source) -> dict[str, Any]:
-    """What a network of either kind stands on."""
+def _backbone_attributes(config: Config, data: Source) -> dict[str, Any]:
+    """The attributes of a `Backbone` beside its network and classes."""
     height, width, _ = data.shape
     if config.data.rotate and height != width:
         raise ConfigError(
@@ -159,24 +159,24 @@ def _on_a_schedule(config: Config, data: Source) -> dict[str, Any]:
     num_steps = config.schedule.num_steps
     follows_log_snr = TIME_INPUTS[config.model.time_input].has("follows_log_snr")
     by_index = not follows_log_snr and num_steps != CONTINUOUS
-    mean_from = _made(DECODER_MEANS, config, "decoder", "mean")
-    of_pixels = data.num_values, mean_from
+    mean_from = _make(DECODER_MEANS, config, "decoder", "mean")
+    inputs = data.num_values, mean_from
     return dict(
         schedule=schedule(config),
-        pixel_decoder=_made(PIXEL_DECODERS, config, "decoder", "name", *of_pixels),
+        pixel_decoder=_make(PIXEL_DECODERS, config, "decoder", "name", *inputs),
         num_steps=num_steps,
-        time_input=_made(TIME_INPUTS, config, "model", "time_input"),
+        time_input=_make(TIME_INPUTS, config, "model", "time_input"),
         log_snr_bounds=tuple(config.model.log_snr_bounds) or None,
         time_scale=config.model.time_scale or (num_steps - 1.0 if by_index else 1000.0),
         shape=data.shape,
     )
 
 
-def _checked(config: Config, data: Source, built: Bound) -> Bound:
-    """The same, once it is known that its network fits the images."""
+def _checked(config: Config, data: Source, unbound: Bound) -> Bound:
+    """The model, after a check that its network fits the images."""
     height, width, _ = data.shape
     try:
-        jax.eval_shape(built.init, stream_key(config.seed, Stream.INIT))
+        jax.eval_shape(unbound.init, stream_key(config.seed, Stream.INIT))
     except ValueError as error:
         where = f"config.model.{config.model.name}"
         reason = in_full(str(error), MODELS[config.model.name].options, where)
@@ -184,23 +184,23 @@ def _checked(config: Config, data: Source, built: Bound) -> Bound:
             f"{where} does not fit the {height}x{width} images of config.data.name ="
             f" {data.name!r}: {reason.removeprefix(f'{where}: ')}"
         ) from error
-    return built
+    return unbound
 
 
 def optimizer_of(
     config: Config,
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
-    """The optimiser and, for the log, its learning rate by updates done."""
+    """The optimiser, and for the log its learning rate as a function of updates done."""
     c = config.optimizer
     rate = optimizer.learning_rate_schedule(
         c.learning_rate,
         warmup_steps=c.warmup_steps,
-        decay=functools.partial(_made, DECAYS, config, "optimizer", "decay"),
+        decay=functools.partial(_make, DECAYS, config, "optimizer", "decay"),
         decay_steps=c.decay_steps,
         final_fraction=c.final_fraction,
     )
     rule = optimizer.make_optimizer(
-        functools.partial(_made, OPTIMIZERS, config, "optimizer", "name"),
+        functools.partial(_make, OPTIMIZERS, config, "optimizer", "name"),
         rate,
         optimizer.Moments(c.b1, c.b2, c.eps, c.weight_decay),
         schedule_rate=c.schedule_learning_rate / c.learning_rate,
@@ -210,17 +210,17 @@ def optimizer_of(
 
 
 def ema_decays(config: Config) -> Mapping[str, float]:
-    """Each average of the parameters, by its decay as text."""
+    """The decays of the parameters' averages, by their text."""
     return {str(d): d for d in (config.ema.decay, *config.ema.extra_decays)}
 
 
 def weight_names(config: Config) -> list[str]:
-    """What eval.weights and sample.weights may say."""
+    """The values that eval.weights and sample.weights may have."""
     return ["raw", "ema", *(f"ema:{name}" for name in ema_decays(config))]
 
 
 def weights(config: Config, state: TrainState, name: str) -> Params:
-    """The parameters that one of `weight_names` means."""
+    """The parameters, raw or averaged, that one of `weight_names` names."""
     if name == "raw":
         return state.params
     decay = name.removeprefix("ema:") if ":" in name else str(config.ema.decay)
@@ -231,18 +231,18 @@ def weights(config: Config, state: TrainState, name: str) -> Params:
 def training(
     config: Config, mesh: Mesh, model: Denoiser | ClassifierModel
 ) -> parallel.Training:
-    """The first state, and the step that advances it, on the devices of `mesh`."""
+    """The training of a model on the devices of `mesh`: its first state, and its step."""
     rule, rate = optimizer_of(config)
-    minimised = objective.make(config, model)
+    objective_of_model = objective.make(config, model)
 
     def init() -> TrainState:
         params = model.init(stream_key(config.seed, Stream.INIT))
         names = tuple(ema_decays(config))
-        return state.create(params, rule, names, minimised.init(params))
+        return state.create(params, rule, names, objective_of_model.init(params))
 
     mode = MODES[config.parallel.mode]
     train_step = step.make_train_step(
-        minimised,
+        objective_of_model,
         rule,
         rate,
         step.StepSettings(
@@ -256,6 +256,6 @@ def training(
     )
     _, options = chosen(MODELS, config.model, "name", "model")
     assert isinstance(options, NetworkOptions)
-    on = mesh, init, train_step, options.recomputes
-    held: parallel.Training = _made(MODES, config, "parallel", "mode", *on)
-    return held
+    inputs = mesh, init, train_step, options.recomputes
+    result: parallel.Training = _make(MODES, config, "parallel", "mode", *inputs)
+    return result

@@ -1,4 +1,4 @@
-"""A classifier of noisy images, its parameters bound."""
+"""The classifier of noisy images, bound by parameters to a function of latents."""
 
 import dataclasses
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Classify = Callable[[Array, Array], ClassifierOutput]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifierModel(Backbone):
-    """A classifier of noisy images: its network puts out `nets.classifier.ClassifierOutput`."""
+    """A classifier of noisy images; its network returns `nets.classifier.ClassifierOutput`."""
 
     def bind(
         self,
@@ -25,12 +25,14 @@ class ClassifierModel(Backbone):
         log_snr: LogSnr | None = None,
     ) -> Classify:
         """The classifier with these parameters; its arguments are those of `Denoiser.bind`."""
-        log_snr_of, told = log_snr or self.log_snr(params), self.time(params)
+        log_snr_of, network_time = log_snr or self.log_snr(params), self.time(params)
 
         def classify(z_t: Array, t: Array) -> ClassifierOutput:
-            time = told(t, log_snr_of(t))
-            found = self.output(params["net"], z_t, time, NO_CONDITIONING, dropout_keys)
-            assert isinstance(found, ClassifierOutput)
-            return found
+            time = network_time(t, log_snr_of(t))
+            output = self.output(
+                params["net"], z_t, time, NO_CONDITIONING, dropout_keys
+            )
+            assert isinstance(output, ClassifierOutput)
+            return output
 
         return classify

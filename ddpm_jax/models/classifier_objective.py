@@ -1,4 +1,4 @@
-"""What a classifier of noisy images is trained on: the cross entropy."""
+"""The loss of a classifier of noisy images: the cross entropy."""
 
 import jax.numpy as jnp
 import optax
@@ -13,7 +13,7 @@ from ddpm_jax.training.state import Params
 
 
 def cross_entropy(model: ClassifierModel) -> LossFn:
-    """-log p(class | z_t) in nats, at times of which each is worth the same."""
+    """The loss -log p(class | z_t) in nats, with equal weight at all times."""
 
     def loss(params: Params, batch: Batch, draws: Draws) -> LossTerms:
         x, t = model.pixel_decoder.encode(batch["image"]), draws.times.t

@@ -14,19 +14,19 @@ from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.models.backbone import NO_CONDITIONING, Backbone, Conditioning
 from ddpm_jax.training.state import Params
 
-# In continuous time no latent comes before z_t. For the network that predicts a mean, one
-# does at this part of the schedule's range of log SNR.
+# In continuous time no latent precedes z_t. For a network that predicts its mean, it is taken
+# to be at this fraction of the schedule's range of log SNR from z_t.
 MEAN_STEPS = 1000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Denoiser(Backbone):
-    """A denoiser: its network puts out images.
+    """A denoiser of noisy images.
 
     Attributes:
-      parameterization: what the network predicts.
-      variance_fraction: 0 posterior, 1 forward, None learned: then the network puts out
-        twice the channels.
+      parameterization: parameterisation of the network's prediction.
+      variance_fraction: 0 posterior, 1 forward, None learned: then the network has twice
+        the output channels.
     """
 
     parameterization: predictions.Parameterization
@@ -39,20 +39,20 @@ class Denoiser(Backbone):
         conditioning: Conditioning = NO_CONDITIONING,
         log_snr: LogSnr | None = None,
     ) -> Diffusion:
-        """The model with these parameters, in training mode if it is conditioning keys.
+        """The model with these parameters, in training mode if there are dropout keys.
 
         Args:
-          params: as `init` gives them.
-          dropout_keys: one an example, for the batch that `denoise` will be called with.
-          conditioning: what each example of that batch comes with.
-          log_snr: of the times that it will be asked about; None: its own schedule's. A
-            network that is told t takes it for its own t all the same.
+          params: parameters, as from `init`.
+          dropout_keys: one for each example of the batch that `denoise` will be called with.
+          conditioning: conditioning of each example of that batch.
+          log_snr: schedule of the times at which it will be evaluated; None: its own. A
+            network that takes t gets the same t all the same.
         """
-        own = self.log_snr(params)
-        high, low = own(jnp.zeros(())), own(jnp.ones(()))
-        log_snr_of, told = log_snr or own, self.time(params)
+        own_log_snr = self.log_snr(params)
+        high, low = own_log_snr(jnp.zeros(())), own_log_snr(jnp.ones(()))
+        log_snr_of, network_time = log_snr or own_log_snr, self.time(params)
 
-        def before(t: Array, log_snr_t: Array) -> Array:
+        def previous_log_snr(t: Array, log_snr_t: Array) -> Array:
             if self.num_steps == CONTINUOUS:
                 return log_snr_t + (high - low) / MEAN_STEPS
             step = 1.0 / (self.num_steps - 1)
@@ -62,7 +62,7 @@ class Denoiser(Backbone):
 
         def denoise(z_t: Array, t: Array) -> Prediction:
             log_snr_t = log_snr_of(t)
-            time = told(t, log_snr_t)
+            time = network_time(t, log_snr_t)
             output = self.output(params["net"], z_t, time, conditioning, dropout_keys)
             if self.variance_fraction is None:
                 output, head = jnp.split(output, 2, axis=-1)
@@ -70,7 +70,7 @@ class Denoiser(Backbone):
             else:
                 fraction = jnp.asarray(self.variance_fraction, output.dtype)
             x, eps = self.parameterization.estimates(
-                output, z_t, before(t, log_snr_t), log_snr_t
+                output, z_t, previous_log_snr(t, log_snr_t), log_snr_t
             )
             return Prediction(x=x, eps=eps, variance_fraction=fraction)
 
@@ -78,5 +78,5 @@ class Denoiser(Backbone):
             keys = None if dropout_keys is None else dropout_keys[numbers]
             return self.bind(params, keys, conditioning.take(numbers), log_snr)
 
-        tells_apart = bool(jax.tree.leaves((conditioning, dropout_keys)))
-        return Diffusion(log_snr_of, denoise, of if tells_apart else None)
+        depends_on_example = bool(jax.tree.leaves((conditioning, dropout_keys)))
+        return Diffusion(log_snr_of, denoise, of if depends_on_example else None)

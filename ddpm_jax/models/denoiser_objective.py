@@ -1,6 +1,4 @@
-"""What a denoiser is trained on: a weighted error, with or without a variance to learn, or
-the bound itself.
-"""
+"""The losses of a denoiser: a weighted error, the hybrid with a learned variance, the bound."""
 
 from typing import Any
 
@@ -24,7 +22,7 @@ from ddpm_jax.training.state import Params
 
 
 def conditioning_of(model: Denoiser, batch: Batch) -> Conditioning:
-    """What the network is told of an example beside its time, if anything."""
+    """The conditioning of a batch's examples, if the network takes any."""
     return Conditioning(
         numbers=batch["augmented"][:, None] if "augmented" in batch else None,
         labels=batch["label"] if model.num_classes else None,
@@ -32,13 +30,13 @@ def conditioning_of(model: Denoiser, batch: Batch) -> Conditioning:
 
 
 def _noise(model: Denoiser, draws: Draws) -> tuple[Array, Array]:
-    """Of z_t, and of the z_0 that the decoder sees."""
-    of_decoder = normal(fold_in(draws.noise_keys, 1), model.shape)
-    return normal(draws.noise_keys, model.shape), of_decoder
+    """The noise of z_t, and that of the decoder's z_0."""
+    decoder_noise = normal(fold_in(draws.noise_keys, 1), model.shape)
+    return normal(draws.noise_keys, model.shape), decoder_noise
 
 
 def weighted(model: Denoiser, weighting: Weighting, variance_weight: float) -> LossFn:
-    """The weighted error; where the variance is learned, the hybrid that teaches both."""
+    """The loss of the weighted error or, with a learned variance, the hybrid loss."""
 
     def loss_fn(params: Params, batch: Batch, draws: Draws) -> LossTerms:
         eps, eps_0 = _noise(model, draws)
@@ -46,7 +44,7 @@ def weighted(model: Denoiser, weighting: Weighting, variance_weight: float) -> L
             params, draws.dropout_keys, conditioning_of(model, batch)
         )
         if model.variance_fraction is None:
-            found = denoising.hybrid(
+            loss = denoising.hybrid(
                 diffusion,
                 weighting,
                 model.pixel_decoder,
@@ -59,19 +57,19 @@ def weighted(model: Denoiser, weighting: Weighting, variance_weight: float) -> L
             )
         else:
             x = model.pixel_decoder.encode(batch["image"])
-            found = denoising.weighted(diffusion, weighting, x, draws.times.t, eps)
-        return LossTerms(timed=found, rest=jnp.zeros_like(found))
+            loss = denoising.weighted(diffusion, weighting, x, draws.times.t, eps)
+        return LossTerms(timed=loss, rest=jnp.zeros_like(loss))
 
     return loss_fn
 
 
 def bound(model: Denoiser, for_variance: bool) -> LossFn:
-    """The bound in bits a dimension, from one of its times an example.
+    """The loss of the bound in bits per dimension, from one of its times for each example.
 
     Args:
       model: the denoiser.
-      for_variance: in continuous time the interior of a learned schedule lowers the
-        variance of this estimate, rather than the bound, which does not depend on it.
+      for_variance: whether, in continuous time, the interior of a learned schedule minimises
+        the variance of this estimate, rather than the bound, which does not depend on it.
     """
 
     def plain(params: Params, batch: Batch, draws: Draws) -> LossTerms:
@@ -90,18 +88,18 @@ def bound(model: Denoiser, for_variance: bool) -> LossFn:
     routed = variance_gradient.route(_timed_at(model))
 
     def split(params: Params, batch: Batch, draws: Draws) -> LossTerms:
-        of_bound, of_variance = _split(params)
+        bound_params, variance_params = _split(params)
         eps, eps_0 = _noise(model, draws)
         t = draws.times.t
         timed = routed(
-            of_bound,
-            terms.coordinates(model.log_snr(of_bound), t),
-            terms.coordinates(model.log_snr(of_variance), t),
+            bound_params,
+            terms.coordinates(model.log_snr(bound_params), t),
+            terms.coordinates(model.log_snr(variance_params), t),
             draws.times.expected,
             (batch, draws, eps),
         )
         rest = denoising.outside_time(
-            model.bind(of_bound),
+            model.bind(bound_params),
             model.pixel_decoder,
             batch["image"],
             eps_0,
@@ -118,7 +116,7 @@ def bound(model: Denoiser, for_variance: bool) -> LossFn:
 
 
 def _timed_at(model: Denoiser) -> variance_gradient.Loss:
-    """The bound's integrand in bits a dimension, as a function of its coordinates."""
+    """The bound's integrand in bits per dimension, as a function of its coordinates."""
 
     def timed(params: Params, at: Coordinates, rest: Any) -> Float[Array, " batch"]:
         batch, draws, eps = rest
@@ -136,15 +134,15 @@ def _timed_at(model: Denoiser) -> variance_gradient.Loss:
 
 
 def _split(params: Params) -> tuple[Params, Params]:
-    """The same numbers twice: all but the schedule's interior learn, and it alone."""
+    """The parameters twice: all but the schedule's interior have a gradient, and it alone."""
     still = jax.tree.map(lax.stop_gradient, params)
     schedule, still_schedule = params["schedule"], still["schedule"]
-    of_bound = {
+    bound_params = {
         **params,
         "schedule": {**schedule, "interior": still_schedule["interior"]},
     }
-    of_variance = {
+    variance_params = {
         **still,
         "schedule": {**still_schedule, "interior": schedule["interior"]},
     }
-    return of_bound, of_variance
+    return bound_params, variance_params

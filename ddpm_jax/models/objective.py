@@ -1,4 +1,4 @@
-"""What a run trains on: from config.loss to the objective of its model."""
+"""The training objective of a model, built from config.loss."""
 
 import jax.numpy as jnp
 from ml_collections import ConfigDict as Config
@@ -16,7 +16,7 @@ from ddpm_jax.nets.learned_schedule import LearnedMonotone
 
 
 def make(config: Config, model: Denoiser | ClassifierModel) -> TimedObjective:
-    """The objective of a model by config.loss."""
+    """The objective that config.loss names, for a model."""
     return TimedObjective(
         loss=loss(config, model),
         log_snr=model.log_snr,
@@ -43,7 +43,7 @@ def loss(config: Config, model: Denoiser | ClassifierModel) -> LossFn:
 def time_sampler(
     config: Config, model: Denoiser | ClassifierModel
 ) -> time_sampling.TimeSampler:
-    """What a step takes its times from, by config.loss.time_sampling."""
+    """The sampler of times that config.loss.time_sampling names."""
     by_loss = TIME_SAMPLINGS[config.loss.time_sampling].has("by_loss")
     if model.num_steps == CONTINUOUS:
         low, high = _log_snr_range(config, model)
@@ -53,7 +53,7 @@ def time_sampler(
     is_bound = isinstance(model, Denoiser) and (
         _is_the_bound(config) or model.variance_fraction is None
     )
-    # A decoder that takes z_0 as it stands has nothing to teach the network.
+    # A decoder whose mean is z_0 / alpha_0 has no gradient for the network.
     first = int(is_bound and model.pixel_decoder.mean_from == "z_0")
     grid = time_sampling.GridByLoss if by_loss else time_sampling.Grid
     return grid(num_steps=model.num_steps, first=first)
@@ -71,7 +71,7 @@ def is_stratified(config: Config) -> bool:
 def _log_snr_range(
     config: Config, model: Denoiser | ClassifierModel
 ) -> tuple[float, float]:
-    """What log SNR never leaves, however the schedule learns."""
+    """The lowest and highest log SNR that the schedule can take."""
     if isinstance(model.schedule, schedules.Schedule):
         high, low = model.schedule.log_snr(jnp.array([0.0, 1.0]))
         return float(low), float(high)

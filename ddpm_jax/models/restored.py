@@ -1,4 +1,4 @@
-"""A model as its checkpoint has it: what evaluation, sampling and other runs start from."""
+"""A restored model: parameters of a checkpoint with the model, data and config of the run."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,15 +17,15 @@ Bound = TypeVar("Bound", Denoiser, ClassifierModel, Denoiser | ClassifierModel)
 
 
 class OtherRuns(NamedTuple):
-    """How models of other runs are read, of the same data as this run's.
+    """Functions that restore models of other runs, trained on this run's data.
 
-    Both take what names the other run in messages, its workdir, and this run's config; then
-    `step` (-1: the newest) and `weights` by keyword. What cannot be read, or does not fit, is a
-    ConfigError.
+    Both take the field that names the other run, its workdir, and this run's config; then
+    `step` (-1: the newest) and `weights` by keyword. They raise ConfigError if the model cannot
+    be restored, or does not fit.
 
     Attributes:
-      denoiser: reads a denoiser.
-      classifier: reads a classifier; takes this run's data source, too.
+      denoiser: restores a denoiser.
+      classifier: restores a classifier; takes this run's data source, too.
     """
 
     denoiser: "Callable[..., Restored[Denoiser]]"
@@ -34,17 +34,17 @@ class OtherRuns(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Restored(Generic[Bound]):
-    """A checkpoint's parameters, and what they belong to.
+    """A model restored from a checkpoint.
 
     Attributes:
       path: the workdir.
       mesh: the devices.
       source: the split to evaluate.
-      model: what the parameters bind.
-      step: of the checkpoint.
-      params: raw, or one of the averages.
-      config: of the run.
-      others: how models that guide or judge this one are read.
+      model: the model, to be bound by the parameters.
+      step: step of the checkpoint.
+      params: parameters, raw or one of the averages.
+      config: config of the run.
+      others: functions that restore models of other runs, to guide or judge this one.
     """
 
     path: epath.Path

@@ -1,4 +1,4 @@
-"""What a model is made of, by name: networks, schedules, decoders and reverse variances."""
+"""Tables of a model's parts: networks, schedules, decoders, reverse variances, losses."""
 
 from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.diffusion.objectives.weightings import WEIGHTINGS
@@ -20,23 +20,23 @@ SCHEDULES: Table = {
     "learned_monotone": learned_schedule.CHOICE,
 }
 
-# Each makes a `PixelDecoder` of V, and of what its mean is.
+# Each makes a `PixelDecoder` of the number V of values and the kind of its mean.
 PIXEL_DECODERS: Table = {
     "discretized_gaussian": Choice(
-        Options, lambda _, *of: discretized_gaussian.DiscretizedGaussian(*of)
+        Options, lambda _, *inputs: discretized_gaussian.DiscretizedGaussian(*inputs)
     ),
-    "categorical": Choice(Options, lambda _, *of: categorical.Categorical(*of)),
+    "categorical": Choice(Options, lambda _, *inputs: categorical.Categorical(*inputs)),
 }
 
-# Each makes the variance_fraction of a `Prediction`: where the log of the reverse variance lies
-# between the posterior's and the forward process's; one that is "learned" makes None.
+# Each makes the variance_fraction of a `Prediction`: the position of the log reverse variance
+# between the posterior's and the forward process's; "learned": None.
 REVERSE_VARIANCES: Table = {
     "posterior": Choice(Options, lambda _: 0.0),
     "forward": Choice(Options, lambda _: 1.0),
     "learned": Choice(Options, lambda _: None, frozenset({"learned"})),
 }
 
-# Each makes a `TimeInput`. "follows_log_snr": the network can be asked about the times of any
+# Each makes a `TimeInput`. "follows_log_snr": the network can be evaluated at the times of any
 # schedule.
 TIME_INPUTS: Table = {
     "t": Choice(Options, lambda _: backbone.by_time),
@@ -45,27 +45,27 @@ TIME_INPUTS: Table = {
     ),
 }
 
-# What a decoder's mean is. "asks_network": the network's estimate at z_0.
+# The mean of a pixel decoder. "asks_network": it is the network's estimate at z_0.
 DECODER_MEANS: Table = {
     "x_hat": Choice(Options, lambda _: "x_hat", frozenset({"asks_network"})),
     "z_0": Choice(Options, lambda _: "z_0"),
 }
 
-# Of the denoiser's error. "is_the_bound": the bound itself, which has no weighting.
+# Weightings of the denoiser's error. "is_the_bound": the bound itself, without a weighting.
 LOSSES: Table = {
     **WEIGHTINGS,
     "elbo": Choice(Options, lambda _: None, frozenset({"is_the_bound"})),
 }
 
-# Where the times of a batch come from. "stratified": they cover [0, 1) evenly; "by_loss": more
-# of them where the loss varies more.
+# The sampling of a batch's times. "stratified": they cover [0, 1) evenly; "by_loss": more of
+# them lie where the loss varies more.
 TIME_SAMPLINGS: Table = {
     "uniform": Choice(Options, lambda _: None),
     "stratified": Choice(Options, lambda _: None, frozenset({"stratified"})),
     "importance": Choice(Options, lambda _: None, frozenset({"stratified", "by_loss"})),
 }
 
-# What the interior of a learned schedule lowers in continuous time.
+# The objective of the interior of a learned schedule in continuous time.
 INTERIOR_GOALS: Table = {
     "variance": Choice(Options, lambda _: None, frozenset({"least_variance"})),
     "elbo": Choice(Options, lambda _: None),

@@ -1,4 +1,4 @@
-"""A loss of noisy images, each at a random time, as an objective of the training step."""
+"""The training objective of a loss of noisy images, each at a random time."""
 
 import dataclasses
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from ddpm_jax.training.state import Params
 
 
 class Draws(NamedTuple):
-    """The random part of a step, one row an example."""
+    """The random draws of a step, one row for each example."""
 
     times: Times
     noise_keys: Key[Array, " batch"]
@@ -29,14 +29,14 @@ LossFn = Callable[[Params, Batch, Draws], LossTerms]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TimedObjective:
-    """A loss at one time an example; what it remembers is the history of its times.
+    """The objective of a loss at one time for each example; its memory is a history of losses.
 
     Attributes:
-      loss: of each example.
+      loss: loss of each example.
       log_snr: parameters -> the schedule.
-      time_sampler: what makes times of random numbers.
+      time_sampler: sampler of times from uniform numbers.
       is_stratified: whether these numbers cover [0, 1) evenly in each global batch.
-      batch_size: of the global batch.
+      batch_size: examples in the global batch.
     """
 
     loss: LossFn
@@ -46,13 +46,13 @@ class TimedObjective:
     batch_size: int
 
     def init(self, params: Params) -> Any:
-        """The time sampler's first history."""
+        """The time sampler's empty history."""
         return self.time_sampler.init()
 
     def draw(
         self, memory: Any, params: Params, keys: Keys, position: Int[Array, " batch"]
     ) -> Draws:
-        """Times, and the keys of noise and dropout."""
+        """Draws times, and the keys of noise and dropout."""
         if self.is_stratified:
             u = times.stratified(keys(Stream.TIME), position, self.batch_size)
         else:
@@ -64,13 +64,13 @@ class TimedObjective:
         )
 
     def losses(self, memory: Any, params: Params, batch: Batch, draws: Draws) -> Losses:
-        """The loss with the weight of its time, and what the history is told of it."""
-        found = self.loss(params, batch, draws)
+        """The losses with the weights of their times, and their part for the history."""
+        terms = self.loss(params, batch, draws)
         return Losses(
-            weighted=draws.times.weight * found.timed + found.rest,
-            unweighted=found.total,
+            weighted=draws.times.weight * terms.timed + terms.rest,
+            unweighted=terms.total,
             coordinate=draws.times.t,
-            remembered=found.timed,
+            remembered=terms.timed,
         )
 
     def update(self, memory: Any, params: Params, draws: Draws, losses: Losses) -> Any:

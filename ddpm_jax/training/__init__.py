@@ -1,1 +1,1 @@
-"""The machinery of training: each file wraps one outside library."""
+"""The machinery of training: step, state, optimiser, devices, checkpoints, writers."""

@@ -1,8 +1,7 @@
-"""Checkpoints by Orbax: written while training goes on, whole or not at all.
+"""Checkpoints by Orbax, written atomically while training goes on.
 
-Beside the state lies a digest, one number an array. A checkpoint whose arrays do not give
-its digest, or that cannot be read, is reported, moved aside and never used; the one before
-it is.
+Beside the state lies a digest, one number for each array. A checkpoint whose arrays do not
+give its digest, or that cannot be read, is reported and moved aside; the one before it is used.
 """
 
 import hashlib
@@ -24,7 +23,7 @@ FOLDER, SET_ASIDE = "checkpoints", "checkpoints_damaged"
 
 
 class OtherModelError(ValueError):
-    """A checkpoint holds other arrays than this model has."""
+    """The error of a checkpoint with other arrays than this model has."""
 
 
 class Checkpoints:
@@ -42,9 +41,9 @@ class Checkpoints:
 
         Args:
           workdir: the run's folder.
-          keep_last: how many of the newest stay.
-          keep_every: checkpoints of multiples of this step stay too; 0: none.
-          read_only: changes nothing there, beside a run that may be training.
+          keep_last: number of newest checkpoints to keep.
+          keep_every: checkpoints of multiples of this step are kept too; 0: none.
+          read_only: whether to change nothing, beside a run that may be training.
         """
         # Orbax takes no relative paths.
         self._workdir = files.absolute(workdir)
@@ -70,11 +69,11 @@ class Checkpoints:
         )
 
     def steps(self) -> list[int]:
-        """Steps that have a finished checkpoint, oldest first."""
+        """The steps that have a finished checkpoint, oldest first."""
         return sorted(self._manager.all_steps())
 
     def save(self, step: int, state: Any) -> None:
-        """Begins to write; returns once the state may be donated."""
+        """Starts to write a checkpoint; returns once the state may be donated."""
         if step in self._manager.all_steps():
             return
         self._manager.save(
@@ -89,7 +88,7 @@ class Checkpoints:
         )
 
     def wait(self) -> None:
-        """Until what was begun is written."""
+        """Waits until all checkpoints are written."""
         self._manager.wait_until_finished()
 
     def close(self) -> None:
@@ -97,10 +96,10 @@ class Checkpoints:
         self._manager.close()
 
     def restore_newest(self, abstract: Any) -> tuple[int, Any] | None:
-        """The newest whole checkpoint, as (step, state), or None where there is none.
+        """Restores the newest undamaged checkpoint as (step, state); None if there is none.
 
         Args:
-          abstract: shapes, dtypes and shardings to restore into, from any other sharding.
+          abstract: shapes, dtypes and shardings to restore into, whatever they were.
 
         Raises:
           OtherModelError: it holds other arrays than `abstract`; the first difference is
@@ -115,7 +114,7 @@ class Checkpoints:
                 state = self._restore(step, abstract)
             except OtherModelError:
                 raise
-            except Exception as error:  # Orbax and TensorStore raise many kinds.
+            except Exception as error:  # Orbax and TensorStore raise many types.
                 self._warn(step, error)
                 damaged.append(step)
             else:
@@ -130,7 +129,7 @@ class Checkpoints:
         return None
 
     def restore(self, step: int, abstract: Any) -> Any:
-        """The checkpoint of one step.
+        """Restores the checkpoint of one step.
 
         Raises:
           ValueError: there is none, or it holds other arrays (OtherModelError).
@@ -145,7 +144,7 @@ class Checkpoints:
         return self._restore(step, abstract)
 
     def _restore(self, step: int, abstract: Any) -> Any:
-        found = self._manager.restore(
+        restored = self._manager.restore(
             step,
             args=ocp.args.Composite(
                 **{
@@ -154,7 +153,7 @@ class Checkpoints:
                 }
             ),
         )
-        now, then = digest(found[STATE]), found[DIGEST]
+        now, then = digest(restored[STATE]), restored[DIGEST]
         changed = sorted(name for name in now if then.get(name) != now[name])
         if changed:
             raise RuntimeError(
@@ -162,7 +161,7 @@ class Checkpoints:
                 f" {changed[0]} is not what was written"
                 f" ({len(changed)} of {len(now)} arrays)."
             )
-        return found[STATE]
+        return restored[STATE]
 
     def _warn(self, step: int, error: Exception) -> None:
         reason = str(error).strip().splitlines()[0] if str(error) else repr(error)
@@ -191,7 +190,7 @@ class Checkpoints:
         self._manager = self._open()
 
     def _check_same_arrays(self, step: int, abstract: Any) -> None:
-        """Fails where the checkpoint's arrays are not those of this model."""
+        """Raises OtherModelError unless the checkpoint's arrays are those of this model."""
         metadata = self._manager.item_metadata(step)[STATE]
         if metadata is None:
             raise RuntimeError("its description cannot be read")
@@ -208,9 +207,9 @@ class Checkpoints:
 
 
 def digest(tree: Any) -> dict[str, int]:
-    """One 32-bit number an array, from its bits and their places.
+    """A 32-bit number for each array, computed from its bits and their positions.
 
-    Exact integer sums, so that it is the same however the array is spread over devices.
+    The sums are exact, so that it is the same however the array is spread over devices.
     """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     sums = jax.device_get(_bit_sums([leaf for _, leaf in leaves]))
@@ -221,7 +220,7 @@ def digest(tree: Any) -> dict[str, int]:
 
 
 def fingerprint(tree: Any) -> str:
-    """16 hexadecimal digits that tell a tree of arrays from others, by its `digest`."""
+    """A hash of a tree of arrays: 16 hexadecimal digits, from its `digest`."""
     text = json.dumps(digest(tree), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""How fast a run goes, what it holds, and a trace of a few steps."""
+"""Measurements of a run: its speed, its memory, and a profile of a few steps."""
 
 import contextlib
 import resource
@@ -16,7 +16,7 @@ PROFILE_AFTER = 5
 
 
 class Profile:
-    """Traces a few steps for TensorBoard's profiler, after those that compile."""
+    """A profile of a few steps for TensorBoard, after those that compile."""
 
     def __init__(self, path: epath.PathLike, num_steps: int) -> None:
         self._path, self._num_steps = path, num_steps
@@ -30,7 +30,7 @@ class Profile:
             self._stop()
 
     def after_step(self, steps_done: int) -> None:
-        """Starts or stops where it is time; steps_done: since the program began."""
+        """Starts or stops the profile if it is time; steps_done: since the program began."""
         if self._num_steps and steps_done == PROFILE_AFTER:
             jax.profiler.start_trace(str(self._path))
             self._is_on = True
@@ -44,7 +44,7 @@ class Profile:
 
 
 class Clock:
-    """Images a second and time left, without what is not training."""
+    """A clock of images per second and time left, paused outside of training."""
 
     def __init__(self, batch_size: int, start: int, num_steps: int) -> None:
         self._batch_size, self._num_steps = batch_size, num_steps
@@ -64,7 +64,7 @@ class Clock:
         self._since += time.perf_counter() - start
 
     def row(self, step: int) -> Mapping[str, float | None]:
-        """Rates since the last row, and memory in GiB."""
+        """A row of rates since the last row, and of memory in GiB."""
         seconds = time.perf_counter() - self._since
         steps = step - self._step
         self._step, self._since = step, time.perf_counter()
@@ -83,7 +83,7 @@ class Clock:
 
 
 def peak_memory_bytes() -> int:
-    """The most held so far: of the first device, or of this process where that is a CPU."""
+    """The peak memory so far of the first device, or of this process on a CPU."""
     stats = jax.local_devices()[0].memory_stats()
     if stats:
         return stats["peak_bytes_in_use"]

@@ -10,10 +10,10 @@ def initialize(
     num_processes: int | None = None,
     process_id: int | None = None,
 ) -> None:
-    """Joins the run's processes, before JAX is first used. One process alone needs none.
+    """Joins the run's processes before JAX is first used; one process alone needs nothing.
 
-    On a TPU pod and under SLURM all is found from the environment; elsewhere each process
-    says the three arguments.
+    On a TPU pod and under SLURM the environment has all that is needed; elsewhere every
+    process is given the three arguments.
 
     Raises:
       ValueError: some of the three are given and others not.

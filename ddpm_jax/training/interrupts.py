@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a wish to stop, which the loop grants after a whole step."""
+"""SIGTERM and SIGINT as requests to stop, which the loop meets after a whole step."""
 
 import signal
 from types import FrameType
@@ -6,12 +6,12 @@ from types import FrameType
 import numpy as np
 from jax.experimental import multihost_utils
 
-# Several processes must stop at one step; they ask each other this often, in steps.
+# Several processes must stop at one step: they exchange requests after so many steps.
 AGREE_EVERY = 10
 
 
 class StopRequest:
-    """While entered, the two signals are noted. A second SIGINT interrupts at once."""
+    """A context that records the two signals; a second SIGINT interrupts at once."""
 
     def __init__(self, num_processes: int) -> None:
         self._num_processes = num_processes

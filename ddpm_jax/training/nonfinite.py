@@ -1,15 +1,15 @@
-"""When too many steps in a row are not finite."""
+"""The check for too many steps in a row that are not finite."""
 
 import jax
 import numpy as np
 
 
 class NonFiniteError(RuntimeError):
-    """The loss or its gradient was not finite for too many steps in a row."""
+    """The error of too many steps in a row whose loss or gradient is not finite."""
 
 
 def check(step: int, in_a_row: jax.Array, max_skipped: int) -> None:
-    """Fails once there are max_skipped bad steps in a row, the last of them `step`."""
+    """Raises NonFiniteError after max_skipped bad steps in a row, the last of them `step`."""
     count = int(np.max(np.asarray(in_a_row.addressable_data(0))))
     if count >= max_skipped:
         raise NonFiniteError(

@@ -1,4 +1,4 @@
-"""Optimisers and learning rates, by name, from Optax."""
+"""The tables of optimisers and of decays of the learning rate, from Optax."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,10 +9,10 @@ import optax
 from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.training.state import Params
 
-# (peak, number of steps, what is left at their end) -> rate by updates.
+# (peak, number of steps, fraction left at their end) -> learning rate by updates.
 Decay = Callable[[float, int, float], optax.Schedule]
 
-# Each makes a rate by updates of the peak, a number of steps and what is left at their end.
+# Each makes a learning rate by updates of its options and the arguments of a `Decay`.
 DECAYS: Table = {
     "constant": Choice(Options, lambda _, peak, *rest: optax.constant_schedule(peak)),
     "cosine": Choice(
@@ -38,18 +38,18 @@ def learning_rate_schedule(
     decay_steps: int,
     final_fraction: float,
 ) -> optax.Schedule:
-    """Linear warm-up from peak / warmup_steps to peak, then a decay.
+    """A learning rate: linear warm-up from peak / warmup_steps to peak, then a decay.
 
     Args:
-      peak: the rate after the warm-up.
-      warmup_steps: 0 for none.
+      peak: rate after the warm-up.
+      warmup_steps: length of the warm-up; 0: none.
       decay: made of one of `DECAYS`: constant; cosine, to final_fraction of the peak at step
         decay_steps; or rsqrt, peak / sqrt(1 + steps since the warm-up / decay_steps).
       decay_steps: counted from step 0 for cosine, a time scale for rsqrt.
-      final_fraction: what cosine leaves of the peak.
+      final_fraction: fraction of the peak at which cosine ends.
 
     Returns:
-      Updates done -> rate of the next.
+      A function from the number of updates done to the rate of the next.
     """
     after = decay(peak, max(decay_steps - warmup_steps, 1), final_fraction)
     if warmup_steps == 0:
@@ -61,7 +61,7 @@ def learning_rate_schedule(
 
 
 def decays(params: Params) -> Any:
-    """True for the weights that decay: the network's kernels, no bias or norm."""
+    """A mask of the weights that decay: the network's kernels, no bias or norm."""
 
     def is_kernel(path: tuple[Any, ...], _: jax.Array) -> bool:
         names = [getattr(entry, "key", None) for entry in path]
@@ -76,7 +76,7 @@ class Moments(NamedTuple):
     Attributes:
       b1, b2: decays of the averages of the gradient and of its square.
       eps: added to the root of the latter.
-      weight_decay: of the network's kernels.
+      weight_decay: weight decay of the network's kernels.
     """
 
     b1: float
@@ -100,15 +100,15 @@ def make_optimizer(
     """A rule for the network and, at a rate of its own, for the noise schedule.
 
     The network's gradient is first clipped by its global norm, and its kernels decay. The
-    gradient it is given is already the mean over the global batch, so that the clip does
-    not depend on the number of devices.
+    gradient given is the mean over the global batch, so that the clip does not depend on the
+    number of devices.
 
     Args:
       rule: made of one of `OPTIMIZERS`.
       learning_rate: updates done -> rate for the network.
       moments: options of the rule.
       schedule_rate: rate for a learned noise schedule, in units of the network's.
-      clip_norm: of the network's gradient; 0: not at all.
+      clip_norm: largest norm of the network's gradient; 0: no clip.
     """
     clip = optax.clip_by_global_norm(clip_norm) if clip_norm > 0 else optax.identity()
     rules = {
@@ -120,7 +120,7 @@ def make_optimizer(
     }
 
     def labels(params: Params) -> Any:
-        """Each array's name of its part."""
+        """The part, "net" or "schedule", of each array."""
         return jax.tree_util.tree_map_with_path(lambda path, _: path[0].key, params)
 
     return optax.partition(rules, labels)
@@ -144,7 +144,7 @@ def _lion(_: Options, rate: optax.Schedule, m: Moments) -> Any:
     return optax.lion(rate, m.b1, m.b2, weight_decay=m.weight_decay, mask=decays)
 
 
-# Each makes an optimiser of its options, a rate by updates, and `Moments`.
+# Each makes an optimiser of its options, a learning rate by updates, and `Moments`.
 OPTIMIZERS: Table = {
     "adam": Choice(Options, _adam),
     "adamw": Choice(Options, _adamw),

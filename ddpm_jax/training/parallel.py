@@ -1,14 +1,14 @@
-"""Devices: how a state lies on them, and what advances it there.
+"""Devices: the placement of a state on them, and the compiled step.
 
-Two ways to train, with the same numbers:
+There are two modes of training, with the same numbers:
 
-- "jit": a mesh with axes ("data", "fsdp"). The batch is cut over both, parameters and
+- "jit": a mesh with axes ("data", "fsdp"). The batch is split over both, parameters and
   optimiser state over "fsdp" wherever a dimension divides; the compiler adds the
   communication.
 - "pmap": every device of every host holds the whole state, gradients meet in `pmean`.
 
-What a checkpoint holds, and what evaluation and sampling read, is in both the same tree of
-global arrays; so a run may change its mode and its number of devices between two starts.
+In both, checkpoints, evaluation and sampling read the same tree of global arrays; so a run may
+change its mode and its number of devices between two starts.
 """
 
 import dataclasses
@@ -25,14 +25,14 @@ from ddpm_jax.core.sharding import HostBatch, put_batch, replicated
 from ddpm_jax.training.state import TrainState
 
 PMAP_AXIS = "devices"
-# Below this many elements, cutting an array costs more than it saves.
+# Below this many elements, splitting an array costs more than it saves.
 MIN_ELEMENTS_TO_CUT = 1024
 
 TrainStep = Callable[[TrainState, Any], TrainState]
 
 
 def state_shardings(mesh: Mesh, shapes: Any) -> Any:
-    """For each array, its largest dimension that divides is cut over "fsdp"."""
+    """The shardings of a state: an array's largest dimension that divides is over "fsdp"."""
     size = mesh.shape["fsdp"]
 
     def sharding(a: jax.ShapeDtypeStruct) -> NamedSharding:
@@ -49,7 +49,7 @@ def state_shardings(mesh: Mesh, shapes: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """One mode's way to hold a state and to advance it.
+    """The training of a mode: how a state is held on devices, and how it is advanced.
 
     Attributes:
       create: () -> the first state, as this mode holds it.
@@ -69,11 +69,11 @@ class Training:
 
 
 def compiler_options(remat: bool) -> dict[str, str | bool] | None:
-    """What the compiler must be told of a step whose network is rematerialised.
+    """The compiler options of a step whose network is rematerialised.
 
     XLA's CPU compiler removes the barriers around what is computed twice before it looks for
     common subexpressions, finds the second computation to be the first, and keeps its
-    result: remat undone. Compilers for accelerators need no telling.
+    result: remat undone. Compilers for accelerators need no option.
     """
     if remat and jax.default_backend() == "cpu":
         return {"xla_disable_hlo_passes": "cse_barrier_expander"}
@@ -152,9 +152,12 @@ def _abstract(shapes: TrainState, shardings: Any) -> TrainState:
     )
 
 
-# Each makes a `Training` of a mesh, the first state, the step, and whether blocks are computed
-# again. "named_axis": the step averages over PMAP_AXIS itself.
+# Each makes a `Training` of its options, a mesh, a function that makes the first state, the
+# step, and whether blocks are rematerialised. "named_axis": the step averages over PMAP_AXIS
+# itself.
 MODES: Table = {
-    "jit": Choice(Options, lambda _, *of: by_jit(*of)),
-    "pmap": Choice(Options, lambda _, *of: by_pmap(*of), frozenset({"named_axis"})),
+    "jit": Choice(Options, lambda _, *inputs: by_jit(*inputs)),
+    "pmap": Choice(
+        Options, lambda _, *inputs: by_pmap(*inputs), frozenset({"named_axis"})
+    ),
 }

@@ -1,4 +1,4 @@
-"""The train state: all that a run must remember to continue as if never stopped."""
+"""The train state: all that a run needs to continue as if it had never stopped."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ NUM_QUARTERS = 4
 
 @flax.struct.dataclass
 class Window:
-    """Sums over the steps since the last row of metrics, skipped ones left out."""
+    """Sums over the steps since the last row of metrics, without skipped steps."""
 
     num_steps: Leaf  # [], int32.
     loss: Leaf  # [], like all that follow but the last two.
@@ -27,7 +27,7 @@ class Window:
     param_norm: Leaf
     learning_rate: Leaf
     quarter_loss: Leaf  # [4], summed over examples by quarter of their coordinate.
-    quarter_count: Leaf  # [4], how many examples that were.
+    quarter_count: Leaf  # [4], number of examples by quarter of their coordinate.
 
     @classmethod
     def empty(cls) -> "Window":
@@ -50,14 +50,14 @@ class TrainState:
     """All that a checkpoint holds. The seed is in the config; keys are never saved.
 
     Attributes:
-      step: [], int32, steps done, skipped ones included.
-      skipped: [], int32, those whose loss or gradient was not finite.
-      skipped_in_a_row: [], int32, how many of these came last without a good one between.
+      step: [], int32, number of steps done, with skipped ones.
+      skipped: [], int32, number of steps whose loss or gradient was not finite.
+      skipped_in_a_row: [], int32, number of skipped steps since the last good one.
       params: {"net": ..., "schedule": ...}; a fixed schedule has no entry.
-      ema_params: decay, written as in the config, -> averaged params.
-      opt_state: Optax's.
-      time_history: the objective's memory, for diffusion what its times are drawn by; ()
-        where nothing is remembered. The name is the checkpoints'.
+      ema_params: averages of params, by their decay as in the config.
+      opt_state: state of the Optax optimiser.
+      time_history: the objective's memory, for diffusion the history by which times are
+        drawn; () if there is none. The name is that of checkpoints.
       window: sums for the next row of metrics, so that it survives a stop.
     """
 

@@ -21,14 +21,14 @@ from ddpm_jax.training.state import NUM_QUARTERS, Params, TrainState, Window
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StepSettings:
-    """What a step is, beside its objective and optimiser.
+    """The settings of a step beside its objective and optimiser.
 
     Attributes:
-      seed: of the run.
-      num_microbatches: the batch is differentiated in this many pieces, one at a time.
-      ema_decays: name -> decay of each average of the parameters.
-      ema_warmup: begins each average with a decay of (1 + n) / (10 + n) after n updates.
-      log_every: steps summed in a row of metrics.
+      seed: the run's seed.
+      num_microbatches: number of pieces of a batch that are differentiated one at a time.
+      ema_decays: decay of each average of the parameters, by name.
+      ema_warmup: whether averages start with a decay of (1 + n) / (10 + n) after n updates.
+      log_every: number of steps in a row of metrics.
     """
 
     seed: int
@@ -45,7 +45,7 @@ def make_train_step(
     settings: StepSettings,
     axis_name: str | None = None,
 ) -> Callable[[TrainState, Batch], TrainState]:
-    """The step (state, batch) -> state, not compiled: see `parallel.py`.
+    """Makes the step (state, batch) -> state, which `parallel.py` compiles.
 
     A step whose loss or gradient is not finite changes nothing but the counters.
     """
@@ -159,7 +159,7 @@ def _average(
 
 
 def _window_before(state: TrainState, log_every: int) -> Window:
-    """The sums so far, or empty ones if the step before this one closed a row."""
+    """The window that a step adds to: an empty one if the last step completed a row."""
     is_new = state.step % log_every == 0 if log_every else state.step == 0
     return jax.tree.map(lambda a: jnp.where(is_new, 0, a).astype(a.dtype), state.window)
 
@@ -182,7 +182,7 @@ def _mean(tree: Any, axis_name: str | None) -> Any:
 
 
 def _gather(values: Any, axis_name: str | None) -> Any:
-    """All examples of the global batch, in order of position, for each array of a tree."""
+    """Gathers all examples of the global batch, in order of position, for arrays of a tree."""
     if axis_name is None:
         return values
     return jax.lax.all_gather(values, axis_name, tiled=True)

@@ -1,8 +1,8 @@
-"""Where numbers go: metrics.jsonl, the log, and by CLU TensorBoard.
+"""Writers of a run's numbers: metrics.jsonl, the log, and by CLU TensorBoard.
 
-metrics.jsonl holds what the run computed and no clock reading, so that a run which was
-killed and resumed leaves the same bytes as one which was not. Rates, memory and time left go
-to speed.jsonl instead.
+metrics.jsonl holds computed numbers and no readings of a clock, so that a run that was killed
+and resumed leaves the same bytes as one that was not. Rates, memory and time left go to
+speed.jsonl instead.
 """
 
 import json
@@ -23,12 +23,12 @@ METRICS, SPEED, PARAMETERS = "metrics.jsonl", "speed.jsonl", "parameters.txt"
 
 
 class Writers:
-    """Writes the rows of one run. Only process 0 writes files."""
+    """The writers of one run; only process 0 writes files."""
 
     def __init__(self, workdir: epath.PathLike, resume_step: int) -> None:
-        """Opens for a run that continues at `resume_step` (0: from the start).
+        """Opens the writers of a run that continues at `resume_step` (0: from the start).
 
-        Rows of later steps, which the run is about to compute again, are cut.
+        Rows of later steps, which the run will compute again, are removed.
         """
         self._workdir = epath.Path(workdir)
         self._is_main = jax.process_index() == 0
@@ -51,7 +51,7 @@ class Writers:
             files.replace_text(file, listed.strip() + "\n")
 
     def metrics(self, step: int, scalars: Mapping[str, float | None]) -> None:
-        """A row of what the run computed: a function of config and step."""
+        """Writes a row of computed numbers, a function of config and step."""
         self._write(METRICS, step, scalars)
 
     def has_row(self, step: int, name: str) -> bool:
@@ -61,17 +61,17 @@ class Writers:
         return any(r["step"] == step and name in r for r in map(json.loads, rows))
 
     def speed(self, step: int, scalars: Mapping[str, float | None]) -> None:
-        """A row of how fast it went here."""
+        """Writes a row of speeds on this machine."""
         self._write(SPEED, step, scalars)
 
     def image(self, step: int, name: str, image: np.ndarray) -> None:
-        """One picture for TensorBoard, uint8 [height, width, channels]."""
+        """Writes a picture for TensorBoard, uint8 [height, width, channels]."""
         self._clu.write_images(step, {name: image[None]})
 
     def _write(self, file: str, step: int, scalars: Mapping[str, float | None]) -> None:
         finite = _finite(scalars)
         if self._is_main:
-            # JSON has no NaN: what is not finite is null.
+            # JSON has no NaN: numbers that are not finite are null.
             row = {"step": step} | {k: finite.get(k) for k in scalars}
             files.append_line(self._workdir / file, json.dumps(row))
         self._clu.write_scalars(step, finite)
@@ -84,7 +84,7 @@ class Writers:
 
 
 def progress_line(scalars: Mapping[str, float | None]) -> str:
-    """The few numbers of a step that a person follows a run by."""
+    """A line of the log with the few numbers by which a person follows a run."""
     formats = {
         "loss": "loss {:.4f}",
         "skipped_steps": "{} steps skipped",
@@ -116,7 +116,7 @@ def _finite(scalars: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def keep_rows_up_to(path: epath.Path, step: int) -> None:
-    """Cuts rows of later steps, and a last line that a kill left unfinished."""
+    """Removes rows of later steps, and a last line that a kill left unfinished."""
     if not path.exists():
         return
     kept, cut = [], 0

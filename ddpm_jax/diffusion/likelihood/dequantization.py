@@ -1,4 +1,4 @@
-"""From pixel values to latents that have a density: z_0 ~ q(z_0 | pixels).
+"""Dequantisation: latents with a density for pixel values, z_0 ~ q(z_0 | pixels).
 
     log P(pixels) >= E_q[log p(z_0) + log p(pixels | z_0) - log q(z_0 | pixels)]
 
@@ -10,7 +10,7 @@ arXiv:1511.01844; Ho et al. 2019, arXiv:1902.00275), and with several draws a cl
     truncated_normal  z_0 = alpha_0 x + sigma_0 eps, eps normal and cut where z_0 / alpha_0
                       would leave the bin (Zheng et al. 2023, arXiv:2305.03935)
     decoder           z_0 = alpha_0 x + sigma_0 eps as in training, with the model's own decoder
-                      p(pixels | z_0): what the variational bound has, but for the density
+                      p(pixels | z_0), as in the variational bound
 
 For the first two, p(pixels | z_0) is 1 in the bin. All constants come from the log SNR
 that the schedule has at t = 0.
@@ -37,8 +37,8 @@ class Dequantized(NamedTuple):
 
     Attributes:
       z_0: the latent.
-      log_weight: log p(pixels | z_0) - log q(z_0 | pixels), nats an example.
-      num_evaluations: of the network, an example.
+      log_weight: log p(pixels | z_0) - log q(z_0 | pixels) of each example, in nats.
+      num_evaluations: evaluations of the network for each example.
     """
 
     z_0: Images
@@ -58,7 +58,7 @@ def uniform(
     keys: Key[Array, " batch"],
     num_steps: int,
 ) -> Dequantized:
-    """Evenly over the bin; log q = -D log(alpha_0 width)."""
+    """Uniform dequantisation over the bin; log q = -D log(alpha_0 width)."""
     x, log_snr = _start(diffusion, pixel_decoder, pixels)
     alpha, _ = gaussian.alpha_sigma(log_snr)
 
@@ -77,7 +77,7 @@ def truncated_normal(
     keys: Key[Array, " batch"],
     num_steps: int,
 ) -> Dequantized:
-    """The latents of training, cut to the bin: |eps| < tau = alpha_0 width / (2 sigma_0)."""
+    """The latents of training, truncated to the bin: |eps| < alpha_0 width / (2 sigma_0)."""
     x, log_snr = _start(diffusion, pixel_decoder, pixels)
     tau = cut(log_snr, pixel_decoder.bin_width)
 
@@ -96,14 +96,14 @@ def decoder(
     keys: Key[Array, " batch"],
     num_steps: int,
 ) -> Dequantized:
-    """The latents of training, decoded as the variational bound does."""
+    """The latents of training, with the decoder of the variational bound."""
     x, log_snr = _start(diffusion, pixel_decoder, pixels)
     eps = gaussian.normal(keys, x.shape[1:], x.dtype)
     z_0, log_q = _noised(x, log_snr, eps)
     decoded = -terms.reconstruction(diffusion, pixel_decoder, pixels, eps, num_steps)
-    asked = int(pixel_decoder.mean_from == "x_hat")
+    num_evaluations = int(pixel_decoder.mean_from == "x_hat")
     log_weight = decoded - gaussian.sum_dims(log_q)
-    return Dequantized(z_0, log_weight, asked)
+    return Dequantized(z_0, log_weight, num_evaluations)
 
 
 DEQUANTIZATIONS: dict[str, Dequantization] = {
@@ -114,14 +114,14 @@ DEQUANTIZATIONS: dict[str, Dequantization] = {
 
 
 def cut(log_snr_0: Float[Array, "*shape"], bin_width: float) -> Float[Array, "*shape"]:
-    """tau: half a bin in units of sigma_0 / alpha_0."""
+    """The truncation tau: half a bin's width in units of sigma_0 / alpha_0."""
     return 0.5 * bin_width * jnp.exp(0.5 * log_snr_0)
 
 
 def log_mass(tau: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """log P(|eps| < tau) of a standard normal eps."""
     scaled = tau / jnp.sqrt(2.0).astype(tau.dtype)
-    # erf is 1 to the last digit where what is cut off is still a number.
+    # erf rounds to 1 where erfc is still far from 0.
     return jnp.where(tau < 1.0, jnp.log(erf(scaled)), jnp.log1p(-erfc(scaled)))
 
 

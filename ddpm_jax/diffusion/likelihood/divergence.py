@@ -25,16 +25,16 @@ ProbeKind = Literal["rademacher", "gaussian"]
 
 @runtime_checkable
 class Divergence(Protocol):
-    """A way to find divergences. What is random in it is drawn once, before a solve."""
+    """A method for divergences. Its random probes are drawn once, before a solve."""
 
     @property
     def is_exact(self) -> bool:
-        """Whether it has no error of its own."""
+        """Whether the divergence is exact, rather than estimated."""
 
     def probes(
         self, key: Key[Array, ""], shape: tuple[int, int, int], dtype: DTypeLike
     ) -> Probes:
-        """What `at` needs, for one example. An exact one takes none."""
+        """The probes that `at` takes, for one example; an exact method has none."""
 
     def at(
         self, field: Callable[[Array], Array], z: Image, probes: Probes
@@ -44,10 +44,10 @@ class Divergence(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Exact:
-    """The trace of J, one basis vector after another: as many products as dimensions.
+    """The exact divergence: the trace of J, with a product for each basis vector.
 
     Attributes:
-      chunk: basis vectors that are taken at once; memory grows with it.
+      chunk: number of products computed at once; memory grows with it.
     """
 
     chunk: int = 8
@@ -73,20 +73,20 @@ class Exact:
 
 @dataclasses.dataclass(frozen=True)
 class Hutchinson:
-    """The mean of e . J e over random probes e: unbiased for the trace.
+    """Hutchinson's estimate: the mean of e . J e over random probes e, unbiased for the trace.
 
-    The probes stay the same through a solve: a field that changed under the solver's feet
-    would have no error to control.
+    The probes stay the same through a solve: a solver cannot control its error on a field that
+    changes between evaluations.
 
     Attributes:
-      kind: of the entries: signs, whose estimate varies least, or standard normal numbers.
-      num_probes: the estimate's variance falls with it, its cost grows.
+      kind: distribution of the entries: signs, of least variance, or standard normal.
+      num_probes: number of probes; the variance is inverse to it, the cost proportional.
       antithetic: probes come in pairs e and s e, where s changes sign from each pixel and
-        channel to the next. What two entries of J an odd number of steps apart add to the
-        estimate, e_i J_ij e_j, is cancelled by the pair, and it is neighbours that have the
-        large ones. (e and -e would be the same estimate twice: it is even in e.) What
-        is an even number of steps apart the pair has twice; with normal entries the
-        diagonal too, so that signs are the better choice.
+        channel to the next. The contributions e_i J_ij e_j of entries an odd number of steps
+        apart cancel within the pair, and those of neighbours are the large ones. (e and -e
+        would give the same estimate twice: it is even in e.) Contributions of entries an
+        even number of steps apart are doubled; with normal entries that of the diagonal
+        too, so that signs are the better choice.
     """
 
     kind: ProbeKind = "rademacher"

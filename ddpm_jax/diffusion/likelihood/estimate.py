@@ -1,4 +1,4 @@
-"""What an estimate of a likelihood is, whatever it was made by."""
+"""The estimate of a likelihood, in the form that all estimators return."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -12,19 +12,19 @@ class Terms(Protocol):
 
     @property
     def total(self) -> Array:
-        """What the terms add up to."""
+        """The sum of the terms."""
 
     def _asdict(self) -> dict[str, Array]: ...
 
 
 class Profile(NamedTuple):
-    """Where along time the diffusion term comes from: its draws, [draws, batch], nats.
+    """The draws of the diffusion term along time, [draws, batch], in nats.
 
     Attributes:
-      t: where each was taken.
-      log_snr: there; of a chain, in the middle of the transition.
-      per_log_snr: found there, per unit of log SNR.
-      per_time: found there, per unit of t.
+      t: time of each draw.
+      log_snr: log SNR there; in a chain, in the middle of the transition.
+      per_log_snr: the draw per unit of log SNR.
+      per_time: the draw per unit of t.
     """
 
     t: Float[Array, "draws batch"]
@@ -34,7 +34,7 @@ class Profile(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """-log p of each example, and how far chance in the noise may have moved it.
+    """An estimate of -log p of each example, with its variance over draws of noise.
 
     The standard error of a mean over n examples is sqrt(sum(total_variance)) / n over
     draws, and std(terms.total) / sqrt(n) over draws and examples together.
@@ -43,12 +43,12 @@ class Estimate(NamedTuple):
       terms: mean over draws, in nats.
       draw_variance: unbiased estimate of the variance of each of `terms` over draws, in
         nats squared; nan where it is not known.
-      total_variance: the same of their total.
-      halves: two independent estimates of the total, of which it is the mean, so that
-        errors of differences between models can be told; nan where there are not two.
-      num_evaluations: of the network.
-      converged: False where the numbers mean nothing.
-      profile: where the time-dependent part comes from, if the estimate knows.
+      total_variance: unbiased estimate of the variance of the total over draws.
+      halves: two independent estimates whose mean is the total, from which the errors of
+        differences between models are estimated; nan where there are not two.
+      num_evaluations: evaluations of the network.
+      converged: False where a solver failed and the numbers mean nothing.
+      profile: draws of the diffusion term along time, if the estimate has them.
     """
 
     terms: Terms
@@ -71,7 +71,7 @@ def mean_and_variance(
 
 
 def halves_of(draws: Float[Array, "draws batch"]) -> Float[Array, "2 batch"]:
-    """Means of the first and the second half; nan where their number is odd."""
+    """The means of the first and the second half of the draws; nan if their number is odd."""
     half, is_odd = divmod(draws.shape[0], 2)
     if is_odd:
         return jnp.full((2, draws.shape[1]), jnp.nan)

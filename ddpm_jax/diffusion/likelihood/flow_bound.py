@@ -5,12 +5,10 @@
 for K independent draws: at K = 1 the variational bound of the dequantisation, and falling
 towards -log P with K (Burda et al. 2016, arXiv:1509.00519). The sum is divided by K.
 
-With an exact divergence the right side is, but for the solver's error, a bound in
-expectation for every K. With
-Hutchinson's it is so for K = 1, where log p(z_0) is estimated without bias and enters as it is.
-For K > 1 the estimate enters through an exponential; the K draws then share their probes,
-so that what is common to them stays outside it and only the error of their differences
-counts.
+With an exact divergence the right side is, up to the solver's error, a bound in expectation
+for every K. With Hutchinson's it is one for K = 1, where the unbiased estimate of log p(z_0)
+enters linearly. For K > 1 it enters through an exponential; the K draws then share their
+probes, so that their common error stays outside and only that of their differences counts.
 """
 
 from typing import NamedTuple
@@ -34,13 +32,13 @@ from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels
 
 
 class Terms(NamedTuple):
-    """-log P of each example, by where it comes from.
+    """The terms of -log P of each example.
 
     Attributes:
       prior: -log N(z_1; 0, I).
-      divergence: less its integral over the flow.
-      dequantization: less the log weight: log q(z_0 | pixels) - log p(pixels | z_0).
-      importance: what the mean over K draws inside the logarithm takes off, at most 0.
+      divergence: minus the integral of the divergence over the flow.
+      dequantization: minus the log weight: log q(z_0 | pixels) - log p(pixels | z_0).
+      importance: difference that the mean over K draws inside the logarithm makes, at most 0.
     """
 
     prior: Float[Array, "*shape"]
@@ -66,23 +64,23 @@ def by_flow(
     num_importance: int = 1,
     num_draws: int = 1,
 ) -> Estimate:
-    """-log P(pixels) by the probability flow, nats.
+    """Estimates -log P(pixels) by the probability flow, in nats.
 
-    Memory is that of one batch: draws are taken one after the other.
+    Draws are computed one after the other, with the memory of one batch.
 
     Args:
       diffusion: the model.
-      pixel_decoder: what made x of pixels.
-      pixels: integers, [batch, height, width, channels].
-      keys: one an example; draw r folds in r, then 1 for its probes, or 0 and k for its
-        k-th latent.
-      num_steps: T, the number of latents, or `times.CONTINUOUS`.
-      dequantization: where z_0 comes from.
-      divergence: how that of the flow is found.
-      solve: how the flow is followed.
-      num_importance: K, latents inside the logarithm.
-      num_draws: independent repetitions of all that. Their number does not change the
-        expectation; from 2 on, the error over draws is known.
+      pixel_decoder: the model's pixel decoder.
+      pixels: pixel values, [batch, height, width, channels].
+      keys: one for each example; draw r folds in r, then 1 for its probes, or 0 and k for
+        its k-th latent.
+      num_steps: number T of latents, or `times.CONTINUOUS`.
+      dequantization: distribution of z_0.
+      divergence: method for the divergence of the flow.
+      solve: settings of the ODE's solver.
+      num_importance: number K of latents inside the logarithm.
+      num_draws: number of independent repetitions. It does not change the expectation;
+        from 2 on, the error over draws is known.
 
     Raises:
       ValueError: num_importance or num_draws is below 1.
@@ -95,25 +93,25 @@ def by_flow(
             raise ValueError(f"config.eval.ode.{name} = {value}: write 1 or more.")
 
     def one(number: Array) -> tuple[Terms, Array, Array]:
-        of_draw = fold_in(keys, number // num_importance)
+        draw_keys = fold_in(keys, number // num_importance)
         start = dequantization(
             diffusion,
             pixel_decoder,
             pixels,
-            fold_in(fold_in(of_draw, 0), number % num_importance),
+            fold_in(fold_in(draw_keys, 0), number % num_importance),
             num_steps,
         )
-        found = probability_flow.forward(
-            diffusion, start.z_0, fold_in(of_draw, 1), divergence, solve
+        flow = probability_flow.forward(
+            diffusion, start.z_0, fold_in(draw_keys, 1), divergence, solve
         )
         nats = Terms(
-            -found.log_prior,
-            -found.divergence,
+            -flow.log_prior,
+            -flow.divergence,
             -start.log_weight,
             jnp.zeros_like(start.log_weight),
         )
-        evaluations = probability_flow.num_evaluations(found.num_steps, solve)
-        return nats, evaluations + start.num_evaluations, found.converged
+        evaluations = probability_flow.num_evaluations(flow.num_steps, solve)
+        return nats, evaluations + start.num_evaluations, flow.converged
 
     nats, evaluations, converged = lax.map(one, jnp.arange(num_draws * num_importance))
     # [draws, importance, batch].
@@ -123,10 +121,10 @@ def by_flow(
     if num_importance > 1:
         means = means._replace(importance=total - means.total)
 
-    found = jax.tree.map(mean_and_variance, means)
+    statistics = jax.tree.map(mean_and_variance, means)
     return Estimate(
-        terms=Terms(*(mean for mean, _ in found)),
-        draw_variance=Terms(*(variance for _, variance in found)),
+        terms=Terms(*(mean for mean, _ in statistics)),
+        draw_variance=Terms(*(variance for _, variance in statistics)),
         total_variance=mean_and_variance(total)[1],
         halves=halves_of(total),
         num_evaluations=jnp.sum(evaluations, axis=0).astype(jnp.float32),

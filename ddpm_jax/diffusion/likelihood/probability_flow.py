@@ -1,18 +1,17 @@
-"""The probability flow: a model's noise taken away along an ODE, and the density it gives.
+"""The probability flow: the ODE that removes a model's noise, and the density it defines.
 
     dz/dt = -1/2 dl/dt alpha sigma v_hat(z, t),     v = alpha eps - sigma x
 
 has the same marginals as the reverse process if v_hat is exact (Song et al. 2021,
 arXiv:2011.13456, eq. 13, for a variance-preserving process in log SNR l; with the score
--eps_hat / sigma it is 1/2 dl/dt sigma^2 (z + score)). v is what is left of x_hat and eps_hat
-in it, so that no large numbers cancel at either end. The density of where it starts follows
-from where it ends (ibid., eq. 39):
+-eps_hat / sigma it is 1/2 dl/dt sigma^2 (z + score)). Written in
+v, no large numbers cancel at either end. The density at the start of the flow follows from
+that at its end (ibid., eq. 39):
 
     log p(z_0) = log N(z_1; 0, I) + integral over t from 0 to 1 of div dz/dt
 
-It is the exact density of the flow's own model but for the solver's error, which its
-tolerances bound step by step; and another model than the reverse process's, whose bound is
-`elbo`'s.
+It is the exact density of the flow, up to the solver's error, which the tolerances bound step
+by step. The flow is another model than the reverse process, whose bound is in `elbo`.
 """
 
 import dataclasses
@@ -32,27 +31,27 @@ from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.discretized_gaussian import LOG_SQRT_2PI
 from ddpm_jax.diffusion.process.gaussian import Images
 
-# Name -> (method, its stages). The last stage of a step is the first of the next.
+# Name -> (method, number of stages). The last stage of a step is the first of the next.
 SOLVERS: dict[str, tuple[type[diffrax.AbstractERK], int]] = {
     "dopri5": (diffrax.Dopri5, 7),
     "tsit5": (diffrax.Tsit5, 7),
     "dopri8": (diffrax.Dopri8, 14),
 }
-# The first step that is tried; the controller finds the right one from there.
+# The length of the first step; the controller adapts it from there.
 FIRST_STEP = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
 class Solve:
-    """How the ODE is solved.
+    """Settings of the ODE's solver.
 
     Attributes:
       solver: one of `SOLVERS`, Runge-Kutta methods with an error estimate.
-      rtol: tolerated error of a step, relative.
-      atol: the same, absolute. Both hold for the root mean square over z, and for the
-        integral of the divergence per dimension.
-      max_steps: accepted and rejected ones together. A solve that needs more has not
-        converged.
+      rtol: relative error of a step that is tolerated.
+      atol: absolute error that is tolerated. Both apply to the root mean square over z, and
+        to the integral of the divergence per dimension.
+      max_steps: limit on accepted and rejected steps together. A solve that needs more has
+        not converged.
     """
 
     solver: str = "tsit5"
@@ -75,12 +74,12 @@ class Solve:
 
 @dataclasses.dataclass(frozen=True)
 class SolverOptions(Options):
-    """`Solve` as a config says it."""
+    """Options of a `Solve`."""
 
     solver: str = option("tsit5", "Runge-Kutta method.", one_of=SOLVERS)
     rtol: float = option(1e-5, "Tolerated error of a step, relative.")
     atol: float = option(1e-5, "Tolerated error of a step, absolute.")
-    max_steps: int = option(1000, "Accepted and rejected.", at_least=1)
+    max_steps: int = option(1000, "Limit on accepted and rejected steps.", at_least=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,19 +87,19 @@ class SolverOptions(Options):
 
     @property
     def solve(self) -> Solve:
-        """How the ODE is solved."""
+        """The settings of these options."""
         return Solve(self.solver, float(self.rtol), float(self.atol), self.max_steps)
 
 
 class Flow(NamedTuple):
-    """Of each example.
+    """The flow of each example from z_0 to z_1.
 
     Attributes:
-      z_1: where the flow arrives.
-      log_prior: log N(z_1; 0, I), nats.
-      divergence: its integral over the way, nats.
-      num_steps: that the solver took, rejected ones too.
-      converged: False where z_1 and what follows from it mean nothing.
+      z_1: end of the flow.
+      log_prior: log N(z_1; 0, I), in nats.
+      divergence: integral of the divergence over the flow, in nats.
+      num_steps: steps of the solver, rejected ones too.
+      converged: False where the solver failed, and the other numbers mean nothing.
     """
 
     z_1: Images
@@ -136,36 +135,36 @@ def forward(
     Args:
       diffusion: the model.
       z_0: [batch, height, width, channels]; its dtype is that of the solve.
-      keys: one an example, for the probes of a divergence that has such.
-      divergence: how that of dz/dt is found.
-      solve: how the ODE is solved.
+      keys: one for each example, for the probes of an estimated divergence.
+      divergence: method for the divergence of dz/dt.
+      solve: settings of the ODE's solver.
     """
     height, width, channels = z_0.shape[1:]
     num_dims = height * width * channels
 
-    def of_one(number: Array, z: Array, key: Array) -> Flow:
-        own = diffusion.take(number[None])
+    def solve_one(number: Array, z: Array, key: Array) -> Flow:
+        model = diffusion.take(number[None])
         probes = divergence.probes(key, (height, width, channels), z.dtype)
 
         def field(t: Any, state: tuple[Array, Array], _: Any) -> tuple[Array, Array]:
             def at_t(z: Array) -> Array:
-                return velocity(own, z[None], t[None])[0]
+                return velocity(model, z[None], t[None])[0]
 
             dz, div = divergence.at(at_t, state[0], probes)
             return dz, div / num_dims
 
         start = (z, jnp.zeros((), z.dtype))
-        (z_1, integral), num_steps, arrived = _solved(field, start, 0.0, 1.0, solve)
+        (z_1, integral), num_steps, succeeded = _solve(field, start, 0.0, 1.0, solve)
         integral = integral * num_dims
         log_prior = -jnp.sum(0.5 * jnp.square(z_1) + LOG_SQRT_2PI)
-        converged = arrived & jnp.isfinite(log_prior + integral)
+        converged = succeeded & jnp.isfinite(log_prior + integral)
         return Flow(z_1, log_prior, integral, num_steps, converged)
 
-    return jax.vmap(of_one)(jnp.arange(z_0.shape[0]), z_0, keys)
+    return jax.vmap(solve_one)(jnp.arange(z_0.shape[0]), z_0, keys)
 
 
 class Sample(NamedTuple):
-    """Of each example: where the flow arrives at t = 0; the rest as in `Flow`."""
+    """The end of each example's flow at t = 0; other attributes are those of `Flow`."""
 
     z_0: Images
     num_steps: Int[Array, " batch"]
@@ -180,7 +179,7 @@ def backward(
     Args:
       diffusion: the model.
       z_1: [batch, height, width, channels]; its dtype is that of the solve.
-      solve: how the ODE is solved.
+      solve: settings of the ODE's solver.
       start: the time of z_1, if another than 1.
 
     Raises:
@@ -189,26 +188,26 @@ def backward(
     if not 0.0 < start <= 1.0:
         raise ValueError(f"start = {start}: write a number in (0, 1].")
 
-    def of_one(number: Array, z: Array) -> Sample:
-        own = diffusion.take(number[None])
+    def solve_one(number: Array, z: Array) -> Sample:
+        model = diffusion.take(number[None])
 
         def field(t: Any, z: Array, _: Any) -> Array:
-            return velocity(own, z[None], t[None])[0]
+            return velocity(model, z[None], t[None])[0]
 
-        z_0, num_steps, arrived = _solved(field, z, start, 0.0, solve)
-        return Sample(z_0, num_steps, arrived & jnp.all(jnp.isfinite(z_0)))
+        z_0, num_steps, succeeded = _solve(field, z, start, 0.0, solve)
+        return Sample(z_0, num_steps, succeeded & jnp.all(jnp.isfinite(z_0)))
 
-    return jax.vmap(of_one)(jnp.arange(z_1.shape[0]), z_1)
+    return jax.vmap(solve_one)(jnp.arange(z_1.shape[0]), z_1)
 
 
-def _solved(
+def _solve(
     field: Callable[[Any, Any, Any], Any],
     start: Any,
     first: float,
     last: float,
     solve: Solve,
 ) -> tuple[Any, Array, Array]:
-    """The state at the last time, steps taken, and whether it got there."""
+    """Solves an ODE: the state at the last time, the steps taken, and whether it succeeded."""
     method, _ = SOLVERS[solve.solver]
     dtype = jax.tree.leaves(start)[0].dtype
     solution = diffrax.diffeqsolve(
@@ -225,20 +224,20 @@ def _solved(
         adjoint=diffrax.ForwardMode(),
         throw=False,
     )
-    arrived = solution.result == diffrax.RESULTS.successful
+    succeeded = solution.result == diffrax.RESULTS.successful
     end = jax.tree.map(lambda a: a[0], solution.ys)
-    return end, jnp.asarray(solution.stats["num_steps"]), arrived
+    return end, jnp.asarray(solution.stats["num_steps"]), succeeded
 
 
 def num_evaluations(
     num_steps: Int[Array, " batch"], solve: Solve
 ) -> Int[Array, " batch"]:
-    """Evaluations of the field that so many steps take."""
+    """The number of evaluations of the field in so many steps."""
     _, stages = SOLVERS[solve.solver]
     return 1 + (stages - 1) * num_steps
 
 
 def _largest_root_mean_square(parts: Any) -> Array:
-    """The norm of the solver's error: no part hides behind the size of another."""
-    found = [jnp.sqrt(jnp.mean(jnp.square(part))) for part in jax.tree.leaves(parts)]
-    return jnp.max(jnp.stack(found))
+    """The norm of the solver's error: the largest root mean square of its parts."""
+    norms = [jnp.sqrt(jnp.mean(jnp.square(part))) for part in jax.tree.leaves(parts)]
+    return jnp.max(jnp.stack(norms))

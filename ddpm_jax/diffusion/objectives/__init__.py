@@ -1,1 +1,1 @@
-"""What training lowers, at which times, and what it remembers of its losses."""
+"""Training losses of diffusion, the sampling of their times, and histories of losses."""

@@ -1,11 +1,11 @@
-"""Importance sampling of a chain's times, by the losses that each had lately."""
+"""Importance sampling of a chain's times, by the recent losses at each."""
 
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-# The share of draws that stays uniform, so that no time is ever given up (Nichol &
+# The share of draws that stays uniform, so that every time is drawn sometimes (Nichol &
 # Dhariwal's implementation; the paper leaves it open).
 UNIFORM_SHARE = 0.001
 
@@ -14,9 +14,9 @@ class LossHistory(NamedTuple):
     """The last losses of each grid time, for importance sampling of times.
 
     Attributes:
-      losses: a ring a time, [num_steps, length].
-      num_recorded: losses of each time so far, less whole turns of its ring after the
-        first, so that it never overflows, [num_steps].
+      losses: a ring buffer for each time, [num_steps, length].
+      num_recorded: number of losses recorded at each time, modulo the length once the
+        buffer is full, so that it never overflows, [num_steps].
     """
 
     losses: Float[Array, "num_steps length"]
@@ -41,10 +41,10 @@ def init_history(num_steps: int, length: int = 10) -> LossHistory:
 
 
 def probabilities(history: LossHistory) -> Float[Array, " num_steps"]:
-    """Of drawing each grid time, proportional to the root mean square of its losses.
+    """The probabilities of the grid times, proportional to the root mean square of losses.
 
-    That choice makes the variance of loss / probability least (Nichol & Dhariwal 2021,
-    arXiv:2102.09672, section 3.3). Uniform until every time has its ring full.
+    They minimise the variance of loss / probability (Nichol & Dhariwal 2021,
+    arXiv:2102.09672, section 3.3), and are uniform until every time's buffer is full.
     """
     num_steps, length = history.losses.shape
     rms = jnp.sqrt(jnp.mean(jnp.square(history.losses), axis=1))
@@ -58,15 +58,15 @@ def probabilities(history: LossHistory) -> Float[Array, " num_steps"]:
 def draw(
     history: LossHistory, u: Float[Array, " batch"]
 ) -> tuple[Int[Array, " batch"], Float[Array, " batch"]]:
-    """Numbers of times by importance, through the inverse of their distribution function.
+    """Draws indices of times by importance, through the inverse distribution function.
 
     Args:
-      history: what has been recorded so far.
+      history: the losses recorded so far.
       u: uniform in [0, 1); stratified ones give stratified times.
 
     Returns:
-      The number of the time, 0..num_steps-1, and the weight 1/(num_steps p) under which the
-      mean loss is unbiased for that of uniform times.
+      Indices of times, 0..num_steps-1, and the weights 1/(num_steps p) with which the mean
+      loss is unbiased for uniform times.
     """
     num_steps = history.num_recorded.shape[0]
     p = probabilities(history)
@@ -81,7 +81,7 @@ def record(
 ) -> LossHistory:
     """Adds the losses of one global batch, in batch order.
 
-    An index may occur any number of times: the result is that of adding one by one.
+    An index may occur any number of times: the result is that of adding losses one by one.
     """
     num_steps, length = history.losses.shape
     order = jnp.argsort(index, stable=True)
@@ -90,8 +90,8 @@ def record(
     after = jnp.searchsorted(ordered, ordered, side="right")
     place = jnp.arange(index.size)
     slot = (history.num_recorded[ordered] + place - first) % length
-    # Those that later ones of this batch overwrite go to a row that does not exist: a
-    # scatter to one place twice has no order.
+    # Losses that later ones of this batch overwrite go to a row that does not exist: a
+    # scatter to one place twice has no defined order.
     row = jnp.where(after - place > length, num_steps, ordered)
     count = history.num_recorded.at[index].add(1)
     return LossHistory(

@@ -1,10 +1,10 @@
-"""What the loss has been at each log SNR lately, and the density of times that suits it.
+"""Running moments of the loss by log SNR, and the density of times that they imply.
 
 In continuous time the diffusion term is an integral over log SNR, of a loss per unit of log
 SNR that does not depend on the schedule. `SnrHistory` keeps running moments of it in bins.
-The batch's times being stratified, the mean of the losses at a log SNR costs no variance,
-only their spread does, and the density that makes it least is proportional to their
-standard deviation (Neyman's allocation).
+If the batch's times are stratified, the mean loss at a log SNR adds no variance, only its
+spread does, and the density of least variance is proportional to the standard deviation of
+the loss (Neyman's allocation).
 """
 
 from typing import NamedTuple
@@ -14,11 +14,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-# Each step leaves this much of what the bins hold.
+# The factor by which the sums decay at each step.
 DECAY = 0.99
-# Of losses, before a bin has a say.
+# The number of losses from which a bin's moments are used.
 LEAST_COUNT = 4.0
-# The share of the density that stays even over log SNR, so that none is ever given up.
+# The share of the density that stays uniform over log SNR, so that all are drawn sometimes.
 EVEN_SHARE = 0.1
 
 
@@ -26,10 +26,10 @@ class SnrHistory(NamedTuple):
     """Decaying sums over the losses per unit of log SNR that fell into each bin.
 
     Attributes:
-      edges: of the bins, increasing log SNRs, [num_bins + 1].
-      num: how many.
-      total: their sum.
-      total_square: the sum of their squares.
+      edges: edges of the bins, increasing log SNRs, [num_bins + 1].
+      num: number of losses.
+      total: sum of the losses.
+      total_square: sum of their squares.
     """
 
     edges: Float[Array, " num_edges"]
@@ -39,7 +39,7 @@ class SnrHistory(NamedTuple):
 
 
 def init(low: float, high: float, num_bins: int = 100) -> SnrHistory:
-    """An empty history of float32 over [low, high]; beyond, the outer bins count."""
+    """An empty history of float32 over [low, high]; the outer bins hold losses beyond."""
     return SnrHistory(
         jnp.linspace(low, high, num_bins + 1, dtype=jnp.float32),
         # One buffer each: a donated state may hold no array twice.
@@ -53,10 +53,10 @@ def record(
     losses: Float[Array, " batch"],
 ) -> SnrHistory:
     """Adds the losses per unit of log SNR of one global batch, in batch order."""
-    # Not a scatter: where two meet, its order is the device's own.
+    # Not a scatter, whose order of additions to one bin depends on the device.
     member = jax.nn.one_hot(_bin(history, log_snr), history.num.size)
     rows = jnp.stack([jnp.ones_like(losses), losses, jnp.square(losses)])
-    # The variance is a difference of these: no device may round what it multiplies.
+    # The variance is a difference of these: full precision on every device.
     sums = jnp.matmul(rows, member, precision=lax.Precision.HIGHEST)
     return SnrHistory(
         history.edges,
@@ -79,7 +79,7 @@ def moments(
 def expected(
     history: SnrHistory, log_snr: Float[Array, " batch"]
 ) -> Float[Array, " batch"]:
-    """Mean loss per unit of log SNR in the bin of each."""
+    """The mean loss per unit of log SNR in the bin of each log SNR."""
     return moments(history)[0][_bin(history, log_snr)]
 
 
@@ -89,18 +89,18 @@ def draw(
     low: Float[Array, ""],
     high: Float[Array, ""],
 ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
-    """Log SNRs by importance, through the inverse of their distribution function.
+    """Draws log SNRs by importance, through the inverse distribution function.
 
     Args:
-      history: what has been recorded so far.
+      history: the losses recorded so far.
       u: uniform in [0, 1); stratified ones give stratified log SNRs.
-      low: the least log SNR there is now.
-      high: the largest.
+      low: lowest log SNR of the schedule now.
+      high: highest log SNR of the schedule now.
 
     Returns:
-      Log SNR between low and high, and its probability density. The density is a constant
-      within each bin, even over all until most of what lies between low and high has been
-      seen, and in a bin that has not been as large as in any that has.
+      Log SNRs between low and high, and their probability density. It is constant within each
+      bin, and uniform until bins over most of the range have enough losses; a bin without
+      has the largest density of those with.
     """
     below = jnp.clip(history.edges[:-1], low, high)
     width = jnp.clip(history.edges[1:], low, high) - below
@@ -117,7 +117,7 @@ def draw(
     after = jnp.cumsum(share)
     after = after / after[-1]
     place = jnp.searchsorted(after, u, side="right")
-    # The last that exists, where rounding has led past it.
+    # The last bin of positive width, where rounding has led past it.
     last = jnp.max(jnp.where(exists, jnp.arange(share.size), 0))
     place = jnp.clip(place, 0, last)
     inside = (u - (after - share)[place]) / share[place]

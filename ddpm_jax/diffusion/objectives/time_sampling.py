@@ -1,7 +1,7 @@
-"""From uniform numbers to the times that a step trains at, and what it learns from them.
+"""Samplers of the times that a step trains at, from uniform numbers.
 
-Each sampler is for a chain of T latents or for continuous time, and either takes u as it is
-or goes by a history of losses, which lives in the train state.
+Each sampler is for a chain of T latents or for continuous time, and either takes the uniform
+numbers u as they are or depends on a history of losses, which is part of the train state.
 """
 
 import dataclasses
@@ -19,13 +19,13 @@ from ddpm_jax.diffusion.process.times import grid_time
 
 
 class Times(NamedTuple):
-    """One time an example.
+    """The times of a batch, one for each example.
 
     Attributes:
-      latent: its number, 0..T-1; 0 in continuous time.
-      t: in [0, 1].
-      weight: under which the mean loss is unbiased for that of uniform times.
-      expected: the loss that the history lets one expect there; 0 where nothing is known.
+      latent: index of the latent, 0..T-1; 0 in continuous time.
+      t: time in [0, 1].
+      weight: weight with which the mean loss is unbiased for uniform times.
+      expected: mean loss there according to the history; 0 where it is not known.
     """
 
     latent: Int[Array, " batch"]
@@ -36,13 +36,13 @@ class Times(NamedTuple):
 
 @runtime_checkable
 class TimeSampler(Protocol):
-    """How a step chooses its times. `log_snr` is the schedule as its parameters are now."""
+    """A sampler of times. `log_snr` is the schedule with its present parameters."""
 
     def init(self) -> Any:
         """The history before the first step."""
 
     def draw(self, history: Any, log_snr: LogSnr, u: Float[Array, " batch"]) -> Times:
-        """Times from uniform numbers, stratified ones if u is."""
+        """Draws times from uniform numbers; stratified times if u is stratified."""
 
     def record(
         self,
@@ -51,15 +51,15 @@ class TimeSampler(Protocol):
         times: Times,
         losses: Float[Array, " batch"],
     ) -> Any:
-        """The history after a global batch whose unweighted losses were these."""
+        """The history with the unweighted losses of a global batch added."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Every latent of a chain alike.
+    """Uniform sampling of the latents of a chain.
 
     Attributes:
-      num_steps: T.
+      num_steps: number T of latents.
       first: the first latent to train at: 0, or 1 where the decoder needs no training.
     """
 
@@ -82,10 +82,10 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GridByLoss:
-    """The latents of a chain by the root mean square of their last losses.
+    """Importance sampling of the latents of a chain, by the root mean square of last losses.
 
     Attributes:
-      num_steps: T.
+      num_steps: number T of latents.
       first: the first latent to train at.
     """
 
@@ -111,13 +111,13 @@ def _on_grid(index: Array, num_steps: int, weight: Array) -> Times:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Continuous:
-    """Any time in [0, 1]: t = u, or by the spread of the loss at each log SNR.
+    """Sampling of continuous time: t = u, or by the spread of the loss at each log SNR.
 
     Attributes:
-      low, high: log SNRs that the schedule never leaves.
-      by_loss: choose times by the history rather than take u as it is.
-      is_stratified: whether u is; then `Times.expected` tells each time's mean loss,
-        which costs the batch's mean no variance. Otherwise it is 0.
+      low, high: lowest and highest log SNR that the schedule can take.
+      by_loss: whether times depend on the history, rather than t = u.
+      is_stratified: whether u is stratified; then `Times.expected` is each time's mean
+        loss, which adds no variance to the batch's mean. Otherwise it is 0.
     """
 
     low: float
@@ -133,14 +133,14 @@ class Continuous:
         if self.by_loss:
             high, low = log_snr(jnp.zeros(())), log_snr(jnp.ones(()))
             # High log SNRs first, so that t grows with u.
-            wanted, density = snr_history.draw(history, 1.0 - u, low, high)
-            t = lax.stop_gradient(monotone_curve.inverse_of_decreasing(log_snr)(wanted))
+            drawn, density = snr_history.draw(history, 1.0 - u, low, high)
+            t = lax.stop_gradient(monotone_curve.inverse_of_decreasing(log_snr)(drawn))
             weight = 1.0 / (-coordinates(log_snr, t).slope * density)
         at = coordinates(log_snr, t)
-        known = jnp.zeros_like(t)
+        expected = jnp.zeros_like(t)
         if self.is_stratified:
-            known = -at.slope * snr_history.expected(history, at.log_snr)
-        times = Times(jnp.zeros_like(u, jnp.int32), t, weight, known)
+            expected = -at.slope * snr_history.expected(history, at.log_snr)
+        times = Times(jnp.zeros_like(u, jnp.int32), t, weight, expected)
         return Times(*map(lax.stop_gradient, times))
 
     def record(

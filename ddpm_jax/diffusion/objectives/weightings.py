@@ -38,22 +38,22 @@ class Weighting:
 
 
 def simple() -> Weighting:
-    """|eps - eps_hat|^2, L_simple of Ho et al. 2020 (arXiv:2006.11239), eq. 14."""
+    """The weighting |eps - eps_hat|^2, L_simple (Ho et al. 2020, arXiv:2006.11239, eq. 14)."""
     return Weighting(jax.nn.sigmoid)
 
 
 def x() -> Weighting:
-    """|x - x_hat|^2."""
+    """The weighting |x - x_hat|^2."""
     return Weighting(lambda log_snr: jax.nn.sigmoid(-log_snr))
 
 
 def v() -> Weighting:
-    """|v - v_hat|^2, "SNR + 1" of Salimans & Ho 2022 (arXiv:2202.00512), section 4."""
+    """The weighting |v - v_hat|^2: "SNR + 1" of Salimans & Ho 2022 (arXiv:2202.00512)."""
     return Weighting(jnp.ones_like)
 
 
 def truncated_snr() -> Weighting:
-    """max(SNR, 1) |x - x_hat|^2 (Salimans & Ho 2022, arXiv:2202.00512, section 4)."""
+    """The weighting max(SNR, 1) |x - x_hat|^2 (Salimans & Ho 2022, arXiv:2202.00512)."""
     return Weighting(lambda log_snr: jax.nn.sigmoid(jnp.abs(log_snr)))
 
 
@@ -65,7 +65,7 @@ class MinSnr(Options):
 
 
 def min_snr(options: MinSnr = MinSnr()) -> Weighting:
-    """min(SNR, gamma) |x - x_hat|^2 (Hang et al. 2023, arXiv:2303.09556)."""
+    """The weighting min(SNR, gamma) |x - x_hat|^2 (Hang et al. 2023, arXiv:2303.09556)."""
     return Weighting(
         lambda log_snr: jnp.minimum(
             jax.nn.sigmoid(log_snr), options.gamma * jax.nn.sigmoid(-log_snr)
@@ -91,7 +91,7 @@ class P2(Options):
 
 
 def p2(options: P2 = P2()) -> Weighting:
-    """|eps - eps_hat|^2 / (k + SNR)^gamma (Choi et al. 2022, arXiv:2204.00227)."""
+    """The weighting |eps - eps_hat|^2 / (k + SNR)^gamma (P2, arXiv:2204.00227)."""
     return Weighting(
         lambda log_snr: (
             jax.nn.sigmoid(log_snr)
@@ -108,10 +108,10 @@ class Sigmoid(Options):
 
 
 def sigmoid(options: Sigmoid = Sigmoid()) -> Weighting:
-    """w(l) = sigmoid(bias - l) (Kingma & Gao 2023, arXiv:2303.00848).
+    """The weighting w(l) = sigmoid(bias - l) of the bound (Kingma & Gao 2023).
 
     Monotone, so the loss is a bound on the likelihood of noised data. A larger bias
-    cares for finer detail; as it grows the loss becomes the bound itself."""
+    weights finer detail; as it grows the loss becomes the bound itself."""
     return Weighting(
         lambda log_snr: (
             0.5 * jax.nn.sigmoid(log_snr) * jax.nn.sigmoid(options.bias - log_snr)
@@ -130,7 +130,7 @@ class Edm(Options):
 
 
 def edm(options: Edm = Edm()) -> Weighting:
-    """The loss of Karras et al. 2022 (arXiv:2206.00364), as Kingma & Gao rewrite it.
+    """The weighting of Karras et al. 2022 (arXiv:2206.00364), as Kingma & Gao rewrite it.
 
     There log(sigma/alpha) = -l/2 is normal and |x - x_hat|^2 has the weight
     (sigma_data^2 + 1/SNR) SNR / sigma_data^2, which makes the loss about 1 at every l
