@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ddpm_jax.diffusion.process import schedules as schedules
     from ddpm_jax.train import train as train
 
-# By name: a module, or what a module holds.
+# The module of each name, or the module and the name within it.
 PUBLIC = {
     "load": "ddpm_jax.api.run:load",
     "train": "ddpm_jax.train",

@@ -1,1 +1,1 @@
-"""What a notebook uses: a run read back, asked for samples and for bits per dim."""
+"""The interface for notebooks: a restored run, its samples and its bits per dim."""

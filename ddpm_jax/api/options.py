@@ -1,4 +1,4 @@
-"""Keywords as fields of a config: checked as an override is, told by the keyword's own name."""
+"""Keyword arguments as overrides of a config, with errors that name the keyword."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,20 +22,20 @@ def applied(
     """A copy of a config in which one group has other values, checked as a whole.
 
     Args:
-      config: of a run.
-      group: whose fields the keywords are, such as "sample".
-      given: by keyword; a dict where the field is a group itself.
+      config: config of a run.
+      group: the group whose fields the keywords are, such as "sample".
+      given: values by keyword; a dict where the field is a group itself.
       excluded: fields of the group that are no keywords.
-      seed: of all draws; None: the config's own.
+      seed: seed of all draws; None: the config's own.
 
     Raises:
       ConfigError: a keyword does not exist or its value cannot work; it begins with the
         keyword.
     """
-    own = config.copy_and_resolve_references()
+    copy = config.copy_and_resolve_references()
     known = {
         name: value
-        for name, value in flat(own[group]).items()
+        for name, value in flat(copy[group]).items()
         if name.partition(".")[0] not in excluded
     }
     values = flat(given)
@@ -43,17 +43,17 @@ def applied(
         _check_name(name, value, known)
     changes = {f"{group}.{n}": _plain(v, known[n]) for n, v in values.items()}
     if seed is not None:
-        changes["seed"] = _plain(seed, own.seed)
-    with own.unlocked(), own.ignore_type():
-        own.update_from_flattened_dict(changes)
+        changes["seed"] = _plain(seed, copy.seed)
+    with copy.unlocked(), copy.ignore_type():
+        copy.update_from_flattened_dict(changes)
     with named(group):
-        check_config(own)
-    return own
+        check_config(copy)
+    return copy
 
 
 @contextlib.contextmanager
 def named(group: str) -> Iterator[None]:
-    """Around what names fields of a group in full: errors then name the keywords."""
+    """Turns the full names of a group's fields in errors into keywords."""
     try:
         yield
     except ConfigError as error:
@@ -84,7 +84,7 @@ def _check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:
 
 
 def _plain(value: Any, known: Any) -> Any:
-    """A value as configs hold it: Python's own numbers, and tuples."""
+    """A value in the types that configs hold: Python's own numbers, and tuples."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(known, tuple):

@@ -1,9 +1,9 @@
 """A trained model in a notebook: `run = ddpm_jax.load("runs/digits")`, then `run.sample(16)`.
 
-What is asked of a run are keywords named as the fields of its config: `sampler="unipc"` is
-config.sample.sampler, and what belongs to one choice is a dict of that choice's name, such as
-`unipc={"order": 3}`. What is not said is as the run's own config has it. Each method compiles
-once for each way of asking.
+Keyword arguments are named like the fields of the config: `sampler="unipc"` is
+config.sample.sampler, and the options of one choice are a dict named after it, such as
+`unipc={"order": 3}`. Other fields are those of the run's own config. Each method compiles once
+for each set of arguments.
 """
 
 import functools
@@ -38,22 +38,22 @@ from ddpm_jax.training.state import Params
 
 PixelImages = UInt8[np.ndarray, "samples height width channels"]
 
-# Fields that are said otherwise (by `load`, or as an argument), or are of files alone.
-NOT_OF_SAMPLE = (
+# Fields that are no keywords: they are arguments of their own, or concern files alone.
+EXCLUDED_FROM_SAMPLE = (
     *("num_samples", "step", "weights"),
     *("folder", "format", "shard_size", "film", "contrast"),
 )
-NOT_OF_EVAL = ("estimators", "step", "weights", "quality")
+EXCLUDED_FROM_EVAL = ("estimators", "step", "weights", "quality")
 
 
 class BitsPerDim(NamedTuple):
-    """A likelihood, in bits per dim.
+    """An estimate of bits per dim, with its standard errors.
 
     Attributes:
-      value: the mean over images.
-      stderr: its standard error over the draws of noise; None: there was but one.
-      stderr_images: its standard error over images, as a sample of all there could be.
-      report: all that was found, its terms and its convention, as eval/<step>.json has it.
+      value: mean over images.
+      stderr: standard error over draws of noise; None: there was only one draw.
+      stderr_images: standard error over images, as a sample of all possible ones.
+      report: the whole report with terms and convention, as in eval/<step>.json.
     """
 
     value: float
@@ -66,10 +66,10 @@ class BitsPerDim(NamedTuple):
 
 
 class Run:
-    """A trained model, as its workdir has it; made by `load`.
+    """A trained model, restored from its workdir by `load`.
 
     Attributes:
-      config: of the run.
+      config: config of the run.
     """
 
     def __init__(self, config: Config, restored: Restored[Denoiser]) -> None:
@@ -98,19 +98,19 @@ class Run:
 
     @property
     def params(self) -> Params:
-        """The parameters: an average of the weights, unless `load` was asked for others."""
+        """The parameters: by default, the average of the weights."""
         return self._restored.params
 
     @functools.cached_property
     def diffusion(self) -> Diffusion:
-        """The model with its parameters, as theory takes it; it is told no class."""
+        """The model bound by its parameters, without a class."""
         return self.model.bind(self.params)
 
     def of_classes(self, classes: Sequence[int]) -> Diffusion:
-        """The model of a batch of so many examples, each of a class; -1 is none.
+        """The model for a batch of examples, each of a given class; -1 is none.
 
         Raises:
-          ConfigError: the network is told no classes, or has no such class.
+          ConfigError: the model has no classes, or no such class.
         """
         num_classes = self.model.num_classes
         for label in classes:
@@ -140,9 +140,9 @@ class Run:
         ones are those that `--mode=sample` writes, but for rounding.
 
         Args:
-          num_samples: how many.
-          first: number of the first one.
-          seed: of the noise; None: the run's.
+          num_samples: number of samples.
+          first: number of the first sample.
+          seed: seed of the noise; None: the run's.
           choices: fields of config.sample, such as sampler="unipc", num_steps=20,
             guidance="classifier_free", classifier_free={"scale": 2.0}, classes=range(10).
 
@@ -155,7 +155,7 @@ class Run:
         _check_count("num_samples", num_samples, at_least=1)
         _check_count("first", first, at_least=0)
         config = options.applied(
-            *(self.config, "sample", choices), excluded=NOT_OF_SAMPLE, seed=seed
+            *(self.config, "sample", choices), excluded=EXCLUDED_FROM_SAMPLE, seed=seed
         )
         with config.unlocked():
             config.sample.num_samples = first + num_samples
@@ -165,9 +165,9 @@ class Run:
             config.sample.batch_size = _divisible(size)
         with options.named("sample"):
             batches = self._batches_of(config)
-            drawn = list(sample_batches.each(config, batches, self.params, first))
-        start = drawn[0][0]
-        pixels = np.concatenate([batch.pixels for _, batch in drawn])
+            drawn_batches = list(sample_batches.each(config, batches, self.params, first))
+        start = drawn_batches[0][0]
+        pixels = np.concatenate([batch.pixels for _, batch in drawn_batches])
         return pixels[first - start :][:num_samples]
 
     def grid(
@@ -195,7 +195,7 @@ class Run:
         config = self.config.copy_and_resolve_references()
         with config.unlocked():
             config.eval.estimators = name
-        config = options.applied(config, "eval", choices, excluded=NOT_OF_EVAL)
+        config = options.applied(config, "eval", choices, excluded=EXCLUDED_FROM_EVAL)
         with config.unlocked():
             config.eval.batch_size = _divisible(config.eval.batch_size)
         key = config.to_json(sort_keys=True)
@@ -204,25 +204,25 @@ class Run:
                 config, self._restored.mesh, self.model, self._restored.source, name
             )
         evaluator = self._evaluators[key]
-        found = evaluator.report(evaluator.rows(self.params), self.step)
-        if failure := report.failure(found):
+        evaluated = evaluator.report(evaluator.rows(self.params), self.step)
+        if failure := report.failure(evaluated):
             raise NonFiniteError(failure)
         return BitsPerDim(
-            found["bits_per_dim"],
-            found["bits_per_dim_stderr"],
-            found["bits_per_dim_stderr_images"],
-            found,
+            evaluated["bits_per_dim"],
+            evaluated["bits_per_dim_stderr"],
+            evaluated["bits_per_dim_stderr_images"],
+            evaluated,
         )
 
     def _batches_of(self, config: Config) -> Batches:
-        """The compiled sampler of a config, made when it is first asked for."""
+        """The compiled sampler of a config, made when it is first needed."""
         shape, decoder = self.model.shape, self.model.pixel_decoder
         task = tasks.of(config, shape, decoder.num_values)
-        own = config.copy_and_resolve_references()
+        keyed = config.copy_and_resolve_references()
         if task.last is None:
-            # Between two images alone a sample depends on how many there are.
-            own.sample.num_samples = 0
-        key = f"{own.to_json(sort_keys=True)} {task.identity}"
+            # A sample depends on the number of samples in an interpolation only.
+            keyed.sample.num_samples = 0
+        key = f"{keyed.to_json(sort_keys=True)} {task.identity}"
         if key not in self._batches:
             guide = guides.of(config, self._restored)
             self._batches[key] = Batches(
@@ -243,11 +243,11 @@ def load(
     weights: str = "ema",
     plugins: str | Sequence[str] = (),
 ) -> Run:
-    """Reads a run from its workdir, which stays as it is, beside a run that may train there.
+    """Restores a run from its workdir, which is not changed: it may be training there.
 
     Args:
       directory: the workdir.
-      step: of the checkpoint; -1: the newest whole one.
+      step: step of the checkpoint; -1: the newest whole one.
       weights: "ema", "raw", or "ema:<one of config.ema.extra_decays>".
       plugins: that the run had, as `ddpm_jax.plugins.load` takes them.
 
@@ -261,8 +261,8 @@ def load(
     if build.is_classifier(config):
         raise ConfigError(f"{field} is of a classifier, which draws nothing.")
     with restore.errors_about(field):
-        found = restore.load(config, directory, step=step, weights=weights)
-    return Run(config, found)
+        evaluated = restore.load(config, directory, step=step, weights=weights)
+    return Run(config, evaluated)
 
 
 def _check_count(name: str, value: int, at_least: int) -> None:
@@ -271,6 +271,6 @@ def _check_count(name: str, value: int, at_least: int) -> None:
 
 
 def _divisible(size: int) -> int:
-    """The next batch size of which all devices have as many."""
+    """The next batch size that divides over all devices."""
     num_devices = jax.device_count()
     return -(-size // num_devices) * num_devices

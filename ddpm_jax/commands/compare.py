@@ -1,11 +1,11 @@
-"""Compare what evaluations of several runs found, in a table and a picture.
+"""Compare the evaluations of several runs, in a table and a picture.
 
     python -m ddpm_jax compare runs/digits runs/digits_vdm [--out=compared.png]
     python -m ddpm_jax compare runs/digits@450 runs/digits@900
 
-The newest evaluation of each, that of the step after its "@", or that of --step. Differences
-are to the first run, paired by image. Figures of different kinds (of other data, of another
-quantity) are set apart, each kind with a first run of its own.
+The newest evaluation of each run is compared, or that of the step after "@", or of --step.
+Differences are to the first run, paired by image. Figures of different kinds (of other data, of
+another quantity) are set apart, each kind with a first run of its own.
 """
 
 import json
@@ -36,15 +36,15 @@ def _main(argv: list[str]) -> int:
     flags = parser.parse_args(argv)
     if flags.out and not flags.out.endswith(".png"):
         raise ConfigError(f"--out={flags.out} will be a PNG picture: write FILE.png.")
-    found = gather(flags.directories, flags.step)
+    results = gather(flags.directories, flags.step)
     if flags.estimator:
-        found = only(found, flags.estimator)
+        results = only(results, flags.estimator)
     if flags.json:
-        print(json.dumps(table.rows(found), indent=2))
+        print(json.dumps(table.rows(results), indent=2))
     else:
-        print(table.text(found))
+        print(table.text(results))
     if flags.out:
-        write_picture(epath.Path(flags.out), found)
+        write_picture(epath.Path(flags.out), results)
     return 0
 
 
@@ -55,7 +55,7 @@ def gather(
 
     Args:
       directories: the workdirs; "@" and a step after one choose its evaluation.
-      step: of the weights; None: the newest evaluation of each.
+      step: step of the weights; None: the newest evaluation of each.
 
     Raises:
       ConfigError: there are no workdirs, or one has no evaluation of that step.
@@ -64,54 +64,54 @@ def gather(
         raise ConfigError(
             "a compare of nothing: write workdirs, python -m ddpm_jax compare DIR..."
         )
-    found = [result for text in directories for result in _read(text, step)]
-    names = {(str(result.path), result.step): result.name for result in found}
+    results = [result for text in directories for result in _read(text, step)]
+    names = {(str(result.path), result.step): result.name for result in results}
     if len(set(names.values())) < len(names):
-        found = [
+        results = [
             result._replace(name=result.name.replace(_folder(result), str(result.path)))
-            for result in found
+            for result in results
         ]
-    return found
+    return results
 
 
 def _read(directory: epath.PathLike, step: int | None) -> list[Result]:
     """The results of DIR or of DIR@STEP."""
-    path, at, own = os.fspath(directory).rpartition("@")
-    if not at or not own.isdecimal() or epath.Path(directory).is_dir():
+    path, at, chosen_step = os.fspath(directory).rpartition("@")
+    if not at or not chosen_step.isdecimal() or epath.Path(directory).is_dir():
         return saved.read(directory, step)
-    found = saved.read(path, int(own))
-    return [result._replace(name=f"{result.name}@{own}") for result in found]
+    results = saved.read(path, int(chosen_step))
+    return [result._replace(name=f"{result.name}@{chosen_step}") for result in results]
 
 
 def _folder(result: Result) -> str:
     return result.path.resolve().name
 
 
-def only(found: Sequence[Result], estimator: str) -> list[Result]:
-    """Those of one estimator; who has none is told on stderr.
+def only(results: Sequence[Result], estimator: str) -> list[Result]:
+    """The results of one estimator; runs without one are reported on stderr.
 
     Raises:
       ConfigError: nobody has any.
     """
-    kept = [result for result in found if result.estimator == estimator]
+    kept = [result for result in results if result.estimator == estimator]
     if not kept:
-        known = ", ".join(sorted({result.estimator for result in found}))
+        known = ", ".join(sorted({result.estimator for result in results}))
         raise ConfigError(
             f"--estimator={estimator} is none of these evaluations': they have {known}."
         )
-    for name in dict.fromkeys(result.name for result in found):
+    for name in dict.fromkeys(result.name for result in results):
         if name not in {result.name for result in kept}:
             print(f"{name} has no figure by {estimator!r}: left out", file=sys.stderr)
     return kept
 
 
-def write_picture(file: epath.Path, found: Sequence[Result]) -> None:
+def write_picture(file: epath.Path, results: Sequence[Result]) -> None:
     """Writes figures and differences as a PNG picture.
 
     Raises:
       ConfigError: it cannot be written.
     """
-    picture = plot.png(pairs.groups(found))
+    picture = plot.png(pairs.groups(results))
     try:
         files.replace_bytes(file, picture)
     except OSError as error:

@@ -1,13 +1,13 @@
-"""What guidance gains and costs, by its scale: a table, and pictures of it.
+"""Measure the gains and costs of guidance by its scale, in a table and pictures.
 
     python -m ddpm_jax guidance runs/digits_cond --judge=runs/judge
 
-For each scale, samples are drawn by the checkpoint's model and looked at by a classifier that
-did not guide them: how often it sees the class that was asked for (accuracy), how much of the
-data's variety is left (recall), how much of what is drawn is like the data (precision), and the
-Frechet distance of its features, each with its standard error over repetitions. In the run's
-folder scales/: the table as JSON and its curves, samples by class and scale, and how the first
-samples of each scale came about, all from the same noise.
+For each scale, samples are drawn by the checkpoint's model and judged by a classifier that did
+not guide them: the share that it assigns to the class they were drawn for (accuracy), the share
+of the data that samples cover (recall), the share of samples that are like the data
+(precision), and the Frechet distance of its features, each with its standard error over
+repetitions. The run's folder scales/ gets the table as JSON and its curves, samples by class
+and scale, and trajectories of the first samples of each scale, all from the same noise.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from ddpm_jax.sampling import checks, guides, sample_batches
 from ddpm_jax.sampling.guides import GUIDES
 
 FOLDER = "scales"
-# Of each class in a picture, and moments of the way of a sample.
+# Samples of each class in a picture, and frames of a trajectory.
 NUM_SHOWN, NUM_FRAMES = 4, 8
 COLUMNS = ("accuracy", "precision", "recall", "fid")
 
@@ -91,10 +91,10 @@ def _main(argv: list[str]) -> int:
     stem = folder / f"{restored.step}_{flags.guidance}"
     for num, scale in enumerate(scales, start=1):
         logging.info("scale %g ...", scale)
-        own = at_scale(config, scale)
-        rows.append(measured(own, restored, extractor, real))
-        shown.append(_drawn(own, restored))
-        # What is measured is on disk, whatever happens after.
+        scaled = at_scale(config, scale)
+        rows.append(measured(scaled, restored, extractor, real))
+        shown.append(_drawn(scaled, restored))
+        # Results are on disk after each scale, whatever happens later.
         _write(stem, config, restored, guide, real, scales[:num], rows, shown)
     print(aligned(_lines(scales, rows)))
     print(f"these, and pictures: {stem}.json, .png, _classes.png, _film.png")
@@ -103,7 +103,7 @@ def _main(argv: list[str]) -> int:
 
 @contextlib.contextmanager
 def errors_about_scales(text: str) -> Iterator[None]:
-    """Around checks of one of the scales: errors then name the flag."""
+    """Turns an error in a check of one scale into one that names the flag."""
     try:
         yield
     except ConfigError as error:
@@ -111,11 +111,11 @@ def errors_about_scales(text: str) -> Iterator[None]:
 
 
 def at_scale(config: Config, scale: float) -> Config:
-    """The config with this scale of its guidance."""
-    own = config.copy_and_resolve_references()
-    with own.unlocked():
-        own.sample[own.sample.guidance].scale = scale
-    return own
+    """The config with the given scale of its guidance."""
+    scaled = config.copy_and_resolve_references()
+    with scaled.unlocked():
+        scaled.sample[scaled.sample.guidance].scale = scale
+    return scaled
 
 
 def measured(
@@ -137,7 +137,7 @@ def measured(
 
 
 def _config(flags: argparse.Namespace) -> Config:
-    """The run's, with what the flags say of its samples."""
+    """The run's config, with the sampling that the flags ask for."""
     field = f"the workdir {flags.directory}"
     config = restore.config_of(field, flags.directory, default())
     if build.is_classifier(config):
@@ -184,7 +184,7 @@ def _scales(text: str) -> list[float]:
 
 
 def _drawn(config: Config, restored: Restored[Denoiser]) -> sample_batches.Batch:
-    """A few of every class, with the way of each: sample j is of class j mod classes."""
+    """A few samples of every class with trajectories; sample j has class j mod num_classes."""
     guide = guides.of(config, restored)
     num_classes = guide.num_classes
     few = sample_batches.of_few(config, NUM_SHOWN * num_classes)
@@ -206,10 +206,10 @@ def _write(
     rows: list[dict[str, Any]],
     shown: list[sample_batches.Batch],
 ) -> None:
-    """The table as JSON, and the pictures."""
+    """Writes the table as JSON, and the pictures."""
     others = guides.identity(config, guide)
     means = convention.of_samples(config, real.identity, restored.step, others)
-    # It is each row's own.
+    # The scale differs by row.
     means["options"][config.sample.guidance].pop("scale")
     report = {
         "guidance": config.sample.guidance,
@@ -245,7 +245,7 @@ def _lines(scales: list[float], rows: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def _curves(scales: list[float], rows: list[dict[str, Any]]) -> plots.Picture:
-    def of(name: str) -> plots.Estimates:
+    def curve(name: str) -> plots.Estimates:
         # A standard error that is not known draws no bar.
         errors = [row[name]["stderr"] for row in rows]
         return plots.Estimates(
@@ -253,14 +253,14 @@ def _curves(scales: list[float], rows: list[dict[str, Any]]) -> plots.Picture:
             np.array([np.nan if error is None else error for error in errors]),
         )
 
-    shares = {name: of(name) for name in ("accuracy", "precision", "recall")}
-    return plots.trade_off(np.array(scales), shares, of("fid"))
+    shares = {name: curve(name) for name in ("accuracy", "precision", "recall")}
+    return plots.trade_off(np.array(scales), shares, curve("fid"))
 
 
 def _classes(
     restored: Restored[Denoiser], scales: list[float], shown: list[sample_batches.Batch]
 ) -> np.ndarray:
-    """Rows of classes, columns of scales."""
+    """A picture of samples with a row for each class and a column for each scale."""
     num_values = restored.model.pixel_decoder.num_values
     num_classes = int(shown[0].labels.max()) + 1
     cells = {
@@ -278,7 +278,7 @@ def _classes(
 def _film(
     restored: Restored[Denoiser], scales: list[float], shown: list[sample_batches.Batch]
 ) -> np.ndarray:
-    """Rows of scales, columns of moments: x_hat of the first samples on their way."""
+    """A picture of the first samples' x_hat: a row for each scale, a column for each frame."""
     num_values = restored.model.pixel_decoder.num_values
     cells = {}
     for scale, batch in zip(scales, shown, strict=True):

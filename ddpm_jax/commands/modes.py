@@ -30,10 +30,10 @@ def main(argv: Sequence[str] | None = None, mode: str = "") -> int:
 
     Args:
       argv: the arguments; None: those of this process.
-      mode: which; "": the one that the flag --mode names.
+      mode: the mode; "": the one that the flag --mode names.
 
     Raises:
-      SystemExit: with the exit status, of all but --help.
+      SystemExit: always but for --help, with the exit status.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if any(argument in HELP for argument in arguments):
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None, mode: str = "") -> int:
     return app.run(run, [sys.argv[0], *arguments], flags_parser=read)
 
 
-# The commands of these names.
+# The commands of `table.COMMANDS`.
 train = functools.partial(main, mode="train")
 evaluate = functools.partial(main, mode="eval")
 sample = functools.partial(main, mode="sample")
@@ -102,7 +102,7 @@ def define(values: flags.FlagValues, mode: str) -> None:
 
 
 def help_text(mode: str) -> str:
-    """What a mode, or main.py, says of itself."""
+    """The help of a mode, or of main.py."""
     values = flags.FlagValues()
     define(values, mode)
     names = sorted(name for name in values if values[name].help)
@@ -113,15 +113,15 @@ def help_text(mode: str) -> str:
 
 
 def parse(argv: Sequence[str], values: flags.FlagValues, mode: str = "") -> list[str]:
-    """Reads flags and config; says all that is wrong with them before JAX is imported.
+    """Reads and checks flags and config, before JAX is imported.
 
     Args:
       argv: the command line, the program's name first.
-      values: where the flags are defined, and where their values then are.
-      mode: of the command; "": the flag --mode says it.
+      values: the flags, which are defined here and then have their values.
+      mode: mode of the command; "": that of the flag --mode.
 
     Returns:
-      What of the command line is no flag: the program's name.
+      The arguments that are no flags: the program's name.
 
     Raises:
       ConfigError: a flag is missing or the config file cannot be used.
@@ -166,7 +166,7 @@ def load_plugins(argv: Sequence[str]) -> None:
 def execute(values: flags.FlagValues, mode: str) -> int:
     """Runs one mode with flags that have been read; returns the exit status."""
     terminal.quiet_libraries()
-    # Imported once the flags are known to be right: a slip is told at once.
+    # Imported after the flags are checked, so that a wrong one is reported at once.
     import jax
 
     from ddpm_jax.check import check_config

@@ -1,4 +1,4 @@
-"""Another process that does a part of the work, and stops when this one is told to."""
+"""A child process that is stopped when this process is."""
 
 import signal
 import subprocess
@@ -8,13 +8,13 @@ from typing import IO
 
 
 class Child:
-    """Runs one command at a time, and passes SIGTERM and SIGINT on to it, as SIGTERM.
+    """A child process for one command at a time, to which SIGTERM and SIGINT are passed on.
 
-    A second signal kills it. It has a process group of its own, or a terminal's Ctrl-C would
-    reach it twice.
+    Both reach it as SIGTERM; a second signal kills it. It has a process group of its own, as a
+    terminal's Ctrl-C would otherwise reach it twice.
 
     Attributes:
-      received: the signal that came, or 0.
+      received: number of the signal received, or 0.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Child:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def run(self, command: Sequence[str], log: IO[bytes]) -> int:
-        """The command's exit status, -n where signal n ended it."""
+        """Runs a command and returns its exit status, -n if signal n ended it."""
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

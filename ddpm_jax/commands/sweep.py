@@ -1,15 +1,15 @@
 """Run a sweep: train and evaluate each of its runs, then compare them in one table.
 
     python -m ddpm_jax sweep configs/sweeps/digits_ablation.py --workdir=runs/ablation
-    ... --print                              # The commands instead, one a run, for a cluster.
-    ... --only=prediction=v                  # Of that name; may be repeated.
+    ... --print                              # Print the commands instead, for a cluster.
+    ... --only=prediction=v                  # Only the run of that name; may be repeated.
     ... --plugins=my_schedule.py             # Choices of your own, in every run.
     ... -- --config.training.num_steps=100   # Overrides of every run.
 
-The same command goes on where it was stopped. Runs go to WORKDIR/<name>, with all that they
-say in its log.txt; the comparison to WORKDIR/table.md, .json and .png. Exit status: 0 done,
+The same command goes on where it was stopped. Runs go to WORKDIR/<name>, with their output in
+log.txt there; the comparison to WORKDIR/table.md, .json and .png. Exit status: 0 done,
 1 some runs failed, 2 wrong arguments, 143 or 130 stopped by a signal. `commands.sweep_file`
-says what a sweep file is.
+describes sweep files.
 """
 
 import json
@@ -31,10 +31,10 @@ from ddpm_jax.evaluation.results import saved, table
 from ddpm_jax.evaluation.results.saved import Result
 from ddpm_jax.runs import workdir
 
-# What Python runs; paths in configs and sweep files are seen from where the sweep starts.
+# Python's arguments. Relative paths are those of the folder in which the sweep is started.
 PROGRAM = ("-m", "ddpm_jax")
 LOG, TABLE = "log.txt", "table"
-# Of a failed run's log, on the terminal.
+# The lines of a failed run's log that are printed.
 NUM_LAST_LINES = 5
 
 
@@ -55,8 +55,8 @@ def _main(argv: list[str]) -> int:
     path = epath.Path(parsed.workdir)
     plugins.load(parsed.plugins)
     runs = sweep_file.read(parsed.file, tuple(argv[end + 1 :]))
-    mine = tuple(f"--plugins={text}" for text in parsed.plugins)
-    runs = [run._replace(arguments=(*mine, *run.arguments)) for run in runs]
+    plugin_flags = tuple(f"--plugins={text}" for text in parsed.plugins)
+    runs = [run._replace(arguments=(*plugin_flags, *run.arguments)) for run in runs]
     chosen = _only(runs, parsed.only)
     if parsed.print:
         for run in chosen:
@@ -81,7 +81,7 @@ def _only(runs: Sequence[Run], names: Sequence[str] | None) -> list[Run]:
 
 
 def is_finished(run: Run, path: epath.Path) -> bool:
-    """Whether its last step has figures by all estimators, as config.eval is now."""
+    """Whether a run's last step has figures by all estimators, with the present config.eval."""
     config = path / run.name / workdir.CONFIG
     if not config.exists() or not _report(run, path).exists():
         return False
@@ -127,16 +127,16 @@ def _run_all(runs: Sequence[Run], chosen: Sequence[Run], path: epath.Path) -> in
             print(f"{how}; {_duration(mean * (len(left) - number))} left", flush=True)
     _compare(runs, path)
     for run, status in failed:
-        _tell_failure(run, status, path)
+        _report_failure(run, status, path)
     return 1 if failed else 0
 
 
 def _run(child: Child, run: Run, path: epath.Path) -> int:
-    """Trains and evaluates; the exit status of what fails first, or 0."""
+    """Trains and evaluates a run; returns the exit status of the first failure, or 0."""
     folder = path / run.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # One that is here is of another config.eval; config.json, which tells, will change.
+        # A report that is here belongs to another config.eval, which config.json will forget.
         _report(run, path).unlink(missing_ok=True)
         with (folder / LOG).open("ab") as log:
             for command in steps(sys.executable, run, path):
@@ -151,7 +151,7 @@ def _run(child: Child, run: Run, path: epath.Path) -> int:
 
 
 def _compare(runs: Sequence[Run], path: epath.Path) -> None:
-    """Prints and writes the table of all that have been evaluated."""
+    """Prints and writes the table of all finished runs."""
     found = [
         result
         for run in runs
@@ -173,7 +173,7 @@ def _compare(runs: Sequence[Run], path: epath.Path) -> None:
     print(f"\n{table.text(found)}\n{aliases}")
 
 
-def _tell_failure(run: Run, status: int, path: epath.Path) -> None:
+def _report_failure(run: Run, status: int, path: epath.Path) -> None:
     log = path / run.name / LOG
     why = f"exit status {status}" if status else f"no figures in {_report(run, path)}"
     lines = log.read_bytes().decode(errors="replace").splitlines()

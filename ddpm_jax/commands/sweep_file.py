@@ -1,10 +1,10 @@
-"""What a sweep file says: from grids of overrides to runs, all checked before one starts.
+"""Sweep files: grids of overrides as runs, all checked before the first starts.
 
 A sweep file is Python with a function get_sweep() -> {"config", "overrides", "grids"}:
 
     dict(
         config="configs/digits_vdm.py",
-        overrides={"schedule.num_steps": 1000},     # Of every run.
+        overrides={"schedule.num_steps": 1000},     # In every run.
         grids=[
             {"prediction": ["eps", "v"], "seed": [0, 1]},        # Four runs.
             {"ends": {"wide": {"schedule.cosine.log_snr_min": -9.0, ...}, ...}},
@@ -13,7 +13,7 @@ A sweep file is Python with a function get_sweep() -> {"config", "overrides", "g
 
 A grid is the product of its axes. An axis is a field with a list of values; or a name with
 choices, each a label and the fields that it sets together. A list may hold such choices too.
-The sweep is the union of its grids, and two ways to the same config are one run.
+The sweep is the union of its grids, in which equal configs are one run.
 """
 
 import itertools
@@ -32,7 +32,7 @@ from ddpm_jax.core.errors import ConfigError
 
 Fields = Mapping[str, Any]
 FUNCTION = "get_sweep"
-# Of a run without any override of its own.
+# The name of a run without an override of its own.
 BASE = "base"
 
 
@@ -40,10 +40,10 @@ class Run(NamedTuple):
     """One run of a sweep.
 
     Attributes:
-      name: its own overrides, fit for a folder.
-      aliases: what other grids call it.
-      arguments: of its commands, --config and the overrides.
-      config: what they will make of them.
+      name: its own overrides, as the name of a folder.
+      aliases: its names in other grids.
+      arguments: arguments of its commands, --config and the overrides.
+      config: the config that the commands will read.
     """
 
     name: str
@@ -56,8 +56,8 @@ def read(path: os.PathLike[str] | str, extra: tuple[str, ...] = ()) -> list[Run]
     """The runs of a sweep file, in its order.
 
     Args:
-      path: of the file.
-      extra: overrides of every run, as a command line has them.
+      path: path of the file.
+      extra: overrides of every run, as on a command line.
 
     Raises:
       ConfigError: the file or one of its runs cannot work.
@@ -85,7 +85,7 @@ def read(path: os.PathLike[str] | str, extra: tuple[str, ...] = ()) -> list[Run]
 
 
 def _load(path: os.PathLike[str] | str) -> tuple[str, list[tuple[str, Fields]]]:
-    """The config file, and each point: its name and all fields that it sets."""
+    """The config file, and the points of all grids: name and fields of each."""
     module = python_files.load(os.fspath(path), "sweep_file")
     sweep = python_files.result_of(module, FUNCTION)
     try:
@@ -101,14 +101,14 @@ def _load(path: os.PathLike[str] | str) -> tuple[str, list[tuple[str, Fields]]]:
         ]
         if not points:
             raise ValueError("it has no runs; the grid {} is one")
-    except Exception as error:  # What it returns may be anything.
+    except Exception as error:  # Its result may be anything.
         reason = f"{FUNCTION}() returns what is no sweep: {error}."
         raise python_files.error_at(module, FUNCTION, reason) from error
     return sweep["config"], points
 
 
 def _points(grid: Any) -> Iterator[tuple[str, Fields]]:
-    """Each point of a grid: its name, and the fields that it sets."""
+    """Yields the name of each point of a grid, and the fields that it sets."""
     if not isinstance(grid, Mapping):
         raise ValueError(f"the grid {grid!r} is not a dict")
     for choices in itertools.product(*(_choices(*axis) for axis in grid.items())):
@@ -122,24 +122,24 @@ def _points(grid: Any) -> Iterator[tuple[str, Fields]]:
 def _choices(axis: str, values: Any) -> list[tuple[str, Fields]]:
     if not isinstance(values, Mapping | list | tuple):
         raise ValueError(f"{axis!r}: {values!r} is not a list of values")
-    found: list[tuple[str, Fields]] = []
+    choices_of_axis: list[tuple[str, Fields]] = []
     for value in [values] if isinstance(values, Mapping) else values:
         is_labelled = isinstance(value, Mapping)
         choices = value.items() if is_labelled else [(value, {axis: value})]
-        found += [
+        choices_of_axis += [
             (f"{_plain(axis)}={_plain(label)}", dict(fields))
             for label, fields in choices
         ]
-    return found
+    return choices_of_axis
 
 
 def _plain(label: Any) -> str:
-    """Text that is safe in the name of a folder and in a shell."""
+    """The label as text that is safe in the name of a folder and in a shell."""
     return re.sub(r"[^\w.+-]+", "_", str(label)).strip("_")
 
 
 def _resolve(name: str, arguments: tuple[str, ...]) -> Config:
-    """The config as its commands read it, checked. No device is touched."""
+    """The config as the run's commands read it, checked; no device is used."""
     values = flags.FlagValues()
     argv = ["train", *arguments]
     files.define_flag(values, argv)

@@ -1,6 +1,6 @@
-"""The commands of `python -m ddpm_jax`, one line each; installed, `ddpm-jax` is the same.
+"""The table of commands of `python -m ddpm_jax`; installed, `ddpm-jax` is the same.
 
-Nothing is imported but the command that is asked for.
+Only the module of the command that is called is imported.
 """
 
 import importlib
@@ -12,12 +12,12 @@ from ddpm_jax.core.errors import hint
 
 
 class Command(NamedTuple):
-    """A command.
+    """A command: its help and where it is.
 
     Attributes:
-      line: what it does, for --help.
-      module: where it is.
-      function: of that module: its arguments -> exit status.
+      line: one line of description, for --help.
+      module: name of its module.
+      function: name of its function there: arguments -> exit status.
     """
 
     line: str
@@ -38,14 +38,14 @@ COMMANDS: Mapping[str, Command] = {
     "compare": Command("evaluations of runs side by side", "ddpm_jax.commands.compare"),
     "sweep": Command("train and evaluate a grid of configs", "ddpm_jax.commands.sweep"),
     "guidance": Command(
-        "what guidance gains and costs, by scale", "ddpm_jax.commands.guidance_scales"
+        "gains and costs of guidance, by scale", "ddpm_jax.commands.guidance_scales"
     ),
 }
 HELP = ("--help", "-help", "-h", "help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that the first argument names, with those that follow.
+    """Runs the command that the first argument names, with the arguments after it.
 
     Args:
       argv: the arguments; None: those of this process.
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def help_text() -> str:
-    """Every command with its line."""
+    """The help: every command with its line."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {command.line}" for name, command in COMMANDS.items()]
     return "\n".join(

@@ -16,10 +16,10 @@ from ddpm_jax.core.errors import ConfigError, choose, flat, hint
 
 
 def overrides(argv: Sequence[str]) -> None:
-    """Every --config.FIELD of a command line is a field, or a group of fields.
+    """Checks that every --config.FIELD of a command line is a field, or a group of fields.
 
     Raises:
-      ConfigError: naming the first that is not.
+      ConfigError: one is not; it names the first.
     """
     known = leaves()
     for argument in argv:
@@ -31,10 +31,10 @@ def overrides(argv: Sequence[str]) -> None:
 
 
 def fields(config: Config) -> None:
-    """Every field is one of `default()`'s, and of its type.
+    """Checks that a config has the fields of `default()`, each of its type.
 
     Raises:
-      ConfigError: naming the first that is not.
+      ConfigError: one is not; it names the first.
     """
     known = leaves()
     given = flat(config)
@@ -62,7 +62,7 @@ def fields(config: Config) -> None:
 
 
 def _unknown(field: str, known: Mapping[str, Any]) -> str:
-    """What is wrong with a field, and what there is in its group."""
+    """The error of an unknown field, with the fields of its group."""
     group, _, _ = field.rpartition(".")
     inside = [name for name in known if group and name.startswith(group + ".")]
     names = dict.fromkeys(name[len(group) + 1 :].split(".")[0] for name in inside)
@@ -71,12 +71,12 @@ def _unknown(field: str, known: Mapping[str, Any]) -> str:
 
 
 def choices(config: Config) -> None:
-    """Every field that names a choice names one there is, and all options are in range.
+    """Checks that choices exist, and that all options are in range.
 
-    Options of choices that were not made are checked too: they may be made later.
+    Options of choices that are not named are checked too: they may be named later.
 
     Raises:
-      ConfigError: naming the first that is not.
+      ConfigError: one is not; it names the first.
     """
     choice.read(Whole, config, "config")
     _choices(Whole, config, "")
@@ -91,23 +91,23 @@ def _choices(options: type[Options], config: Config, prefix: str) -> None:
             table, name = field.metadata["table"], config[field.name]
             if not field.metadata["with_argument"]:
                 choose(table, name, f"{prefix}{field.name}")
-            for other, own in table.items():
+            for other, entry in table.items():
                 if other in config:
-                    choice.read(own.options, config[other], f"config.{prefix}{other}")
+                    choice.read(entry.options, config[other], f"config.{prefix}{other}")
 
 
 def differences(ours: Config, theirs: Mapping[str, Any]) -> list[str]:
-    """Fields in which two configs differ, those that may change in a run left out.
+    """The fields in which two configs differ, except those that may change in a run.
 
     Args:
       ours: a config.
-      theirs: another, flat, as `flat` gives it.
+      theirs: another config, as from `flat`.
 
     Returns:
-      One text a field: "field (now NEW, then OLD)".
+      A text for each field: "field (now NEW, then OLD)".
     """
     flat_ours, known = flat(ours), leaves()
-    # What an earlier version did not have, it did as the default does.
+    # A field that an earlier version did not have is at its default.
     theirs = flat(default()) | dict(theirs)
     changed = []
     for field in sorted(flat_ours.keys() | theirs.keys()):

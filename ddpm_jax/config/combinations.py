@@ -1,4 +1,4 @@
-"""What of a config does not go together, though each field is right by itself."""
+"""Checks of fields of a config that must fit each other."""
 
 from ml_collections import ConfigDict as Config
 
@@ -19,17 +19,17 @@ from ddpm_jax.nets.interface import NetworkOptions
 
 
 def combinations(config: Config) -> None:
-    """Fields that are right by themselves are right together.
+    """Checks that fields fit each other.
 
     Raises:
-      ConfigError: naming the first two that are not, and what would be.
+      ConfigError: two do not; it names the first two, and a remedy.
     """
     c, schedule = config, SCHEDULES[config.schedule.name]
     learned, continuous = schedule.has("learned"), c.schedule.num_steps == CONTINUOUS
     model, network = chosen(MODELS, c.model, "name", "model")
     assert isinstance(network, NetworkOptions)
     named, group = f"config.schedule.name = {c.schedule.name!r}", c.model.name
-    flag, sorts = c.data.augmentation_flag, model.has("classifier")
+    flag, is_classifier = c.data.augmentation_flag, model.has("classifier")
     fixed = sorted(name for name, s in SCHEDULES.items() if not s.has("table_of_T"))
     wrong = {
         f"config.loss.weighting = {c.loss.weighting!r} says nothing of a schedule's worth,"
@@ -52,11 +52,11 @@ def combinations(config: Config) -> None:
         f"config.data.augmentation_flag = True needs config.model.{group}.num_conditions ="
         " 1.": flag and not network.takes_condition,
         "config.model.class_conditional = True would tell a classifier the answer: write"
-        " False.": sorts and c.model.class_conditional,
-        f"{named} cannot learn of a classifier: write the name of a fixed one.": sorts
+        " False.": is_classifier and c.model.class_conditional,
+        f"{named} cannot learn of a classifier: write the name of a fixed one.": is_classifier
         and learned,
         f"config.training.sample_every = {c.training.sample_every}: a classifier draws"
-        " nothing: write 0.": sorts and c.training.sample_every > 0,
+        " nothing: write 0.": is_classifier and c.training.sample_every > 0,
         "config.data.augmentation_flag = True has nothing to tell: set config.data.flip or"
         " config.data.rotate.": flag and not (c.data.flip or c.data.rotate),
         f"{named} is a table of T betas, which continuous time (config.schedule.num_steps ="
@@ -73,16 +73,16 @@ def combinations(config: Config) -> None:
 
 
 def interior_learns(config: Config) -> bool:
-    """Whether what lies between the ends of a learned schedule has parameters."""
+    """Whether the interior of a learned schedule has parameters."""
     _, options = chosen(SCHEDULES, config.schedule, "name", "schedule")
     return bool(getattr(options, "interior_learns", True))
 
 
 def devices(config: Config, num_devices: int) -> None:
-    """Every batch divides over the devices, and its pieces too.
+    """Checks that batches, and microbatches, divide over the devices.
 
     Raises:
-      ConfigError: naming the field and the next size that does.
+      ConfigError: one does not; it names the field and the next size that does.
     """
     pieces = num_devices * config.training.num_microbatches
     for field, size, parts in (

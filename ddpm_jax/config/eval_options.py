@@ -8,7 +8,7 @@ from ddpm_jax.evaluation.options import OdeOptions, QualityOptions
 
 @dataclasses.dataclass(frozen=True)
 class Eval(Options):
-    """What is measured. While training the first that needs no samples is used."""
+    """Evaluation. During training, the first estimator that needs no samples is used."""
 
     estimators: str = option(
         "stratified",
@@ -22,20 +22,20 @@ class Eval(Options):
     )
     pilot_examples: int = option(
         0,
-        "Stratified: that tell where draws are worth most; 0: even.",
+        "Stratified: examples of a pilot pass that chooses strata; 0: none.",
         at_least=0,
     )
-    batch_size: int = option(256, "Global.", at_least=1)
+    batch_size: int = option(256, "Examples in a global batch.", at_least=1)
     num_examples: int = option(0, "The first so many of the split; 0: all.", at_least=0)
     weights: str = option("ema", "ema, raw, or ema:<one of extra_decays>.")
     clip: bool = option(
-        True, "x_hat to the range of the data: another model, another bound."
+        True, "Clip x_hat to the data's range: another model, another bound."
     )
     class_conditional: bool = option(
-        True, "Bits of p(x | class), where the network is told it."
+        True, "Bits of p(x | class), if the network takes classes."
     )
     step: int = option(-1, "Checkpoint to evaluate; -1: the newest.", at_least=-1)
-    ode: OdeOptions = group(OdeOptions, "Of the probability flow's density.")
+    ode: OdeOptions = group(OdeOptions, "The probability flow's density.")
     quality: QualityOptions = group(
         QualityOptions, "Of samples as config.sample describes them, by eval.weights."
     )

@@ -13,7 +13,7 @@ FUNCTION = "get_config"
 
 
 def read_config(name: str) -> Config:
-    """The config of a file, `FILE.py`, or of a variant of it, `FILE.py:VARIANT`.
+    """Reads the config of a file, `FILE.py`, or of a variant of it, `FILE.py:VARIANT`.
 
     Raises:
       ConfigError: the file cannot be read, raises something, knows no such variant, or
@@ -23,22 +23,22 @@ def read_config(name: str) -> Config:
     if not path:
         raise ConfigError(f"--config={name}: write the path of a config file.")
     module = python_files.load(path, "config_file")
-    found = python_files.result_of(module, FUNCTION, *([variant] if colon else []))
-    if not isinstance(found, Config):
+    config = python_files.result_of(module, FUNCTION, *([variant] if colon else []))
+    if not isinstance(config, Config):
         reason = (
-            f"{FUNCTION}() returns {_kind(found)}: let it return a ConfigDict, such as"
+            f"{FUNCTION}() returns {_kind(config)}: let it return a ConfigDict, such as"
             " ddpm_jax.config.default() with the fields that differ."
         )
         raise python_files.error_at(module, FUNCTION, reason)
-    return found
+    return config
 
 
 def define_flag(values: flags.FlagValues, argv: Sequence[str]) -> None:
     """Defines --config, with an override of every field, as --config.FIELD=VALUE.
 
     Args:
-      values: what the flag is added to; its value is the config, locked.
-      argv: the whole command line, in which the overrides are looked for.
+      values: the flags to which --config is added; its value is the locked config.
+      argv: the whole command line, which holds the overrides.
     """
     meaning = "A config file, or file:variant."
     config_flags.DEFINE_config_file(
@@ -48,16 +48,16 @@ def define_flag(values: flags.FlagValues, argv: Sequence[str]) -> None:
 
 
 def parse(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
-    """Reads a command line for which `define_flag` defined --config; what is left over.
+    """Reads a command line with --config, defined by `define_flag`; returns the rest.
 
     Raises:
-      ConfigError: of the config file.
-      flags.Error: of other flags and of overrides.
+      ConfigError: the config file is wrong.
+      flags.Error: another flag or an override is wrong.
     """
     try:
         return values(list(argv))
     except flags.IllegalFlagValueError as error:
-        # Flags repeat the whole value before what is wrong with it.
+        # absl repeats the whole value before the reason.
         if isinstance(error.__context__, ConfigError):
             raise error.__context__ from None
         raise

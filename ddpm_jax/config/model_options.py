@@ -1,4 +1,4 @@
-"""Config groups of what is learned and from what: data, schedule, decoder, model, loss."""
+"""The config groups of data, schedule, decoder, model and loss."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ from ddpm_jax.nets.learned_schedule import LARGEST as LARGEST_LOG_SNR
 
 @dataclasses.dataclass(frozen=True)
 class Data(Options):
-    """What is learned from, and how it is read."""
+    """The data set, and how it is read."""
 
     name: str = chosen_from(
         "digits",
@@ -27,37 +27,37 @@ class Data(Options):
         "digits, photos, tfds:<name> or folder:<path>.",
         with_argument=True,
     )
-    batch_size: int = option(128, "Global.", at_least=1)
+    batch_size: int = option(128, "Examples in a global batch.", at_least=1)
     image_size: int = option(
         0, "Resize to this height and width; 0: as stored.", at_least=0
     )
     center_crop: int = option(
-        0, "Before the resize, to this height and width; 0: none.", at_least=0
+        0, "Crop to this height and width before resizing; 0: none.", at_least=0
     )
     channels: int = option(0, "1 or 3; 0: as stored, or 3 for a folder.")
-    stride: int = option(8, 'Between patches of "photos".', at_least=1)
+    stride: int = option(8, 'Pixels between patches of "photos".', at_least=1)
     data_dir: str = option(
-        "", 'Where TFDS keeps its data sets; "": its own default.', may_change=True
+        "", 'Folder of TFDS data sets; "": the default of TFDS.', may_change=True
     )
-    train_split: str = option("train", "To learn from.")
-    eval_split: str = option("test", "To evaluate.")
-    flip: bool = option(False, "Horizontally, half of the times an example is seen.")
-    rotate: bool = option(False, "By 90, 180 or 270 degrees, half of the times.")
+    train_split: str = option("train", "Split to train on.")
+    eval_split: str = option("test", "Split to evaluate.")
+    flip: bool = option(False, "Mirror horizontally, half of the times.")
+    rotate: bool = option(False, "Rotate by 90, 180 or 270 degrees, half of the times.")
     augmentation_flag: bool = option(
-        False, "The network is told of both, and 0 in evaluation."
+        False, "The network takes a flag of both; it is 0 in evaluation."
     )
     skip_broken: bool = option(
         False, "Leave out image files of a folder that cannot be read."
     )
     num_threads: int = option(
         4,
-        "That read batches; large files gain by more.",
+        "Reading threads; large files gain by more.",
         at_least=1,
         may_change=True,
     )
     num_workers: int = option(
         0,
-        "Processes that read, where threads are not enough; 0: none.",
+        "Reading processes, where threads are not enough; 0: none.",
         at_least=0,
         may_change=True,
     )
@@ -66,7 +66,7 @@ class Data(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Schedule(Options):
-    """How noise grows with time."""
+    """The noise schedule."""
 
     name: str = chosen_from("linear_beta", SCHEDULES, "The noise schedule.")
     num_steps: int = option(
@@ -84,33 +84,35 @@ class Schedule(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Decoder(Options):
-    """From the least noisy latent to pixels."""
+    """The decoder from the least noisy latent to pixels."""
 
-    name: str = chosen_from("discretized_gaussian", PIXEL_DECODERS, "Its family.")
+    name: str = chosen_from(
+        "discretized_gaussian", PIXEL_DECODERS, "The decoder's family."
+    )
     mean: str = chosen_from(
-        "x_hat", DECODER_MEANS, "The network's estimate at z_0, or z_0 over alpha_0."
+        "x_hat", DECODER_MEANS, "Mean: the estimate x_hat(z_0), or z_0 over alpha_0."
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Model(Options):
-    """What is trained."""
+    """The network."""
 
     name: str = chosen_from("unet", MODELS, "A denoiser's network, or a classifier.")
     class_conditional: bool = option(
-        False, "The network is told the class of an image."
+        False, "Condition the network on the class of an image."
     )
     label_dropout: float = option(
         0.1,
-        "How often in training it is not: it learns p(x) beside.",
+        "Share of training examples without their class, to learn p(x) too.",
         at_least=0.0,
         at_most=1.0,
         remedy="write a number in [0, 1], such as 0.1",
     )
-    time_input: str = chosen_from("t", TIME_INPUTS, "What the network is told.")
+    time_input: str = chosen_from("t", TIME_INPUTS, "The network's time input.")
     log_snr_bounds: tuple[float | int, ...] = option(
         (),
-        "That log SNR is normalised by; (): the schedule's ends.",
+        "Log SNRs that normalise the input; (): the schedule's ends.",
         example=(-5.0, 13.3),
     )
     time_scale: float = option(
@@ -130,17 +132,17 @@ class Model(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Loss(Options):
-    """What training lowers."""
+    """The training loss."""
 
     weighting: str = chosen_from(
-        "simple", LOSSES, "Of the denoiser's error; elbo: the bound itself."
+        "simple", LOSSES, "Weight of the denoiser's error; elbo: the bound."
     )
     time_sampling: str = chosen_from(
-        "stratified", TIME_SAMPLINGS, "Where the times of a batch come from."
+        "stratified", TIME_SAMPLINGS, "Sampling of the times of a batch."
     )
     variance_weight: float = option(
-        0.001, "Of the bound, where the reverse variance is learned.", at_least=0
+        0.001, "Weight of the bound with a learned variance.", at_least=0
     )
     interior: str = chosen_from(
-        "variance", INTERIOR_GOALS, "What a learned one lowers at T = infinity."
+        "variance", INTERIOR_GOALS, "Objective of a learned interior, T = infinity."
     )

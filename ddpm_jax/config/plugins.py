@@ -34,11 +34,11 @@ EXAMPLE = '{"schedule.name": {"mine": Choice(Options, make)}}'
 
 
 class Located(NamedTuple):
-    """A plugin that has been found, and not yet imported.
+    """A plugin that is located but not yet imported.
 
     Attributes:
-      name: of its module, dotted.
-      path: of its file.
+      name: dotted name of its module.
+      path: path of its file.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Located(NamedTuple):
 
 
 def load(plugins: str | Iterable[str]) -> None:
-    """Adds the choices of plugins to the tables; of one that is loaded already, nothing.
+    """Adds the choices of plugins to the tables, unless they are loaded already.
 
     Args:
       plugins: dotted names of modules, or paths of Python files; several by commas.
@@ -61,7 +61,7 @@ def load(plugins: str | Iterable[str]) -> None:
 
 
 def add_argument(parser: argparse.ArgumentParser) -> None:
-    """Adds --plugins to a command's arguments: what `load` then takes."""
+    """Adds --plugins to a command's arguments, for `load`."""
     parser.add_argument(
         "--plugins",
         action="append",
@@ -97,7 +97,7 @@ def _load(text: str) -> None:
 
 @contextlib.contextmanager
 def temporarily() -> Iterator[None]:
-    """What is loaded within is taken back at the end."""
+    """A context at whose end the plugins loaded within are removed again."""
     tables = [(table, dict(table)) for table in choice.tables(Whole).values()]
     known, folders = loaded_plugins.hashes(), list(sys.path)
     try:
@@ -124,7 +124,7 @@ def _located(text: str) -> Located:
         sys.path.append(str(folder))
     try:
         spec = importlib.util.find_spec(name)
-    except Exception as error:  # A package that it is in may raise anything.
+    except Exception as error:  # Its package may raise anything.
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(f"--plugins={text} cannot be imported: {reason}.") from error
     if spec is None or not spec.origin or not spec.origin.endswith(python_files.SUFFIX):
@@ -141,7 +141,7 @@ def _located(text: str) -> Located:
 
 
 def _named(path: str) -> tuple[pathlib.Path, str]:
-    """Where the name of a file's module starts, and the name."""
+    """The folder from which a file's module is named, and the dotted name."""
     python_files.check(path)
     file = pathlib.Path(path).resolve()
     parts, folder = [file.stem], file.parent
@@ -157,7 +157,7 @@ def _named(path: str) -> tuple[pathlib.Path, str]:
 
 
 def _choices(module: types.ModuleType, path: str) -> Mapping[str, Table]:
-    """The entries that a plugin adds, checked; by field."""
+    """The checked entries that a plugin adds, by field."""
     if not hasattr(module, NAME):
         close = hint(NAME, vars(module).keys())
         raise ConfigError(f"{path}: it has no {NAME}, such as {EXAMPLE}.{close}")
@@ -183,7 +183,7 @@ def _choices(module: types.ModuleType, path: str) -> Mapping[str, Table]:
 
 
 def _taken(tables: Mapping[str, Table]) -> dict[str, set[str]]:
-    """What each group of a config that has choices holds already, or may."""
+    """The names that each config group with choices holds, or may hold, already."""
     found: dict[str, set[str]] = {}
     for field, table in tables.items():
         group, dot, _ = field.rpartition(".")
@@ -231,7 +231,7 @@ def _check_entry(where: str, entry: Any, table: Table) -> None:
 
 
 def common_options(table: Table) -> type[Options]:
-    """The nearest class that the options of all choices of a table are of."""
+    """The nearest common base class of the options of a table's choices."""
     every = [entry.options for entry in table.values()]
     return next(
         base for base in every[0].__mro__ if all(issubclass(o, base) for o in every)
@@ -265,7 +265,7 @@ def _check_options(where: str, options: Any, base: type[Options]) -> None:
     try:
         options()
         dict(choice.leaves(options))
-    except Exception as error:  # It may check itself in any way.
+    except Exception as error:  # Its own checks may raise anything.
         raise ConfigError(
             f"{where} cannot be made of their defaults: {type(error).__name__}: {error}"
         ) from error

@@ -1,7 +1,7 @@
-"""The config: every group and field there is, with its type, default and range.
+"""The schema of the config: every group and field, with its type, default and range.
 
-A config file starts from `default()` and states the difference. What belongs to one choice
-stands in a group of that choice's name (`schedule.cosine` for `schedule.name = "cosine"`),
+A config file starts from `default()` and states the difference. The options of one choice
+stand in a group of that choice's name (`schedule.cosine` for `schedule.name = "cosine"`),
 defined beside the choice itself, so that any choice can be made by an override.
 """
 
@@ -24,28 +24,28 @@ from ddpm_jax.models.table import (
 
 @dataclasses.dataclass(frozen=True)
 class Whole(Options):
-    """The whole config."""
+    """All fields and groups of a config."""
 
-    seed: int = option(0, "Of every draw.")
-    prediction: str = chosen_from("eps", PREDICTIONS, "What the network predicts.")
+    seed: int = option(0, "Seed of every draw.")
+    prediction: str = chosen_from("eps", PREDICTIONS, "The network's prediction.")
     reverse_variance: str = chosen_from(
-        "forward", REVERSE_VARIANCES, "Of p(z_s | z_t)."
+        "forward", REVERSE_VARIANCES, "Variance of p(z_s | z_t)."
     )
-    data: Data = group(Data, "What is learned from.")
-    schedule: Schedule = group(Schedule, "How noise grows.")
-    decoder: Decoder = group(Decoder, "From z_0 to pixels.")
-    model: Model = group(Model, "What is trained.")
-    loss: Loss = group(Loss, "What training lowers.")
-    optimizer: Optimizer = group(Optimizer, "How.")
+    data: Data = group(Data, "The data set.")
+    schedule: Schedule = group(Schedule, "The noise schedule.")
+    decoder: Decoder = group(Decoder, "The pixel decoder.")
+    model: Model = group(Model, "The network.")
+    loss: Loss = group(Loss, "The training loss.")
+    optimizer: Optimizer = group(Optimizer, "The optimiser.")
     ema: Ema = group(Ema, "Averages of the parameters.")
-    training: Training = group(Training, "How long, and what is left on the way.")
+    training: Training = group(Training, "Length and outputs of a run.")
     parallel: Parallel = group(Parallel, "Devices.", may_change=True)
-    eval: Eval = group(Eval, "What is measured.", may_change=True)
-    sample: Sample = group(Sample, "What is drawn.", may_change=True)
+    eval: Eval = group(Eval, "Evaluation.", may_change=True)
+    sample: Sample = group(Sample, "Sampling.", may_change=True)
 
 
 def default() -> Config:
-    """Every field there is. A config without data.name and model sizes is not complete."""
+    """The config with every field at its default, from which config files start."""
     return Config(choice.defaults(Whole))
 
 

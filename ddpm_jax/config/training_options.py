@@ -1,4 +1,4 @@
-"""Config groups of training: optimiser, averages, how long a run goes on, devices."""
+"""The config groups of training: optimiser, averages, length and outputs of a run, devices."""
 
 import dataclasses
 from typing import Any
@@ -10,38 +10,44 @@ from ddpm_jax.training.parallel import MODES
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer(Options):
-    """How parameters follow the gradient."""
+    """The optimiser and its learning rates."""
 
     name: str = chosen_from("adam", OPTIMIZERS, "The rule.")
     learning_rate: float = option(
         2e-4,
-        "At its peak.",
+        "Peak learning rate of the network.",
         above=0.0,
         finite=True,
         remedy="write a number above 0, such as 2e-4",
     )
     schedule_learning_rate: float = option(
         1e-3,
-        "Of a learned schedule; warm-up and decay as below.",
+        "Peak rate of a learned schedule; warm-up and decay as below.",
         above=0.0,
         finite=True,
         remedy="write a number above 0, such as 2e-4",
     )
-    warmup_steps: int = option(5_000, "0: none.", at_least=0)
-    decay: str = chosen_from("constant", DECAYS, "Of the rate, after the warm-up.")
-    decay_steps: int = option(800_000, "What it takes.", at_least=1)
-    final_fraction: float = option(0.0, "What cosine leaves of the rate.", at_least=0)
+    warmup_steps: int = option(5_000, "Steps of warm-up; 0: none.", at_least=0)
+    decay: str = chosen_from("constant", DECAYS, "Decay of the rate after the warm-up.")
+    decay_steps: int = option(800_000, "Steps of the decay.", at_least=1)
+    final_fraction: float = option(
+        0.0, "Fraction of the rate at which cosine ends.", at_least=0
+    )
     b1: float = option(0.9, "Decay of the gradient's average.", at_least=0.0, below=1.0)
-    b2: float = option(0.999, "Decay of its square's.", at_least=0.0, below=1.0)
+    b2: float = option(0.999, "Decay of its square's average.", at_least=0.0, below=1.0)
     eps: float = option(
         1e-8,
-        "Added to the root of the latter.",
+        "Added to the root of that average.",
         above=0.0,
         below=1.0,
         remedy="write a small number above 0",
     )
-    weight_decay: float = option(0.0, "Of the network's kernels.", at_least=0)
-    clip_norm: float = option(1.0, "Of the network's gradient; 0: none.", at_least=0)
+    weight_decay: float = option(
+        0.0, "Weight decay of the network's kernels.", at_least=0
+    )
+    clip_norm: float = option(
+        1.0, "Largest norm of the network's gradient; 0: none.", at_least=0
+    )
 
 
 def _decay(default: Any, meaning: str, example: Any = None) -> Any:
@@ -55,36 +61,46 @@ def _decay(default: Any, meaning: str, example: Any = None) -> Any:
 class Ema(Options):
     """Averages of the parameters."""
 
-    decay: float = _decay(
-        0.9999, "Of the average that evaluation and sampling use by default."
+    decay: float = _decay(0.9999, "Decay of the average that is evaluated and sampled.")
+    warmup: bool = option(False, "Start with a decay of (1 + n) / (10 + n).")
+    extra_decays: tuple[float | int, ...] = _decay(
+        (), "Decays of further averages.", (0.999,)
     )
-    warmup: bool = option(False, "Begin with a decay of (1 + n) / (10 + n).")
-    extra_decays: tuple[float | int, ...] = _decay((), "Of further averages.", (0.999,))
 
 
 @dataclasses.dataclass(frozen=True)
 class Training(Options):
-    """How long a run goes on, and what it leaves on the way; 0 steps: never."""
+    """The length of a run, and the steps between its outputs; 0 steps: never."""
 
-    num_steps: int = option(800_000, "Of the whole run.", at_least=1, may_change=True)
+    num_steps: int = option(
+        800_000, "Steps of the whole run.", at_least=1, may_change=True
+    )
     num_microbatches: int = option(
-        1, "A batch is differentiated in so many pieces.", at_least=1
+        1, "Pieces of a batch, differentiated one by one.", at_least=1
     )
     start_from: str = option(
         "", 'A workdir whose network a new run starts with; "": a new network.'
     )
-    start_weights: str = option("ema", "Of that workdir: ema, raw, or ema:<a decay>.")
+    start_weights: str = option("ema", "Its weights: ema, raw, or ema:<a decay>.")
     max_skipped: int = option(
         10,
         "Non-finite steps in a row before the run gives up.",
         at_least=1,
         may_change=True,
     )
-    log_every: int = option(100, "Steps.", at_least=0, may_change=True)
-    eval_every: int = option(10_000, "Steps.", at_least=0, may_change=True)
-    sample_every: int = option(10_000, "Steps.", at_least=0, may_change=True)
-    checkpoint_every: int = option(5_000, "Steps.", at_least=0, may_change=True)
-    keep_last: int = option(3, "Checkpoints.", at_least=1, may_change=True)
+    log_every: int = option(100, "Steps between rows.", at_least=0, may_change=True)
+    eval_every: int = option(
+        10_000, "Steps between evaluations.", at_least=0, may_change=True
+    )
+    sample_every: int = option(
+        10_000, "Steps between samples.", at_least=0, may_change=True
+    )
+    checkpoint_every: int = option(
+        5_000, "Steps between checkpoints.", at_least=0, may_change=True
+    )
+    keep_last: int = option(
+        3, "Newest checkpoints to keep.", at_least=1, may_change=True
+    )
     keep_every: int = option(
         0,
         "Steps whose checkpoints are never removed; 0: none.",
@@ -95,9 +111,7 @@ class Training(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Parallel(Options):
-    """How devices share the work."""
+    """The division of work among devices."""
 
     mode: str = chosen_from("jit", MODES, "One program over a mesh, or one a device.")
-    fsdp: int = option(
-        1, "Devices that parameters and optimiser state are cut over.", at_least=1
-    )
+    fsdp: int = option(1, "Devices over which parameters are sharded.", at_least=1)

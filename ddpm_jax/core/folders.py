@@ -1,4 +1,4 @@
-"""Folders that results will go to, made before anything is computed for them."""
+"""Folders for results, created before anything is computed."""
 
 import jax
 from etils import epath
@@ -7,7 +7,7 @@ from ddpm_jax.core.errors import ConfigError
 
 
 def make_folder(path: epath.Path) -> None:
-    """Makes a folder of the workdir before anything is computed that will go there.
+    """Creates a folder and checks that it can be written, before anything is computed.
 
     Raises:
       ConfigError: it cannot be written.

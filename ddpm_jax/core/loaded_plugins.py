@@ -1,7 +1,7 @@
-"""The plugins of this process: their names, and what tells their files from others.
+"""The plugins of this process: their names, and the hashes of their files.
 
 A plugin is a user's Python module with choices that the tables take in; `config.plugins` loads
-it. What depends on a plugin's code (samples, figures, a run) keeps the hash of its file.
+it. Records of samples, figures and runs, which depend on a plugin's code, hold the hash.
 """
 
 from typing import Any
@@ -15,11 +15,11 @@ def hashes() -> dict[str, str]:
 
 
 def replace(by_name: dict[str, str]) -> None:
-    """Has `hashes` be these."""
+    """Replaces the hashes that `hashes` returns."""
     _sha256.clear()
     _sha256.update(by_name)
 
 
 def identity() -> dict[str, Any]:
-    """The hashes as a field of a record: nothing where there are no plugins."""
+    """The hashes as a field of a record; no field if there are no plugins."""
     return {"plugins": hashes()} if _sha256 else {}

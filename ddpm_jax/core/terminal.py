@@ -1,6 +1,6 @@
-"""What the program says while it works, on a terminal or in a pipe: its own words alone.
+"""The log on a terminal or in a pipe: this program's records, and errors of libraries.
 
-Other libraries' notes on their own doings are left out. Their errors never are.
+Other libraries' notes on their own doings are left out.
 """
 
 import itertools
@@ -13,25 +13,26 @@ from collections.abc import Mapping
 import tqdm
 from absl import logging as absl_logging
 
-# What C++ code reads before it says anything: of TensorFlow and XLA errors alone, and nothing
-# of the instructions that TensorFlow was built for.
+# Variables that the C++ code of TensorFlow and XLA reads: errors alone, and no notes on the
+# instructions of this machine.
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_ENABLE_ONEDNN_OPTS": "0"}
 # Folders that installed packages lie in.
 INSTALLED = ("site-packages", "dist-packages")
-# From which level on a library is heard. Orbax warns whenever it opens a folder to read it.
-LEAST: Mapping[str, int] = {"orbax": logging.ERROR, "ddpm_jax": logging.INFO}
-LEAST_OF_OTHERS = logging.WARNING
+# The level from which a library's records are logged. Orbax warns whenever it opens a folder to
+# read it.
+LEVELS: Mapping[str, int] = {"orbax": logging.ERROR, "ddpm_jax": logging.INFO}
+LEVEL_OF_OTHERS = logging.WARNING
 DATES = "%Y-%m-%d %H:%M:%S"
 
 
 def quiet_libraries() -> None:
-    """Sets what the environment does not say itself; before TensorFlow is imported."""
+    """Sets the environment for quiet libraries, before TensorFlow is imported."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
 
 def begin_log() -> None:
-    """From now on what is logged goes to standard error, a dated line each."""
+    """Starts the log: dated lines on standard error."""
     absl_logging.set_verbosity(absl_logging.INFO)
     root = logging.getLogger()
     root.setLevel(logging.INFO)
@@ -42,12 +43,12 @@ def begin_log() -> None:
 
 
 def leave_out_libraries() -> None:
-    """Keeps libraries' notes out of whatever log there is, such as a notebook's."""
+    """Keeps libraries' notes out of an existing log, such as a notebook's."""
     absl_logging.get_absl_logger().addFilter(is_heard)
 
 
 class Handler(logging.Handler):
-    """Writes lines to standard error, above a progress bar if there is one."""
+    """A handler that writes lines to standard error, above a progress bar if there is one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,16 +63,16 @@ class Handler(logging.Handler):
 
 
 def is_heard(record: logging.LogRecord) -> bool:
-    """Whether a record is the program's own, or grave enough for a library's."""
+    """Whether a record is logged: the program's own, or a library's of a high level."""
     parts = pathlib.PurePath(record.pathname).parts
     for folder, name in itertools.pairwise(parts):
         if folder in INSTALLED:
-            return record.levelno >= LEAST.get(name, LEAST_OF_OTHERS)
+            return record.levelno >= LEVELS.get(name, LEVEL_OF_OTHERS)
     return True
 
 
 class _Dated(logging.Formatter):
-    """Time, level where it is more than information, and message."""
+    """A format with time, level above information, and message."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         is_grave = record.levelno > logging.INFO

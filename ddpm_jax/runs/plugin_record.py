@@ -1,4 +1,4 @@
-"""Which plugins a run had, in its workdir: their names and the hashes of their files."""
+"""The record of a run's plugins in its workdir: names, and hashes of their files."""
 
 import json
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ FILE = "plugins.json"
 
 
 def remember(workdir: epath.Path) -> None:
-    """Writes the plugins of this process beside config.json; where there are none, nothing."""
+    """Writes the plugins of this process, if there are any, beside config.json."""
     if loaded_plugins.hashes() and jax.process_index() == 0:
         text = json.dumps(loaded_plugins.hashes(), indent=2) + "\n"
         files.replace_text(workdir / FILE, text)
 
 
 def require(workdir: epath.Path, field: str = "") -> None:
-    """Fails where a run had a plugin that this process has not.
+    """Checks that this process has all plugins of a run.
 
     Args:
-      workdir: of the run.
-      field: what names it, for the message; "": --workdir.
+      workdir: workdir of the run.
+      field: the field that names the run, for the message; "": --workdir.
 
     Raises:
       ConfigError: a plugin is not loaded, or the record cannot be read.
