@@ -178,13 +178,13 @@ def sampler(c, choice, options):
     state = made.init(z)
     np.testing.assert_array_equal(state.z, z)
     keys = jax.random.split(jax.random.key(0), SHAPE[0])
-    drawn = jax.eval_shape(lambda: loop.follow(diffusion(), made, times, z, keys))
+    drawn = jax.eval_shape(lambda: loop.sample_from(diffusion(), made, times, z, keys))
     assert drawn.z.shape == SHAPE
     assert plan.t.shape[0] >= 3
     if choice.has("memoryless"):
         assert isinstance(state, loop.Latent) and plan.t.shape == (3,)
         again = repaint.make(made, 2, 1)
-        jax.eval_shape(lambda: loop.follow(diffusion(), again, times, z, keys))
+        jax.eval_shape(lambda: loop.sample_from(diffusion(), again, times, z, keys))
 
 
 def time_grid(c, choice, options):

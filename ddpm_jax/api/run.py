@@ -165,7 +165,9 @@ class Run:
             config.sample.batch_size = _divisible(size)
         with options.named("sample"):
             batches = self._batches_of(config)
-            drawn_batches = list(sample_batches.each(config, batches, self.params, first))
+            drawn_batches = list(
+                sample_batches.each(config, batches, self.params, first)
+            )
         start = drawn_batches[0][0]
         pixels = np.concatenate([batch.pixels for _, batch in drawn_batches])
         return pixels[first - start :][:num_samples]
