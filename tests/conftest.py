@@ -1,31 +1,15 @@
 """Strict broadcasting, eight simulated devices, little optimisation, a compilation cache."""
 
 import logging
-import os
-import sys
 
 from tests import quickly
 
-# Before JAX is first imported; processes that tests start inherit it. Training on fewer
-# devices takes some of these.
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "")
-    + f" {quickly.FLAGS} --xla_force_host_platform_device_count=8"
-)
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(quickly.CACHE))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-if sys.dont_write_bytecode:
-    # Else each process compiles TensorFlow's thousand files anew, in five seconds.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(quickly.CACHE / "bytecode"))
+quickly.set_environment()
 
-import hypothesis
-import jax
-import pytest
-from absl import logging as absl_logging
+import hypothesis  # noqa: E402
+import jax  # noqa: E402
+import pytest  # noqa: E402
+from absl import logging as absl_logging  # noqa: E402
 
 # An example that compiles takes as long as the machine is busy.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
@@ -64,3 +48,38 @@ def log_as_before():
     root.handlers[:], absl.filters[:] = before[0], before[3]
     root.setLevel(before[1])
     absl.setLevel(before[2])
+
+
+def trained(factory, name, **changes):
+    """A workdir of a few steps of a network of one convolution, on one device."""
+    # Not earlier: what is imported before pytest is configured has no types checked.
+    from ddpm_jax import train
+    from tests import tiny
+
+    path = factory.mktemp(name)
+    make = tiny.sorting if name == "sorter" else tiny.config
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.use_small_network(patch)
+        tiny.use_one_device(patch)
+        assert train.run(make(**changes), path) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
+def plain_run(tmp_path_factory):
+    """A workdir with a checkpoint of step 2."""
+    return trained(tmp_path_factory, "plain", training__num_steps=2)
+
+
+@pytest.fixture(scope="session")
+def told_run(tmp_path_factory):
+    """The same of a model that is told classes, with checkpoints of steps 2 and 4."""
+    from tests.sampling import guided
+
+    return trained(tmp_path_factory, "told", **guided.LEARNING, training__num_steps=4)
+
+
+@pytest.fixture(scope="session")
+def sorter_run(tmp_path_factory):
+    """The same of a classifier, with checkpoints of steps 1 and 2."""
+    return trained(tmp_path_factory, "sorter", training__checkpoint_every=1)

@@ -6,7 +6,6 @@ import json
 import jax
 import numpy as np
 import pytest
-from etils import epath
 from jax.sharding import AxisType
 from PIL import Image
 
@@ -14,17 +13,11 @@ from ddpm_jax import sample, train
 from ddpm_jax.check import check_config
 from ddpm_jax.core import files, sharding
 from ddpm_jax.core.errors import ConfigError
-from ddpm_jax.models import build
 from ddpm_jax.pictures import encoding, grids
 from ddpm_jax.runs import restore
 from ddpm_jax.sampling import (
-    comparison,
-    guides,
     sample_batches,
-    snapshots,
-    trajectory,
 )
-from ddpm_jax.sampling.task import NOTHING
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("small_network")
@@ -36,44 +29,6 @@ def run(tmp_path_factory):
     path = tmp_path_factory.mktemp("run")
     assert train.run(tiny.config(training__num_steps=2), path) == 0
     return path
-
-
-def drawn(**changes):
-    c = tiny.config(**changes)
-    model = build.model(c, build.source(c, "test"))
-    params = jax.jit(model.init)(jax.random.key(0))
-    mesh = sharding.make_mesh(c.parallel.fsdp)
-    return snapshots.first(c, sample_batches.Batches(c, mesh, model), params)
-
-
-@pytest.mark.parametrize("sampler", ["ancestral", "unipc"])
-def test_a_sample_depends_on_its_number_alone(sampler):
-    few = drawn(sample__sampler=sampler, sample__num_samples=9, sample__batch_size=8)
-    many = drawn(sample__sampler=sampler, sample__num_samples=20, sample__batch_size=16)
-    assert few.shape == (9, 8, 8, 1) and few.dtype == np.uint8
-    np.testing.assert_array_equal(few, many[:9])
-    assert len({image.tobytes() for image in many}) == 20
-    assert many.max() <= 16
-
-
-def test_another_seed_draws_other_samples():
-    assert not np.array_equal(drawn(), drawn(seed=1))
-
-
-def test_files_hold_the_images_as_they_are(tmp_path):
-    images = np.arange(5 * 4 * 4, dtype=np.uint8).reshape(5, 4, 4, 1) % 17
-    grid = snapshots.write(epath.Path(tmp_path), 7, images, 17)
-    saved = np.load(tmp_path / "samples" / "7.npz")
-    np.testing.assert_array_equal(saved["images"], images)
-    assert saved["num_values"] == 17
-    np.testing.assert_array_equal(
-        Image.open(tmp_path / "samples" / "7.png"), grid[..., 0]
-    )
-    wide = snapshots.write(epath.Path(tmp_path), 8, images, 17, 5)
-    assert wide.shape[1] > 4 * wide.shape[0]
-    np.testing.assert_array_equal(
-        Image.open(tmp_path / "samples" / "8.png"), wide[..., 0]
-    )
 
 
 def sampled(run, folder, **changes):
@@ -173,34 +128,6 @@ def test_a_killed_run_goes_on_to_the_same_files(run, tmp_path, monkeypatch):
     assert batches == []
 
 
-def test_the_folder_of_other_samples_is_refused(run, tmp_path):
-    sampled(run, tmp_path / "drawn", sample__sampler="ddim")
-    for changes, named in (
-        (
-            {"sample__sampler": "unipc"},
-            "config.sample.sampler .now 'unipc', then 'ddim'",
-        ),
-        (
-            {"sample__sampler": "ddim", "sample__ddim__eta": 0.5},
-            "config.sample.ddim.eta",
-        ),
-        (
-            {"sample__sampler": "ddim", "sample__num_steps": 5},
-            "config.sample.num_steps",
-        ),
-        (
-            {"sample__sampler": "ddim", "sample__weights": "raw"},
-            "config.sample.weights",
-        ),
-    ):
-        with pytest.raises(ConfigError, match=named) as error:
-            sampled(run, tmp_path / "drawn", **changes)
-        assert "\n" not in str(error.value)
-        assert "config.sample.folder" in str(error.value)
-    # What is of no effect may differ.
-    sampled(run, tmp_path / "drawn", sample__sampler="ddim", sample__unipc__order=3)
-
-
 def test_the_default_folder_is_named_after_step_and_sampler(run, capsys):
     sample.run(tiny.config(sample__sampler="heun"), run)
     folder = run / "samples" / "2_heun_4"
@@ -239,71 +166,6 @@ def test_a_film_and_a_contrast_stand_beside_the_samples(run, tmp_path):
     animation = Image.open(tmp_path / "drawn_film.gif")
     assert animation.n_frames == 3
     assert Image.open(tmp_path / "drawn_contrast.png").mode == "RGB"
-
-    # The film ends with the samples themselves.
-    t = restore.load(c, run, step=-1, weights="ema")
-    frames = []
-
-    def strip_of(x_hat, z):
-        frames.append(x_hat)
-        return np.zeros((2, 2, 1), np.uint8)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trajectory.grids, "strip", strip_of)
-        trajectory.draw(c, t, guides.of(c, t), NOTHING, None)
-    images = np.load(tmp_path / "drawn" / "00000.npz")["images"][:2]
-    np.testing.assert_array_equal(frames[0][-1], np.rint(images * (255 / 16)))
-
-
-def test_a_contrast_shows_what_each_sampler_draws(run):
-    c = tiny.config(
-        sample__contrast__samplers="ancestral,ddim",
-        sample__contrast__num_steps=(4,),
-        sample__contrast__num_images=5,
-    )
-    t = restore.load(c, run, step=-1, weights="ema")
-    seen = {}
-
-    def sheet(cells, columns):
-        seen.update(cells)
-        return np.zeros((2, 2, 3), np.uint8)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grids, "comparison", sheet)
-        comparison.draw(c, t, guides.of(c, t), NOTHING)
-    for name in ("ancestral", "ddim"):
-        batches = sample_batches.Batches(
-            tiny.config(sample__sampler=name), t.mesh, t.model
-        )
-        images = batches.draw(t.params, 0).pixels[:5]
-        np.testing.assert_array_equal(seen[name][0], np.rint(images * (255 / 16)))
-
-
-def test_the_analytic_variance_is_estimated_once_and_kept(run, tmp_path, caplog):
-    options = {"sample__ancestral__variance": "analytic"}
-    first = sampled(run, tmp_path / "a", **options)
-    saved = run / "variance" / "2.json"
-    table = json.loads(saved.read_text())
-    assert len(table["log_snr"]) == 10 and np.all(np.diff(table["log_snr"]) > 0.0)
-    assert np.all(np.asarray(table["error"]) > 0.0)
-    written = saved.stat().st_mtime_ns
-    again = sampled(run, tmp_path / "b", **options)
-    assert saved.stat().st_mtime_ns == written
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, sampled(run, tmp_path / "c"))
-    # From other weights, examples or after damage it is estimated again.
-    sampled(run, tmp_path / "d", sample__weights="raw", **options)
-    assert saved.stat().st_mtime_ns != written
-    saved.write_text("{")
-    np.testing.assert_array_equal(sampled(run, tmp_path / "e", **options), first)
-    assert json.loads(saved.read_text()) == table
-
-
-def test_training_does_not_estimate_a_variance(tmp_path):
-    c = tiny.config(sample__ancestral__variance="analytic", training__sample_every=2)
-    with pytest.raises(ConfigError, match="'analytic' is estimated from a checkpoint"):
-        train.run(c, tmp_path / "run")
-    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_training_goes_on_where_a_solver_does_not_arrive(tmp_path, monkeypatch):

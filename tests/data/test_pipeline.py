@@ -474,3 +474,20 @@ def test_a_part_has_the_classes_of_the_whole():
     whole = table.make("digits", "test")
     for part in (pipeline.first(whole, 7), pipeline.spaced(whole, 7)):
         assert len(part) == 7 and part.num_classes == 10
+
+
+@pytest.mark.parametrize("length, num", [(10, 3), (10, 4), (97, 10), (7, 7), (5, 9)])
+def test_spaced_examples_are_one_of_each_part_from_the_first_to_the_tail(
+    counting, length, num
+):
+    source = pipeline.spaced(counting(length), num)
+    num = min(num, length)
+    assert len(source) == source.identity["num_examples"] == num
+    assert source.identity["split"] == f"train, {num} of it evenly spaced"
+    places = np.array([int(source[i]["image"][0, 0, 0]) for i in range(num)])
+    assert places[0] == 0 and len(set(places)) == num
+    # Of `num` parts of one length, each has one: the last is no further from the end.
+    np.testing.assert_array_equal(places * num // length, np.arange(num))
+    assert length - places[-1] <= -(-length // num)
+    with pytest.raises(IndexError):
+        source[num]

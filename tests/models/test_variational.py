@@ -253,66 +253,6 @@ def test_the_step_costs_no_second_backward_pass():
     assert ratio < 1.05, ratio
 
 
-@pytest.fixture(scope="module")
-def fixed(tmp_path_factory):
-    """A run with a fixed schedule."""
-    path = tmp_path_factory.mktemp("fixed")
-    assert train.run(tiny.variational(schedule__name="linear_log_snr"), path) == 0
-    return path
-
-
-def test_a_run_may_start_from_another_ones_network(fixed, tmp_path):
-    c = tiny.variational(
-        training__start_from=str(fixed),
-        training__start_weights="raw",
-        training__num_steps=1,
-        training__checkpoint_every=1,
-        optimizer__learning_rate=1e-30,
-    )
-    assert train.run(c, tmp_path) == 0
-    theirs, ours = newest_state(fixed), newest_state(tmp_path)
-    nets = [name for name in ours if name.startswith("['params']['net']")]
-    assert nets
-    for name in nets:
-        np.testing.assert_array_equal(ours[name], theirs[name])
-    assert "['params']['schedule']['ends']['first']" in ours
-    assert ours["['step']"] == 1
-    # What it began with is kept: that run may go on.
-    assert (tmp_path / "checkpoints" / "0").exists()
-
-
-def test_a_start_that_does_not_fit_is_refused(fixed, tmp_path):
-    with pytest.raises(ConfigError, match=r"start_from = .*nowhere' holds no config"):
-        train.run(
-            tiny.variational(training__start_from=str(tmp_path / "nowhere")),
-            tmp_path / "a",
-        )
-    with pytest.raises(ConfigError, match=r"another network: conv_out/bias is"):
-        train.run(
-            tiny.variational(
-                training__start_from=str(fixed),
-                reverse_variance="learned",
-                schedule__num_steps=10,
-            ),
-            tmp_path / "b",
-        )
-    for number, text in enumerate(['{"architectures": []}', "not JSON"]):
-        other = tmp_path / f"other_{number}"
-        other.mkdir()
-        (other / "config.json").write_text(text)
-        with pytest.raises(ConfigError, match=r"is not a workdir of this program"):
-            train.run(tiny.variational(training__start_from=str(other)), tmp_path / "d")
-    # Nothing was begun there: the workdir may still be that of another start.
-    assert not (tmp_path / "b" / "config.json").exists()
-    with pytest.raises(ConfigError, match=r"start_weights = 'ema:0.5' is not one of"):
-        train.run(
-            tiny.variational(
-                training__start_from=str(fixed), training__start_weights="ema:0.5"
-            ),
-            tmp_path / "c",
-        )
-
-
 @pytest.mark.parametrize(
     "changes, message",
     [

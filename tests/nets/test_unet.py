@@ -139,30 +139,6 @@ def test_unet_matches_numpy():
     np.testing.assert_allclose(got, want, atol=1e-3 * want.std())
 
 
-def test_every_stage_of_an_attending_level_attends_and_no_other():
-    params = shapes(UNet(**CIFAR), 32)["params"]
-    attending = {name for name, value in params.items() if "attention" in value}
-    assert attending == {
-        "down_1_0",
-        "down_1_1",
-        "middle_0",
-        "up_1_0",
-        "up_1_1",
-        "up_1_2",
-    }
-
-
-def test_heads_are_counted_or_sized():
-    level = {"feature_mults": (2,), "attention_at": (8,)}  # Of 16 channels.
-    x, time = inputs()
-    variables = make_variables(tiny(**level), x, time)
-    counted = apply(tiny(num_heads=2, **level), variables, x, time)
-    sized = apply(tiny(head_features=8, **level), variables, x, time)
-    np.testing.assert_array_equal(counted, sized)
-    single = apply(tiny(**level), variables, x, time)
-    assert jnp.abs(counted - single).max() > 1e-3 * single.std()
-
-
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_output_starts_next_to_zero_in_float32(options):
     net = tiny(out_channels=6, **options)
@@ -281,47 +257,6 @@ def test_examples_do_not_see_one_another_but_see_their_time():
     other = run(x, time.at[0].add(1.0))
     assert jnp.abs(other[0] - y[0]).max() > 1e-3 * y.std()
     np.testing.assert_allclose(other[1:], y[1:], atol=1e-4 * y.std())
-
-
-@pytest.mark.parametrize(
-    "options, height, width, message",
-    [
-        ({}, 9, 8, "height of 9 is not divisible by 2, .* 2 levels: 8 and 10 would be"),
-        ({}, 8, 1, "width of 1 is not divisible by 2, .* 2 levels: 2 would be"),
-        (
-            {"feature_mults": (1, 2, 2, 2), "attention_at": ()},
-            28,
-            28,
-            "height of 28 is not divisible by 8, .* 4 levels: 24 and 32 would be",
-        ),
-        (
-            {"attention_at": (4, 16)},
-            8,
-            16,
-            r"attention_at = \(4, 16\) .* \[16\], but .* \[8, 4\] high",
-        ),
-        ({"num_groups": 3}, 8, 8, r"num_groups = 3 .* \[8, 16\]: .* \[1, 2, 4, 8\]"),
-        ({"num_heads": 3}, 8, 8, "num_heads = 3 does not divide 16 channels"),
-        (
-            {"head_features": 5},
-            8,
-            8,
-            "head_features = 5 does not divide the 16 channels",
-        ),
-        (
-            {"head_features": 8, "num_heads": 2},
-            8,
-            8,
-            "num_heads = 2 and head_features = 8 .* leave one of them",
-        ),
-    ],
-)
-def test_what_does_not_fit_is_named(options, height, width, message):
-    net = tiny(**options)
-    with pytest.raises(ValueError, match=message):
-        jax.eval_shape(
-            lambda: net.init(jax.random.key(0), *inputs(1, height, width), train=False)
-        )
 
 
 def test_fourier_features_and_conditions_come_in():

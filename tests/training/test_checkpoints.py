@@ -1,11 +1,9 @@
-import os
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.core import files, sharding
+from ddpm_jax.core import sharding
 from ddpm_jax.training import parallel
 from ddpm_jax.training.checkpoints import FOLDER, SET_ASIDE, Checkpoints, digest
 from tests.training import toy
@@ -207,10 +205,3 @@ def test_the_digest_sees_bits_and_places_and_no_shards():
         other = state | {"params": state["params"] | {"kernel": changed}}
         differing = {k for k, v in digest(other).items() if v != plain[k]}
         assert differing == {"params/kernel"}
-
-
-def test_paths_of_other_file_systems_are_passed_on_as_they_are(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    assert os.fspath(files.absolute("gs://bucket/run")) == "gs://bucket/run"
-    assert os.fspath(files.absolute("run")) == str(tmp_path / "run")
-    assert not files.is_local("gs://bucket/run") and files.is_local("run")

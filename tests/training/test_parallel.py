@@ -1,6 +1,5 @@
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
@@ -108,25 +107,3 @@ def test_large_arrays_are_cut_along_their_largest_dividing_dimension():
         "small": PartitionSpec(),
         "number": PartitionSpec(),
     }
-
-
-def test_a_batch_is_cut_over_all_devices():
-    mesh = sharding.make_mesh(2)
-    batch = sharding.put_batch(mesh, toy.batch(0))
-    assert len(batch["image"].sharding.device_set) == 8
-    assert batch["image"].addressable_shards[0].data.shape == (2, toy.DIM)
-    np.testing.assert_array_equal(batch["image"], toy.batch(0)["image"])
-
-
-def test_results_come_back_whole():
-    mesh = sharding.make_mesh(2)
-    double = sharding.compile_for_batch(mesh, lambda p, b: p * b["image"])
-    found = double(2.0, sharding.put_batch(mesh, toy.batch(0)))
-    assert found.is_fully_replicated
-    np.testing.assert_array_equal(found, 2.0 * toy.batch(0)["image"])
-
-
-@pytest.mark.parametrize("fsdp", [0, 3, 16])
-def test_a_mesh_that_does_not_divide_is_refused(fsdp):
-    with pytest.raises(ValueError, match=rf"parallel.fsdp = {fsdp} .*\[1, 2, 4, 8\]"):
-        sharding.make_mesh(fsdp)

@@ -1,10 +1,11 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from ddpm_jax.core import randomness
 from ddpm_jax.diffusion.objectives import loss_history
 from ddpm_jax.diffusion.objectives.denoising import LossTerms
 from tests.training import toy
@@ -135,25 +136,6 @@ def test_ema_warms_up():
     assert_same(after.ema_params["0.9"], average, rtol=1e-6)
 
 
-def test_streams_have_their_numbers_for_good():
-    # These are part of every run's identity: a changed one breaks resuming.
-    assert {s.name: int(s) for s in randomness.Stream} == {
-        "INIT": 0,
-        "TIME": 1,
-        "NOISE": 2,
-        "DROPOUT": 3,
-        "EVAL": 4,
-        "SAMPLE": 5,
-        "EVAL_TIMES": 6,
-        "PILOT": 7,
-        "EVAL_FULL": 8,
-        "EVAL_FLOW": 9,
-        "SAMPLE_END": 10,
-        "VARIANCE": 11,
-        "SAMPLE_CLASS": 12,
-    }
-
-
 def test_it_compiles_once():
     traces = []
 
@@ -163,3 +145,114 @@ def test_it_compiles_once():
 
     run(toy.make_step(loss=counted), toy.init(), 12)
     assert len(traces) == 1
+
+
+def failing_at(bad_batches, **changes):
+    """The step, and its batches, some of which have a loss that is not a number."""
+
+    def loss(params, batch, draws):
+        is_bad = jnp.any(batch["image"] > 1e3)
+        losses = toy.loss_fn(params, batch, draws)
+        return jax.tree.map(lambda a: jnp.where(is_bad, jnp.nan, a), losses)
+
+    def batch(n):
+        found = toy.batch(n)
+        if n in bad_batches:
+            found["image"][0, 0] = 1e4
+        return found
+
+    return jax.jit(toy.make_step(loss=loss, **changes)), batch
+
+
+def norm(tree):
+    """Of all numbers of a tree, in float64."""
+    leaves = [np.asarray(a, np.float64).ravel() for a in jax.tree.leaves(tree)]
+    return np.linalg.norm(np.concatenate(leaves))
+
+
+@pytest.mark.parametrize("bad", [(), (0, 1), (2, 3, 9), (4, 8, 12)])
+def test_averages_warm_up_by_updates_however_many_steps_were_skipped(bad):
+    train_step, batch = failing_at(bad, ema_warmup=True, log_every=0)
+    state, num_updates = toy.init(), 0
+    averages = {
+        name: jax.tree.map(np.float64, state.params) for name in state.ema_params
+    }
+    warmed_up = set()
+    for n in range(16):
+        state = train_step(state, batch(n))
+        assert state.skipped == n + 1 - num_updates - (n not in bad)
+        if n not in bad:
+            for name, average in averages.items():
+                warming = (1.0 + num_updates) / (10.0 + num_updates)
+                decay = min(float(name), warming)
+                warmed_up |= {name} if warming > decay else set()
+                averages[name] = jax.tree.map(
+                    lambda a, p, d=decay: d * a + (1.0 - d) * np.float64(p),
+                    average,
+                    state.params,
+                )
+            num_updates += 1
+        for name, average in averages.items():
+            assert_same(state.ema_params[name], average, rtol=1e-4, atol=1e-6)
+    # The one is still warming up, the other is at its own decay.
+    assert warmed_up == {"0.5"}
+
+
+def test_without_a_warm_up_averages_have_their_decay_from_the_first_update():
+    train_step, batch = failing_at((1,))
+    state = toy.init()
+    average = jax.tree.map(np.float64, state.params)
+    for n in range(5):
+        state = train_step(state, batch(n))
+        if n != 1:
+            average = jax.tree.map(
+                lambda a, p: 0.9 * a + 0.1 * np.float64(p), average, state.params
+            )
+        assert_same(state.ema_params["0.9"], average, rtol=1e-4, atol=1e-6)
+
+
+# Rows of three steps: a bad one closes a row, opens one, is all of one, and is inside.
+@pytest.mark.parametrize("bad", [(), (2,), (3,), (3, 4, 5), (1, 7)])
+def test_sums_of_a_row_leave_skipped_steps_out_and_count_updates(bad):
+    train_step, batch = failing_at(bad, log_every=3)
+    _, rate = toy.rule()
+    state, num_updates, row = toy.init(), 0, []
+    for n in range(11):
+        before = state
+        state = train_step(before, batch(n))
+        if n % 3 == 0:
+            row = []
+        if n not in bad:
+            moved = jax.tree.map(
+                lambda a, b: np.float64(a) - np.float64(b), state.params, before.params
+            )
+            # During the warm-up each update has a rate of its own.
+            row.append((norm(moved), norm(state.params), float(rate(num_updates))))
+            num_updates += 1
+        window = state.window
+        assert window.num_steps == len(row)
+        sums = np.sum(row, axis=0) if row else np.zeros(3)
+        found = window.update_norm, window.param_norm, window.learning_rate
+        np.testing.assert_allclose(found, sums, rtol=1e-4, atol=1e-7)
+        assert window.quarter_count.sum() == toy.BATCH * len(row)
+        assert np.isfinite(window.loss) and np.isfinite(window.grad_norm)
+        assert (window.loss > 0) == (window.grad_norm > 0) == bool(row)
+    assert len({float(rate(n)) for n in range(5)}) == 4
+
+
+def test_after_skipped_steps_the_run_is_that_of_the_good_ones_but_for_its_draws():
+    """What is drawn follows the step; the optimiser, its rate and averages the updates."""
+    train_step, batch = failing_at((1, 2))
+    state = toy.init()
+    for n in range(4):
+        state = train_step(state, batch(n))
+    other = toy.init()
+    for n in (0, 3):
+        at = dataclasses.replace(
+            other, step=jnp.int32(n), skipped=jnp.int32(max(n - 1, 0))
+        )
+        other = train_step(at, batch(n))
+    assert_same(state.params, other.params, rtol=1e-6)
+    assert_same(state.opt_state, other.opt_state, rtol=1e-6)
+    assert_same(state.ema_params, other.ema_params, rtol=1e-6)
+    assert (state.step, state.skipped) == (4, 2)

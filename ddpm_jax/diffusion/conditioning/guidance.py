@@ -15,9 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ddpm_jax.diffusion.conditioning import replaced_estimate
 from ddpm_jax.diffusion.model import Diffusion, Prediction
-from ddpm_jax.diffusion.process import gaussian
+from ddpm_jax.diffusion.process import gaussian, predictions
 from ddpm_jax.diffusion.process.gaussian import Images
 
 Change = Callable[[Diffusion], Diffusion]
@@ -174,7 +173,7 @@ def _combination(
             return guided
         x = _rescaled(guided.x, wanted.x, rescale)
         # Two deviations that are equal may be summed in different orders.
-        return replaced_estimate.with_x(
+        return predictions.with_x(
             guided, jnp.where(weight == 1.0, guided.x, x), log_snr
         )
 

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from ddpm_jax.diffusion.conditioning import replaced_estimate
 from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.process import predictions
 from ddpm_jax.diffusion.process.gaussian import Images
 
 Block = tuple[int, int, int]
@@ -114,7 +114,7 @@ def constrained(constraint: BlockMeans) -> Callable[[Diffusion], Diffusion]:
         def denoise(z_t: Array, t: Array) -> Prediction:
             prediction = own.denoise(z_t, t)
             x = constraint.impose(prediction.x)
-            return replaced_estimate.with_x(prediction, x, own.log_snr(t))
+            return predictions.with_x(prediction, x, own.log_snr(t))
 
         def of(numbers: Array) -> Diffusion:
             return change(own.take(numbers), constraint.take(numbers))

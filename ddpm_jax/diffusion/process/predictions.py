@@ -9,9 +9,10 @@ import dataclasses
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from ddpm_jax.core.choice import Choice, Options, Table
+from ddpm_jax.diffusion.model import Prediction
 from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.gaussian import Images
 
@@ -126,3 +127,15 @@ PREDICTIONS: Table = {
     "score": _choice(_score_value, _score_estimates),
     "mean": _choice(_mean_value, _mean_estimates, "needs_previous_latent"),
 }
+
+
+def with_x(
+    prediction: Prediction, x: Images, log_snr: Float[Array, " batch"]
+) -> Prediction:
+    """The prediction with this x_hat, and its eps_hat moved along.
+
+    eps + alpha/sigma (x_hat - x) keeps alpha x_hat + sigma eps_hat = z_t, and where x is
+    x_hat it changes no bit of eps_hat, which (z_t - alpha x) / sigma would round again.
+    """
+    ratio = jnp.exp(0.5 * gaussian.per_example(log_snr))
+    return prediction._replace(x=x, eps=prediction.eps + ratio * (prediction.x - x))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.process import gaussian, schedules
+from ddpm_jax.diffusion.model import Prediction
+from ddpm_jax.diffusion.process import gaussian, predictions, schedules
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 
 NUM_STEPS = 1000
@@ -154,7 +154,18 @@ def test_gradients_are_finite_with_and_without_a_latent_before(kind):
             assert np.all(np.isfinite(gradient))
 
 
-def answering(prediction):
-    """A model that always says this, of a cosine schedule."""
-    log_snr = schedules.cosine(-9.0, 9.0).log_snr
-    return Diffusion(log_snr, lambda z_t, t: prediction)
+def test_another_estimate_of_x_keeps_the_latent_and_the_same_one_every_bit():
+    x, eps, other = normal(0), normal(1), normal(2)
+    log_snr = jnp.linspace(-6.0, 6.0, 16)
+    prediction = Prediction(x=x, eps=eps, variance_fraction=jnp.float32(0.25))
+    moved = predictions.with_x(prediction, other, log_snr)
+    np.testing.assert_array_equal(moved.x, other)
+    assert moved.variance_fraction == 0.25
+    alpha, sigma = 1 / np.sqrt(1 + np.exp(-log_snr)), 1 / np.sqrt(1 + np.exp(log_snr))
+    z_t, again = (
+        alpha[:, None, None, None] * p.x + sigma[:, None, None, None] * p.eps
+        for p in (prediction, moved)
+    )
+    np.testing.assert_allclose(again, z_t, atol=1e-5)
+    same = predictions.with_x(prediction, x, log_snr)
+    np.testing.assert_array_equal(same.eps, eps)

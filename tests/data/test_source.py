@@ -1,0 +1,30 @@
+"""What every source promises, of those that are here without a download."""
+
+import numpy as np
+import pytest
+
+from ddpm_jax.data import builtin, pipeline
+from ddpm_jax.data.source import Source
+
+SOURCES = {
+    "digits": lambda: builtin.digits("test"),
+    "photos": lambda: builtin.photos("train", patch_size=16, stride=8),
+    "a part": lambda: pipeline.spaced(builtin.digits("train"), 7),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_keeps_its_promise(name):
+    source = SOURCES[name]()
+    assert isinstance(source, Source)
+    for index in (0, len(source) - 1):
+        example = source[index]
+        assert example["image"].shape == source.shape
+        assert example["image"].dtype == np.uint8
+        assert int(example["image"].max()) < source.num_values
+        assert 0 <= example["label"] < max(source.num_classes, 1)
+        again = source[index]
+        np.testing.assert_array_equal(example["image"], again["image"])
+    told = {"name", "version", "split", "resizing", "num_examples"}
+    assert told <= source.identity.keys()
+    assert source.identity["num_examples"] == len(source)
