@@ -487,7 +487,7 @@ def test_spaced_examples_are_one_of_each_part_from_the_first_to_the_tail(
     places = np.array([int(source[i]["image"][0, 0, 0]) for i in range(num)])
     assert places[0] == 0 and len(set(places)) == num
     # Of `num` parts of one length, each has one: the last is no further from the end.
-    np.testing.assert_array_equal(places * num // length, np.arange(num))
+    np.testing.assert_array_equal(-(-places * num // length), np.arange(num))
     assert length - places[-1] <= -(-length // num)
     with pytest.raises(IndexError):
         source[num]

@@ -244,8 +244,8 @@ MISTAKES = (
     Mistake(
         "the interval of guidance is dropped",
         "ddpm_jax/sampling/guidance_options.py",
-        "(interval[0], interval[1]) if interval else None",
-        "None",
+        "return float(self.scale), (float(lowest), float(highest))",
+        "return float(self.scale), None",
         ("tests/sampling/test_guidance_options.py",),
     ),
     Mistake(

@@ -59,7 +59,7 @@ def followed(sampler):
     keys = jax.random.split(jax.random.key(0), 3)
     z = loop.first_latent(keys, closed_form.SHAPE, jnp.float32)
     return np.asarray(
-        jax.jit(lambda z: loop.follow(model, sampler, times, z, keys))(z).z
+        jax.jit(lambda z: loop.sample_from(model, sampler, times, z, keys))(z).z
     )
 
 
