@@ -68,14 +68,14 @@ MISTAKES = (
     Mistake(
         "steps count though the sampler takes steps of its own",
         IDENTITY,
-        'idle |= {"num_steps", "spacing"}',
-        'idle |= {"spacing"}',
+        'without_effect |= {"num_steps", "spacing"}',
+        'without_effect |= {"spacing"}',
         OF_IDENTITY,
     ),
     Mistake(
         "what is of no effect on a sampler counts",
         IDENTITY,
-        'idle |= {f"{c.sampler}.{name}" for name in options.of_no_effect}',
+        'without_effect |= {f"{c.sampler}.{name}" for name in options.of_no_effect}',
         "assert options",
         OF_IDENTITY,
     ),
@@ -110,8 +110,8 @@ MISTAKES = (
     Mistake(
         "the analytic variance has the same noise at every level",
         VARIANCE,
-        "own = gaussian.fold_in(keys, number)",
-        "own = gaussian.fold_in(keys, 0)",
+        "time_keys = gaussian.fold_in(keys, number)",
+        "time_keys = gaussian.fold_in(keys, 0)",
         OF_VARIANCE,
     ),
     Mistake(
@@ -354,8 +354,8 @@ MISTAKES = (
     Mistake(
         "resamples and the length of a jump are exchanged",
         "ddpm_jax/sampling/samplers.py",
-        "repaint.make(built, again.num_resamples, again.jump_length)",
-        "repaint.make(built, again.jump_length, again.num_resamples)",
+        "repaint.make(sampler, resampling.num_resamples, resampling.jump_length)",
+        "repaint.make(sampler, resampling.jump_length, resampling.num_resamples)",
         ("tests/sampling/test_image_tasks.py", "-k", "repaint"),
     ),
     Mistake(
@@ -368,8 +368,8 @@ MISTAKES = (
     Mistake(
         "an estimated variance is not used",
         "ddpm_jax/sampling/rollout.py",
-        "built = samplers.sampler_of(config, log_variance)",
-        "built = samplers.sampler_of(config)",
+        "sampler = samplers.sampler_of(config, log_variance)",
+        "sampler = samplers.sampler_of(config)",
         ("tests/sampling/test_rollout.py", "-k", "variance"),
     ),
     Mistake(
@@ -382,8 +382,8 @@ MISTAKES = (
     Mistake(
         "before the last question no evaluation of an ODE is counted",
         "ddpm_jax/sampling/rollout.py",
-        "probability_flow.num_evaluations(found.num_steps, solve) + 1",
-        "probability_flow.num_evaluations(found.num_steps, solve)",
+        "probability_flow.num_evaluations(solution.num_steps, solve) + 1",
+        "probability_flow.num_evaluations(solution.num_steps, solve)",
         ("tests/sampling/test_rollout.py", "-k", "ode_is_asked"),
     ),
     Mistake(
@@ -403,8 +403,8 @@ MISTAKES = (
     Mistake(
         "a contrast has all its cells of the last sampler",
         "ddpm_jax/sampling/checks.py",
-        "own.sample.update(sampler=name, num_steps=num_steps)",
-        "own.sample.update(sampler=names[-1], num_steps=num_steps)",
+        "variant.sample.update(sampler=name, num_steps=num_steps)",
+        "variant.sample.update(sampler=names[-1], num_steps=num_steps)",
         ("tests/sampling/test_checks.py", "-k", "cell"),
     ),
     Mistake(
