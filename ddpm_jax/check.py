@@ -1,4 +1,4 @@
-"""All that can be said against a config before anything is built."""
+"""All checks of a config that need nothing to be built."""
 
 from ml_collections import ConfigDict as Config
 
@@ -10,10 +10,10 @@ from ddpm_jax.sampling import checks
 
 
 def check_config(config: Config) -> None:
-    """Says all that can be said against a config before anything is built.
+    """Checks a config by all checks that need nothing to be built.
 
     Raises:
-      ConfigError: the first such thing, in one line.
+      ConfigError: the first fault, in one line.
     """
     check.fields(config)
     check.choices(config)

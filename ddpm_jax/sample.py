@@ -1,7 +1,7 @@
-"""Draw samples from a model.
+"""Sample from a model, by `--mode=sample`.
 
-Sample j is a function of (seed, j) and the weights: how many are drawn at a time, and on how
-many devices, does not change it.
+Sample j is a function of (seed, j) and the weights: the batch size and the devices do not
+change it.
 """
 
 import jax
@@ -41,7 +41,7 @@ GRID = 64
 
 
 def run(config: Config, directory: epath.PathLike) -> None:
-    """`--mode=sample`: from a checkpoint to a folder of samples, and pictures beside it."""
+    """Draws samples from a checkpoint into a folder, with pictures beside it."""
     c = config.sample
     for field in idle(config):
         logging.warning("%s is of no effect on this sampler", field)
@@ -50,7 +50,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
     folder = files.absolute(c.folder) if c.folder else restored.path / FOLDER / name
     _make_parent(config, folder)
     guide = guides.of(config, restored)
-    guides.labels(config, guide)  # Classes that do not exist are told before a file is.
+    guides.labels(config, guide)  # Wrong classes are reported before files are read.
     num_values = restored.model.pixel_decoder.num_values
     task = tasks.of(config, restored.model.shape, num_values)
     store = shards.Shards(
@@ -67,7 +67,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
     log_variance = None
     if done < c.num_samples or c.film.num_frames:
         log_variance = analytic_variance.of(config, restored, guide)
-    asked = []
+    evaluations = []
     if done < c.num_samples:
         logging.info("compiling the sampler ...")
         batches = Batches(
@@ -75,12 +75,12 @@ def run(config: Config, directory: epath.PathLike) -> None:
         )
         for start, batch in sample_batches.each(config, batches, restored.params, done):
             store.add(start, batch.pixels)
-            asked.append(batch.num_evaluations)
-    drawn: dict[str, bytes] = {}
+            evaluations.append(batch.num_evaluations)
+    pictures: dict[str, bytes] = {}
     if c.film.num_frames:
-        drawn |= trajectory.draw(config, restored, guide, task, log_variance)
+        pictures |= trajectory.draw(config, restored, guide, task, log_variance)
     if c.contrast.samplers:
-        drawn |= comparison.draw(config, restored, guide, task)
+        pictures |= comparison.draw(config, restored, guide, task)
     if jax.process_index() != 0:
         return
     period = guides.num_in_turn(config)
@@ -91,21 +91,21 @@ def run(config: Config, directory: epath.PathLike) -> None:
         before = [image[None] for image in task.shown.values()]
         columns = [*task.shown, "after"]
         edit = grids.comparison({c.task: [*before, shown]}, columns)
-        drawn["edit.png"] = encoding.png(edit)
+        pictures["edit.png"] = encoding.png(edit)
     picture = folder.with_name(f"{folder.name}.png")
     files.write(picture, encoding.png(grid))
     print(f"step {restored.step}: {c.num_samples} samples in {folder}")
     print(f"the first of them: {picture}")
-    if asked:
-        print(f"evaluations of the network, a sample: {np.mean(asked):.4g}")
-    for suffix, data in drawn.items():
+    if evaluations:
+        print(f"evaluations of the network, a sample: {np.mean(evaluations):.4g}")
+    for suffix, data in pictures.items():
         file = folder.with_name(f"{folder.name}_{suffix}")
         files.write(file, data)
         print(f"{suffix.partition('.')[0]}: {file}")
 
 
 def _make_parent(config: Config, folder: epath.Path) -> None:
-    """The folder's own folder; a named one must not lie beside pictures of someone else."""
+    """Creates the parent folder; refuses a named folder beside pictures of other samples."""
     named = config.sample.folder
     try:
         folders.make_folder(folder.parent)
@@ -124,7 +124,7 @@ def _make_parent(config: Config, folder: epath.Path) -> None:
 
 
 def idle(config: Config) -> list[str]:
-    """Options that were changed, of choices that were not made."""
+    """The options that a config changes of choices that it does not name."""
     c = config.sample
     chosen = {c.sampler, c.spacing, c.threshold, c.guidance, c.task}
     apart = {*SAMPLERS, *TIME_GRIDS, *THRESHOLDS, *GUIDES, *TASKS} - chosen

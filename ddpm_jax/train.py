@@ -34,23 +34,23 @@ from ddpm_jax.training.interrupts import StopRequest
 from ddpm_jax.training.state import Window
 from ddpm_jax.training.writers import Writers, progress_line
 
-# How many steps may be under way before the loop waits for the oldest.
+# The number of steps that may be in flight before the loop waits for the oldest.
 STEPS_IN_FLIGHT = 2
 
 
 def run(config: Config, directory: epath.PathLike, profile_steps: int = 0) -> int:
-    """`--mode=train`: trains to config.training.num_steps.
+    """Trains a model to config.training.num_steps, by `--mode=train`.
 
     Args:
-      config: checked by `build.check`.
-      directory: the workdir; a run found there goes on.
-      profile_steps: how many steps to trace for TensorBoard's profiler.
+      config: a config that `check.check_config` accepts.
+      directory: the workdir; a run in it is continued.
+      profile_steps: number of steps to trace for TensorBoard's profiler.
 
     Returns:
       0, or 128 + the number of the signal that stopped it after a checkpoint.
 
     Raises:
-      finite.NonFiniteError: after config.training.max_skipped bad steps in a row.
+      nonfinite.NonFiniteError: after config.training.max_skipped bad steps in a row.
     """
     with workdir.claimed(directory) as path:
         workdir.check_if_begun(path, config)
@@ -102,12 +102,12 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
         state = training.create()
         if every.start_from:
             begun = restore.start_from(config, training.to_global(state))
-            # That run may go on: what this one starts with is kept.
+            # The other run may go on, so the network that this one starts with is saved.
             checkpoints.save(0, begun)
             state = training.from_global(begun)
     if restored is not None:
         logging.info("continuing from the checkpoint of step %d", start)
-    # All that the config names could be built: from here on, it is this workdir's.
+    # All parts of the config could be built: from here on, it is this workdir's config.
     workdir.remember_config(path, config)
 
     writers = Writers(path, resume_step=start)
@@ -145,7 +145,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
         progress.Bar("training", every.num_steps, initial=start) as bar,
         Profile(path, profile_steps) as profile,
     ):
-        # What was due when a signal came is done first.
+        # Output that was due when a signal came is written first.
         if start > 0:
             with clock.paused():
                 report(start, state, is_due, only_missing=True)
@@ -202,7 +202,7 @@ def _reporter(
     evaluator: likelihood.Evaluator | accuracy.Accuracy | None,
     draws: sample_batches.Batches | None,
 ) -> Callable[..., None]:
-    """What measures and draws between two steps, where it is due."""
+    """The function that evaluates and samples between two steps, if that is due."""
 
     def report(
         step: int,
@@ -239,7 +239,7 @@ def _reporter(
             try:
                 images = snapshots.first(config, draws, weights)
             except sample_batches.NotArrivedError as error:
-                # A network that is still learning may be too stiff; it goes on.
+                # The ODE of a network that still learns may be too stiff; training goes on.
                 logging.error("step %d: no samples: %s", step, error)
                 return
             num_values = model.pixel_decoder.num_values
@@ -251,12 +251,12 @@ def _reporter(
 
 
 def _host(training: parallel.Training, part: Any) -> Any:
-    """Part of a state, small and not cut, on the host."""
+    """A small, replicated part of a state, on the host."""
     return jax.tree.map(np.asarray, training.to_global(part))
 
 
 def row(window: Window, skipped: Any) -> dict[str, float | None]:
-    """Means over a window's steps; None where there were none."""
+    """The row of metrics of a window: means over its steps, None if there are none."""
 
     def mean(total: Any, count: Any) -> float | None:
         return float(total) / float(count) if count > 0 else None

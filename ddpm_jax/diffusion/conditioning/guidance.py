@@ -1,11 +1,11 @@
-"""Guidance: a model pushed from what another says towards what it says itself.
+"""Guidance: a model extrapolated from another model's prediction through its own.
 
-    guided = (1 - w) other + w wanted
+    guided = (1 - w) base + w target
 
 of x_hat and of eps_hat alike, so that alpha x_hat + sigma eps_hat = z_t stays true; by
-eps = -sigma score it is the same sum of scores. w = 0 is the other and w = 1 the wanted model,
-both to the last bit; Ho & Salimans's w is one less than this one. Each function makes a
-change of a `Diffusion`, so it goes with every sampler, prediction, schedule and threshold.
+eps = -sigma score it is the same sum of scores. w = 0 is the base and w = 1 the target
+model, both to the last bit; Ho & Salimans's w is one less than this one. Each function makes a
+function from `Diffusion` to `Diffusion`, so it goes with every sampler and parameterisation.
 """
 
 import math
@@ -22,7 +22,7 @@ from ddpm_jax.diffusion.process.gaussian import Images
 Change = Callable[[Diffusion], Diffusion]
 # The lowest and the highest log SNR at which guidance acts; None: everywhere.
 Interval = tuple[float, float] | None
-# z_t and t [batch] -> log p(y | z_t) of every class y, [batch, classes].
+# z_t and t [batch] -> log p(y | z_t) for every class y, [batch, classes].
 Classifier = Callable[[Array, Array], Array]
 NO_CLASS = -1
 
@@ -30,17 +30,17 @@ NO_CLASS = -1
 def classifier_free(
     scale: float, interval: Interval = None, rescale: float = 0.0
 ) -> Change:
-    """Guidance by the answer without a class (Ho & Salimans 2022, arXiv:2207.12598).
+    """Classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598).
 
-    What is changed is a model of pairs, bound to a batch twice as large: example 2i has the
-    class of the guided model's example i, and 2i + 1 none. So the network is called once for
-    both, and with pairs side by side, each stays on one device when the batch is split.
+    It applies to a model of pairs, bound to a batch twice as large: example 2i has the class of
+    the guided model's example i, and 2i + 1 none. So the network is called once for both, and
+    pairs, which lie side by side, stay on one device when the batch is split.
 
     Args:
       scale: w, 0 or more: 0 is the model without classes, 1 the one with them.
       interval: lowest and highest log SNR at which w is not 1 (Kynkaanniemi et al. 2024,
         arXiv:2404.07724).
-      rescale: phi, from 0 to 1: how far the contrast of x_hat goes back to that of the
+      rescale: phi, from 0 to 1: how far x_hat is rescaled to the contrast of that of the
         model with classes.
 
     Raises:
@@ -51,8 +51,8 @@ def classifier_free(
     def guide(pairs: Diffusion) -> Diffusion:
         def denoise(z_t: Array, t: Array) -> Prediction:
             both = pairs.denoise(jnp.repeat(z_t, 2, axis=0), jnp.repeat(t, 2))
-            wanted, other = _every_second(both, 0), _every_second(both, 1)
-            return combined(wanted, other, pairs.log_snr(t))
+            target, base = _every_second(both, 0), _every_second(both, 1)
+            return combined(target, base, pairs.log_snr(t))
 
         def of(numbers: Array) -> Diffusion:
             return guide(pairs.take(_pairs_of(numbers)))
@@ -68,7 +68,7 @@ def autoguidance(
     """Guidance by a weaker version of the model (Karras et al. 2024, arXiv:2406.02507).
 
     Args:
-      weak: of the same schedule and batch as the model to be changed.
+      weak: the weak model, of the same schedule and batch as the guided one.
       scale: w, 0 or more: 0 is the weak model, 1 the good one.
       interval: as in `classifier_free`.
       rescale: as in `classifier_free`.
@@ -80,8 +80,8 @@ def autoguidance(
 
     def pair(good: Diffusion, weak: Diffusion) -> Diffusion:
         def denoise(z_t: Array, t: Array) -> Prediction:
-            wanted, other = good.denoise(z_t, t), weak.denoise(z_t, t)
-            return combined(wanted, other, good.log_snr(t))
+            target, base = good.denoise(z_t, t), weak.denoise(z_t, t)
+            return combined(target, base, good.log_snr(t))
 
         def of(numbers: Array) -> Diffusion:
             return pair(good.take(numbers), weak.take(numbers))
@@ -106,8 +106,8 @@ def by_classifier(
     makes the model without classes the one of class y. The variance stays as it is.
 
     Args:
-      classifier: of noisy images; each example's answer depends on that example alone.
-      labels: y of each example; -1: no class, and no gradient.
+      classifier: a classifier of noisy images, which predicts each example by itself.
+      labels: class y of each example; -1: no class, and no gradient.
       scale: 0 or more; 0 is the model itself.
       interval: lowest and highest log SNR at which the gradient acts.
 
@@ -116,16 +116,16 @@ def by_classifier(
     """
     check(scale, interval)
 
-    def guide(own: Diffusion, labels: Array) -> Diffusion:
+    def guide(model: Diffusion, labels: Array) -> Diffusion:
         def denoise(z_t: Array, t: Array) -> Prediction:
-            log_snr = own.log_snr(t)
+            log_snr = model.log_snr(t)
             acts = _inside(log_snr, interval) & (labels != NO_CLASS)
             weight = jnp.where(acts, scale, 0.0).astype(z_t.dtype)
             weight = gaussian.per_example(weight)
             gradient = _gradient(classifier, labels, z_t, t)
-            # Chosen, not multiplied by 0: where no gradient is wanted it may be NaN.
+            # Selected, not multiplied by 0: the gradient may be NaN where its weight is 0.
             step = jnp.where(weight > 0.0, weight * gradient, 0.0)
-            prediction = own.denoise(z_t, t)
+            prediction = model.denoise(z_t, t)
             alpha, sigma = gaussian.alpha_sigma(gaussian.per_example(log_snr))
             return prediction._replace(
                 x=prediction.x + sigma * (sigma / alpha) * step,
@@ -133,20 +133,20 @@ def by_classifier(
             )
 
         def of(numbers: Array) -> Diffusion:
-            return guide(own.take(numbers), labels[numbers])
+            return guide(model.take(numbers), labels[numbers])
 
-        return Diffusion(own.log_snr, denoise, of)
+        return Diffusion(model.log_snr, denoise, of)
 
     return lambda diffusion: guide(diffusion, labels)
 
 
 def _gradient(classifier: Classifier, labels: Array, z_t: Images, t: Array) -> Images:
-    """Of each example's log p(y | z_t), in its z_t."""
+    """The gradient of each example's log p(y | z_t) in its z_t."""
 
     def total(z_t: Array) -> Array:
-        of_all = classifier(z_t, t)
+        log_probs = classifier(z_t, t)
         chosen = jnp.maximum(labels, 0)[:, None]
-        return jnp.sum(jnp.take_along_axis(of_all, chosen, axis=1))
+        return jnp.sum(jnp.take_along_axis(log_probs, chosen, axis=1))
 
     return jax.grad(total)(z_t)
 
@@ -154,24 +154,24 @@ def _gradient(classifier: Classifier, labels: Array, z_t: Images, t: Array) -> I
 def _combination(
     scale: float, interval: Interval, rescale: float
 ) -> Callable[[Prediction, Prediction, Array], Prediction]:
-    """(wanted, other, log SNR [batch]) -> the guided prediction."""
+    """The function (target, base, log SNR [batch]) -> guided prediction."""
     _check_scale(scale)
     _check_interval(interval)
     if not 0.0 <= rescale <= 1.0:
         raise ValueError(f"rescale = {rescale}: write a number in [0, 1]; 0 is none.")
 
-    def combined(wanted: Prediction, other: Prediction, log_snr: Array) -> Prediction:
+    def combined(target: Prediction, base: Prediction, log_snr: Array) -> Prediction:
         inside = _inside(log_snr, interval)
-        weight = jnp.where(inside, scale, 1.0).astype(wanted.x.dtype)
+        weight = jnp.where(inside, scale, 1.0).astype(target.x.dtype)
         weight = gaussian.per_example(weight)
         guided = Prediction(
-            x=_weighted(wanted.x, other.x, weight),
-            eps=_weighted(wanted.eps, other.eps, weight),
-            variance_fraction=_fraction(wanted, other, weight),
+            x=_weighted(target.x, base.x, weight),
+            eps=_weighted(target.eps, base.eps, weight),
+            variance_fraction=_fraction(target, base, weight),
         )
         if rescale == 0.0:
             return guided
-        x = _rescaled(guided.x, wanted.x, rescale)
+        x = _rescaled(guided.x, target.x, rescale)
         # Two deviations that are equal may be summed in different orders.
         return predictions.with_x(
             guided, jnp.where(weight == 1.0, guided.x, x), log_snr
@@ -180,29 +180,29 @@ def _combination(
     return combined
 
 
-def _weighted(wanted: Images, other: Images, weight: Array) -> Images:
-    # As a sum, not other + w (wanted - other), which rounds at w = 1.
-    return (1.0 - weight) * other + weight * wanted
+def _weighted(target: Images, base: Images, weight: Array) -> Images:
+    # As a sum, not base + w (target - base), which rounds at w = 1.
+    return (1.0 - weight) * base + weight * target
 
 
-def _fraction(wanted: Prediction, other: Prediction, weight: Array) -> Array:
-    """Of the variance: between the two models', or the fixed one that they share."""
-    if wanted.variance_fraction.ndim == 0:
-        return wanted.variance_fraction
+def _fraction(target: Prediction, base: Prediction, weight: Array) -> Array:
+    """The variance fraction: between the two models', or the fixed one that they share."""
+    if target.variance_fraction.ndim == 0:
+        return target.variance_fraction
     return _weighted(
-        wanted.variance_fraction, other.variance_fraction, jnp.clip(weight, 0.0, 1.0)
+        target.variance_fraction, base.variance_fraction, jnp.clip(weight, 0.0, 1.0)
     )
 
 
-def _rescaled(x: Images, wanted: Images, rescale: float) -> Images:
-    """x times 1 + phi (std(wanted)/std(x) - 1), std over each image.
+def _rescaled(x: Images, target: Images, rescale: float) -> Images:
+    """x rescaled by 1 + phi (std(target)/std(x) - 1), with std over each image.
 
-    (Lin et al. 2023, arXiv:2305.08891, eqs. 15 and 16.) They scale what their network
-    predicts; x_hat is what makes the images' contrast, and the same for every prediction.
+    (Lin et al. 2023, arXiv:2305.08891, eqs. 15 and 16.) They scale their
+    network's prediction; x_hat carries the images' contrast, for every parameterisation.
     """
-    own, right = (jnp.std(a, axis=(1, 2, 3), keepdims=True) for a in (x, wanted))
+    std_x, std_target = (jnp.std(a, axis=(1, 2, 3), keepdims=True) for a in (x, target))
     # An image of one colour has no contrast to scale.
-    ratio = jnp.where(own > 0.0, right / jnp.where(own > 0.0, own, 1.0), 1.0)
+    ratio = jnp.where(std_x > 0.0, std_target / jnp.where(std_x > 0.0, std_x, 1.0), 1.0)
     return x * (1.0 + rescale * (ratio - 1.0))
 
 
@@ -211,7 +211,7 @@ def _every_second(pairs: Prediction, first: int) -> Prediction:
 
 
 def _pairs_of(numbers: Int[Array, " some"]) -> Int[Array, " pairs"]:
-    """2n and 2n + 1 of every n."""
+    """The indices 2n and 2n + 1 of the pairs n."""
     return jnp.stack([2 * numbers, 2 * numbers + 1], axis=1).ravel()
 
 
@@ -225,7 +225,7 @@ def _inside(
 
 
 def check(scale: float, interval: Interval) -> None:
-    """Raises ValueError in one line if an option of guidance is out of its range."""
+    """Raises ValueError if an option of guidance is out of its range."""
     _check_scale(scale)
     _check_interval(interval)
 
