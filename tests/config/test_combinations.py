@@ -108,3 +108,9 @@ def test_every_batch_divides_over_the_devices(group):
         ConfigError, match=rf"^config\.{group}\.batch_size = 12 .* is 16\."
     ):
         combinations.devices(c, 8)
+
+
+@pytest.mark.parametrize("how", ["flip", "rotate"])
+def test_a_network_is_told_of_either_augmentation(how):
+    told = {"data__augmentation_flag": True, "model__unet__num_conditions": 1}
+    combinations.combinations(tiny.config(**told, **{f"data__{how}": True}))
