@@ -90,18 +90,19 @@ def bound(model: Denoiser, for_variance: bool) -> LossFn:
     def split(params: Params, batch: Batch, draws: Draws) -> LossTerms:
         bound_params, variance_params = _split(params)
         eps, eps_0 = _noise(model, draws)
-        t = draws.times.t
+        x, t = model.pixel_decoder.encode(batch["image"]), draws.times.t
         timed = routed(
             bound_params,
             terms.coordinates(model.log_snr(bound_params), t),
             terms.coordinates(model.log_snr(variance_params), t),
             draws.times.expected,
-            (batch, draws, eps),
+            (x, batch, draws, eps),
         )
         rest = denoising.outside_time(
-            model.bind(bound_params),
+            model.log_snr(bound_params),
             model.pixel_decoder,
             batch["image"],
+            x,
             eps_0,
             model.num_steps,
         )
@@ -119,15 +120,15 @@ def _timed_at(model: Denoiser) -> variance_gradient.Loss:
     """The bound's integrand in bits per dimension, as a function of its coordinates."""
 
     def timed(params: Params, at: Coordinates, rest: Any) -> Float[Array, " batch"]:
-        batch, draws, eps = rest
-        x, t = model.pixel_decoder.encode(batch["image"]), draws.times.t
+        x, batch, draws, eps = rest
+        t = draws.times.t
         diffusion = model.bind(
             params,
             draws.dropout_keys,
             conditioning_of(model, batch),
             variance_gradient.tangent(at, t),
         )
-        nats = terms.integrand(diffusion, x, eps, at, t)
+        nats = terms.integrand(terms.denoise(diffusion, x, eps, at, t))
         return terms.bits_per_dim(nats, x[0].size)
 
     return timed

@@ -12,6 +12,7 @@ import scipy.special
 from ddpm_jax.models import build, classifier_objective
 from ddpm_jax.nets.classifier import ClassifierOutput
 from tests import tiny
+from tests.diffusion.closed_form import CountingCodec
 from tests.models.test_denoiser_objective import batch_of, draws_of
 
 pytestmark = pytest.mark.usefixtures("small_network")
@@ -70,3 +71,16 @@ def test_dropout_is_drawn_from_the_examples_keys():
     # Who sees nothing takes all classes for equally likely.
     is_even = np.isclose(found, np.log(10.0), rtol=1e-5)
     np.testing.assert_array_equal(is_even, dropped)
+
+
+def test_an_image_is_encoded_once():
+    c = tiny.sorting()
+    decoder = CountingCodec(17)
+    model = dataclasses.replace(
+        build.classifier_model(c, build.source(c, "train")), pixel_decoder=decoder
+    )
+    params = model.init(jax.random.key(0))
+    batch = {**batch_of(10), "label": jnp.arange(10)}
+    loss = classifier_objective.cross_entropy(model)
+    jax.eval_shape(loss, params, batch, draws_of(10))
+    assert len(decoder.calls) == 1

@@ -1,5 +1,7 @@
 """The denoiser's losses, from the config to numbers."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,11 @@ import pytest
 
 from ddpm_jax.diffusion.objectives import weightings
 from ddpm_jax.diffusion.objectives.time_sampling import Times
-from ddpm_jax.models import objective
+from ddpm_jax.models import build, objective
+from ddpm_jax.models.table import INTERIOR_GOALS
 from ddpm_jax.models.timed_objective import Draws
+from tests import tiny
+from tests.diffusion.closed_form import CountingCodec
 from tests.models.test_build import model_of, simple_model_of
 
 
@@ -50,3 +55,33 @@ def test_simple_loss_of_a_fresh_network_is_about_one():
         jax.jit(model.init)(jax.random.key(0)), batch_of(100), draws_of(100)
     ).total
     assert abs(float(jnp.mean(losses)) - 1.0) < 5 * np.sqrt(2 / 6400)
+
+
+@pytest.mark.parametrize("mean_from", ["x_hat", "z_0"])
+@pytest.mark.parametrize("weighting", ["simple", "elbo"])
+@pytest.mark.parametrize("variance", ["posterior", "learned"])
+def test_an_image_is_encoded_once(weighting, variance, mean_from):
+    c, model = simple_model_of(loss__weighting=weighting, reverse_variance=variance)
+    decoder = CountingCodec(17, mean_from)
+    model = dataclasses.replace(model, pixel_decoder=decoder)
+    params = model.init(jax.random.key(0))
+    jax.eval_shape(objective.loss(c, model), params, batch_of(10), draws_of(10))
+    assert len(decoder.calls) == 1
+
+
+@pytest.mark.parametrize("interior", INTERIOR_GOALS)
+def test_an_image_is_encoded_once_while_its_schedule_learns(interior):
+    c = tiny.variational(loss__interior=interior)
+    model = build.model(c, build.source(c, "train"))
+    decoder = CountingCodec(17, "z_0")
+    model = dataclasses.replace(
+        model, pixel_decoder=decoder, network=tiny.Network(out_channels=1)
+    )
+    params = model.init(jax.random.key(0))
+    loss = objective.loss(c, model)
+
+    def mean(params):
+        return jnp.mean(loss(params, batch_of(10), draws_of(10)).total)
+
+    jax.eval_shape(jax.grad(mean), params)
+    assert len(decoder.calls) == 1

@@ -100,8 +100,16 @@ def decoder(
     x, log_snr = _start(diffusion, pixel_decoder, pixels)
     eps = gaussian.normal(keys, x.shape[1:], x.dtype)
     z_0, log_q = _noised(x, log_snr, eps)
-    decoded = -terms.reconstruction(diffusion, pixel_decoder, pixels, eps, num_steps)
     num_evaluations = int(pixel_decoder.mean_from == "x_hat")
+    first = jnp.zeros(x.shape[:1], x.dtype)
+    decoded = -terms.reconstruction(
+        diffusion.log_snr,
+        pixel_decoder,
+        pixels,
+        z_0,
+        diffusion.denoise(z_0, first) if num_evaluations else None,
+        num_steps,
+    )
     log_weight = decoded - gaussian.sum_dims(log_q)
     return Dequantized(z_0, log_weight, num_evaluations)
 

@@ -26,7 +26,7 @@ from ddpm_jax.diffusion.likelihood.estimate import (
     mean_and_variance,
 )
 from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.process.gaussian import fold_in, normal
+from ddpm_jax.diffusion.process.gaussian import Images, fold_in, normal
 from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels
 from ddpm_jax.diffusion.process.times import CONTINUOUS, covering, grid_time, uniform
 
@@ -82,7 +82,8 @@ def curve(
     Raises:
       ValueError: num_draws is below 1, or num_steps below 2.
     """
-    draws = _every_draw(diffusion, pixel_decoder, pixels, keys, num_steps, num_draws)
+    x = pixel_decoder.encode(pixels)
+    draws = _every_draw(diffusion, pixel_decoder, pixels, x, keys, num_steps, num_draws)
     return lax.map(lambda k: mean_and_variance(draws(k)), jnp.arange(num_steps))
 
 
@@ -98,14 +99,15 @@ def full(
 
     With one draw the draw variance is nan: write 2 to know it.
     """
-    draws = _every_draw(diffusion, pixel_decoder, pixels, keys, num_steps, num_draws)
+    x = pixel_decoder.encode(pixels)
+    draws = _every_draw(diffusion, pixel_decoder, pixels, x, keys, num_steps, num_draws)
 
     def at(k: Array) -> tuple[Array, Array, Array]:
         found = draws(k)
         return (*mean_and_variance(found), halves_of(found))
 
     mean, variance, halves = lax.map(at, jnp.arange(num_steps))
-    kl = terms.prior(diffusion, pixel_decoder.encode(pixels))
+    kl = terms.prior(diffusion.log_snr, x)
     of_terms = Terms(jnp.zeros_like(kl), jnp.sum(variance[1:], axis=0), variance[0])
     k = jnp.arange(1, num_steps)
     log_snr, width = terms.span(diffusion.log_snr, k, num_steps)
@@ -130,6 +132,7 @@ def _every_draw(
     diffusion: Diffusion,
     pixel_decoder: PixelDecoder,
     pixels: Pixels,
+    x: Images,
     keys: Key[Array, " batch"],
     num_steps: int,
     num_draws: int,
@@ -142,20 +145,22 @@ def _every_draw(
             "config.eval.estimators: 'full' sums over the T transitions of a chain, and in"
             " continuous time there are none: write 'stratified'."
         )
-    x = pixel_decoder.encode(pixels)
 
-    def at(k: Array) -> Array:
+    def draws_at(k: Array) -> Array:
         index = jnp.full(x.shape[0], k)
+        t = grid_time(index, num_steps)
+        at = terms.coordinates(diffusion.log_snr, t)
 
         def one(draw: Array) -> Array:
             eps = normal(fold_in(fold_in(keys, k), draw), x.shape[1:], x.dtype)
-            return terms.term_at(
-                diffusion, pixel_decoder, pixels, index, eps, num_steps
+            denoised = terms.denoise(diffusion, x, eps, at, t)
+            return terms.latent_term(
+                diffusion.log_snr, pixel_decoder, pixels, denoised, index, num_steps
             )
 
         return lax.map(one, jnp.arange(num_draws))
 
-    return at
+    return draws_at
 
 
 def stratified(
@@ -196,7 +201,7 @@ def stratified(
     """
     num_mirrored, num_strata = _layout(num_draws)
     num_transitions = num_steps - 1
-    x = pixel_decoder.encode(pixels)
+    x, log_snr = pixel_decoder.encode(pixels), diffusion.log_snr
     if edges is None:
         edges = jnp.linspace(0.0, 1.0, num_strata + 1)
 
@@ -224,16 +229,28 @@ def stratified(
     def by_the_network(number: Array) -> tuple[Array, Array, Array]:
         u, width, eps = time_and_noise(number)
         index = jnp.where(number < num_draws, latent(u), 0)
-        nats = terms.term_at(diffusion, pixel_decoder, pixels, index, eps, num_steps)
+        t = grid_time(index, num_steps)
+        at = terms.coordinates(log_snr, t)
+        denoised = terms.denoise(diffusion, x, eps, at, t)
+        nats = terms.latent_term(
+            log_snr, pixel_decoder, pixels, denoised, index, num_steps
+        )
         return u, width, jnp.where(number < num_draws, num_transitions * nats, nats)
 
     def of_times(number: Array) -> tuple[Array, Array, Array]:
         u, width, eps = time_and_noise(number)
-        return u, width, terms.timed(diffusion, x, eps, latent(u), u, num_steps)
+        index = latent(u)
+        t = u if num_steps == CONTINUOUS else grid_time(index, num_steps)
+        at = terms.coordinates(log_snr, t)
+        denoised = terms.denoise(diffusion, x, eps, at, t)
+        return u, width, terms.timed(log_snr, denoised, index, num_steps)
 
     def of_decoder(number: Array) -> Array:
         _, _, eps = time_and_noise(number)
-        return terms.reconstruction(diffusion, pixel_decoder, pixels, eps, num_steps)
+        z_0 = terms.first_latent(log_snr, x, eps)
+        return terms.reconstruction(
+            log_snr, pixel_decoder, pixels, z_0, None, num_steps
+        )
 
     numbers = jnp.arange(num_draws + _decoder_draws(num_draws))
     if pixel_decoder.mean_from == "x_hat":
@@ -249,7 +266,7 @@ def stratified(
     pairs = jnp.mean(shares, axis=2)
     mean, variance = mean_and_variance(jnp.swapaxes(pairs, 0, 1))
     decoder_mean, decoder_variance = mean_and_variance(decoded)
-    kl = terms.prior(diffusion, x)
+    kl = terms.prior(log_snr, x)
     of_terms = Terms(jnp.zeros_like(kl), jnp.sum(variance, axis=0), decoder_variance)
     return Estimate(
         terms=Terms(kl, jnp.sum(mean, axis=0), decoder_mean),

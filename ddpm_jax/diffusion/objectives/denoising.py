@@ -1,10 +1,8 @@
 """What a network is trained on: one number an example, at one time and one noise.
 
-Each takes a `Diffusion` and evaluates it once. Losses that share an evaluation get
-`terms.evaluated(...)`, the model with its answer fixed: `hybrid` does that.
+Each takes a `Diffusion` and evaluates it once, by `terms.denoise`.
 """
 
-import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -12,9 +10,9 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from ddpm_jax.diffusion.likelihood import terms
-from ddpm_jax.diffusion.model import Diffusion, Prediction
+from ddpm_jax.diffusion.likelihood.terms import Denoised
+from ddpm_jax.diffusion.model import Diffusion, LogSnr, Prediction
 from ddpm_jax.diffusion.objectives.weightings import Weighting
-from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.gaussian import Images
 from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels
 from ddpm_jax.diffusion.process.times import grid_time
@@ -54,13 +52,15 @@ def weighted(
       t: in [0, 1]; uniform, or weighted by whoever draws it otherwise.
       eps: standard normal, shaped like x.
     """
-    log_snr, slope = terms.coordinates(diffusion.log_snr, t)
-    prediction = diffusion.denoise(gaussian.diffuse(x, eps, log_snr), t)
-    error = gaussian.velocity_error(x, eps, prediction, log_snr)
-    weight = weighting.weight(log_snr)
+    at = terms.coordinates(diffusion.log_snr, t)
+    return _weighted_error(weighting, terms.denoise(diffusion, x, eps, at, t))
+
+
+def _weighted_error(weighting: Weighting, denoised: Denoised) -> Float[Array, " batch"]:
+    weight = weighting.weight(denoised.at.log_snr)
     if weighting.per_log_snr:
-        weight = -slope * weight
-    return weight * jnp.mean(error, axis=(1, 2, 3))
+        weight = -denoised.at.slope * weight
+    return weight * jnp.mean(terms.velocity_error(denoised), axis=(1, 2, 3))
 
 
 def elbo(
@@ -84,47 +84,64 @@ def elbo(
       pixels: integers.
       index: of the latent, uniform in 0..T-1, or in 1..T-1 where the decoder's mean is z_0;
         not used at T = infinity.
-      t: its time.
+      t: its time, on the grid in a chain.
       eps: standard normal, shaped like x.
       eps_0: the same, for the decoder's z_0.
       num_steps: T, or `times.CONTINUOUS`.
     """
     x = pixel_decoder.encode(pixels, eps.dtype)
+    at = terms.coordinates(diffusion.log_snr, t)
+    denoised = terms.denoise(diffusion, x, eps, at, t)
+    return _bound(
+        diffusion.log_snr, pixel_decoder, pixels, denoised, index, eps_0, num_steps
+    )
+
+
+def _bound(
+    log_snr: LogSnr,
+    pixel_decoder: PixelDecoder,
+    pixels: Pixels,
+    denoised: Denoised,
+    index: Int[Array, " batch"],
+    eps_0: Images,
+    num_steps: int,
+) -> LossTerms:
+    """The bound from the model's prediction at one of its times."""
     if pixel_decoder.mean_from == "x_hat":
-        of_time = num_steps * terms.term_at(
-            diffusion, pixel_decoder, pixels, index, eps, num_steps
+        of_time = num_steps * terms.latent_term(
+            log_snr, pixel_decoder, pixels, denoised, index, num_steps
         )
     else:
-        of_time = terms.timed(diffusion, x, eps, index, t, num_steps)
-    rest = outside_time(diffusion, pixel_decoder, pixels, eps_0, num_steps)
-    return LossTerms(terms.bits_per_dim(of_time, x[0].size), rest)
+        of_time = terms.timed(log_snr, denoised, index, num_steps)
+    return LossTerms(
+        timed=terms.bits_per_dim(of_time, denoised.x[0].size),
+        rest=outside_time(log_snr, pixel_decoder, pixels, denoised.x, eps_0, num_steps),
+    )
 
 
 def outside_time(
-    diffusion: Diffusion,
+    log_snr: LogSnr,
     pixel_decoder: PixelDecoder,
     pixels: Pixels,
+    x: Images,
     eps_0: Images,
     num_steps: int,
 ) -> Float[Array, " batch"]:
     """The part of the bound that is evaluated for every example, bits a dimension."""
-    x = pixel_decoder.encode(pixels, eps_0.dtype)
-    nats = terms.prior(diffusion, x)
+    nats = terms.prior(log_snr, x)
     if pixel_decoder.mean_from == "z_0":
-        nats += terms.reconstruction(diffusion, pixel_decoder, pixels, eps_0, num_steps)
+        z_0 = terms.first_latent(log_snr, x, eps_0)
+        nats += terms.reconstruction(
+            log_snr, pixel_decoder, pixels, z_0, None, num_steps
+        )
     return terms.bits_per_dim(nats, x[0].size)
 
 
-def stop_mean_gradient(diffusion: Diffusion) -> Diffusion:
-    """The model in which only the reverse variance learns."""
-
-    def denoise(z_t: Array, t: Array) -> Prediction:
-        prediction = diffusion.denoise(z_t, t)
-        return prediction._replace(
-            x=lax.stop_gradient(prediction.x), eps=lax.stop_gradient(prediction.eps)
-        )
-
-    return dataclasses.replace(diffusion, denoise=denoise)
+def stop_mean_gradient(prediction: Prediction) -> Prediction:
+    """The prediction with a gradient of its reverse variance alone."""
+    return prediction._replace(
+        x=lax.stop_gradient(prediction.x), eps=lax.stop_gradient(prediction.eps)
+    )
 
 
 def hybrid(
@@ -144,15 +161,10 @@ def hybrid(
     bits a dimension, teaches the variance alone. One evaluation of the network.
     """
     x, t = pixel_decoder.encode(pixels, eps.dtype), grid_time(index, num_steps)
-    answer = terms.evaluated(diffusion, x, t, eps)
-    bits = elbo(
-        stop_mean_gradient(answer),
-        pixel_decoder,
-        pixels,
-        index,
-        t,
-        eps,
-        eps_0,
-        num_steps,
+    at = terms.coordinates(diffusion.log_snr, t)
+    denoised = terms.denoise(diffusion, x, eps, at, t)
+    stopped = denoised._replace(prediction=stop_mean_gradient(denoised.prediction))
+    bits = _bound(
+        diffusion.log_snr, pixel_decoder, pixels, stopped, index, eps_0, num_steps
     ).total
-    return weighted(answer, weighting, x, t, eps) + variance_weight * bits
+    return _weighted_error(weighting, denoised) + variance_weight * bits

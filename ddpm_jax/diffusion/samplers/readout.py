@@ -75,6 +75,8 @@ def to_pixels(
     """
 
     def decoder() -> tuple[Images, LogStd]:
-        return terms.decoder(diffusion, pixel_decoder, z_0, prediction, num_steps)
+        return terms.decoder(
+            diffusion.log_snr, pixel_decoder, z_0, prediction, num_steps
+        )
 
     return readout(pixel_decoder, prediction.x, decoder, keys)

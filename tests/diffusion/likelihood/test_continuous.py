@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion.likelihood import elbo, terms
+from ddpm_jax.diffusion.likelihood import dequantization, elbo, terms
 from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.process.categorical import Categorical
 from ddpm_jax.diffusion.process.discretized_gaussian import DiscretizedGaussian
@@ -168,8 +168,10 @@ def test_the_integrand_is_the_limit_of_a_chain():
         eps = jnp.asarray([0.3, -1.2, 0.8])[:, None, None, None]
         index, num_steps = jnp.array([20_000, 50_000, 80_000]), 100_001
         t = index / (num_steps - 1)
-        limit = terms.timed(model, x, eps, index, t, CONTINUOUS)
-        chain = terms.timed(model, x, eps, index, t, num_steps)
+        at = terms.coordinates(log_snr, t)
+        found = terms.denoise(model, x, eps, at, t)
+        limit = terms.timed(log_snr, found, index, CONTINUOUS)
+        chain = terms.timed(log_snr, found, index, num_steps)
     np.testing.assert_allclose(limit, chain, rtol=1e-3)
 
 
@@ -186,18 +188,18 @@ def test_a_decoder_of_z_0_leaves_the_network_alone(pixel_decoder, num_steps):
         return best.denoise(z_t, t)
 
     model = type(best)(best.log_snr, denoise)
-    pixels, eps = data(17)[:4], jnp.ones((4, *SHAPE))
+    pixels, keys = data(17)[:4], jax.random.split(jax.random.key(0), 4)
     jax.eval_shape(
-        lambda *given: terms.reconstruction(model, pixel_decoder, *given, num_steps),
+        lambda *given: dequantization.decoder(model, pixel_decoder, *given, num_steps),
         pixels,
-        eps,
+        keys,
     )
     assert not calls
     found = jax.jit(elbo.stratified, static_argnums=(0, 1, 4, 5))(
         model,
         pixel_decoder,
         pixels,
-        jax.random.split(jax.random.key(0), 4),
+        keys,
         num_steps,
         2,
     )

@@ -13,7 +13,7 @@ from ddpm_jax.diffusion.likelihood.estimate import Estimate
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 from ddpm_jax.diffusion.process.categorical import Categorical
 from ddpm_jax.diffusion.process.discretized_gaussian import DiscretizedGaussian
-from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.diffusion.process.times import CONTINUOUS, grid_time
 from tests.diffusion import closed_form
 
 CODEC = closed_form.DensityCodec()
@@ -30,6 +30,26 @@ def float64():
         yield
 
 
+def on_grid(model, x, eps, index, num_steps):
+    """The model asked at these latents of a chain."""
+    t = grid_time(index, num_steps)
+    at = terms.coordinates(model.log_snr, t)
+    return terms.denoise(model, x, eps, at, t)
+
+
+def term_at(model, pixel_decoder, pixels, index, eps, num_steps):
+    x = pixel_decoder.encode(pixels, eps.dtype)
+    found = on_grid(model, x, eps, index, num_steps)
+    return terms.latent_term(
+        model.log_snr, pixel_decoder, pixels, found, index, num_steps
+    )
+
+
+def transition(model, x, eps, index, num_steps):
+    found = on_grid(model, x, eps, index, num_steps)
+    return terms.transition(model.log_snr, found, index, num_steps)
+
+
 def same_pixels(value: int, batch: int, shape=closed_form.SHAPE) -> jax.Array:
     return jnp.full((batch, *shape), value)
 
@@ -43,7 +63,7 @@ def all_terms(num_steps: int, kind: str, variance: str) -> jax.Array:
     eps = closed_form.DEVIATES[of_eps][:, None, None, None]
     eps = jnp.tile(eps, (num_steps, *closed_form.SHAPE))
     index = jnp.repeat(jnp.arange(num_steps), 9)
-    found = terms.term_at(model, CODEC, pixels, index, eps, num_steps)
+    found = term_at(model, CODEC, pixels, index, eps, num_steps)
     return found.reshape(num_steps, 9)
 
 
@@ -76,7 +96,7 @@ def test_every_term_of_gaussian_data_is_numpys(kind, variance, num_steps):
     np.testing.assert_allclose(got_means, means, rtol=1e-6)
 
     prior = terms.prior(
-        closed_form.gaussian_data(chain),
+        chain.log_snr,
         CODEC.encode(jnp.tile(jnp.arange(3)[:, None, None, None], closed_form.SHAPE)),
     )
     total = got_means.sum() + closed_form.DEVIATE_WEIGHTS @ np.asarray(prior)
@@ -94,8 +114,20 @@ def test_decoder_of_pixels_is_scipys(variance):
     pixels = jax.random.randint(keys[0], (32, *closed_form.SHAPE), 0, num_values)
     eps = jax.random.normal(keys[1], pixels.shape)
 
-    decoder = jax.jit(terms.reconstruction, static_argnums=(0, 1, 4))
-    got = decoder(model, pixel_decoder, pixels, eps, chain.num_steps)
+    @jax.jit
+    def decoder(pixels, eps):
+        x = pixel_decoder.encode(pixels, eps.dtype)
+        found = on_grid(model, x, eps, jnp.zeros(32, int), chain.num_steps)
+        return terms.reconstruction(
+            model.log_snr,
+            pixel_decoder,
+            pixels,
+            found.z_t,
+            found.prediction,
+            chain.num_steps,
+        )
+
+    got = decoder(pixels, eps)
 
     a, x = chain.alpha_bar[0], 2.0 * np.asarray(pixels) / (num_values - 1) - 1.0
     mean = closed_form.best_x(np.sqrt(a) * x + np.sqrt(1.0 - a) * np.asarray(eps), a)
@@ -125,14 +157,12 @@ def test_bound_of_discrete_pixels_falls_to_their_entropy(fraction):
     def bound(num_steps):
         def term(k):
             index = jnp.full(pixels.shape[0], k)
-            return terms.term_at(
-                model, pixel_decoder, pixels, index, eps_images, num_steps
-            )
+            return term_at(model, pixel_decoder, pixels, index, eps_images, num_steps)
 
         summed = jnp.sum(jax.lax.map(term, jnp.arange(num_steps)), axis=0)
         means = summed.reshape(4, eps.size) @ eps_weight
         x = pixel_decoder.encode(jnp.arange(4)[:, None, None, None], jnp.float64)
-        return p @ (means + terms.prior(model, x))
+        return p @ (means + terms.prior(model.log_snr, x))
 
     gaps = np.array([bound(t) - entropy for t in (10, 100, 1000)])
     assert np.all(gaps > 0)
@@ -148,7 +178,7 @@ def test_the_true_noise_costs_nothing_and_no_answer_costs_the_snr_difference():
     index = jnp.arange(1, 10)
 
     true = closed_form.answering(chain.log_snr, x=x, eps=eps)
-    np.testing.assert_array_equal(terms.transition(true, x, eps, index, 10), 0.0)
+    np.testing.assert_array_equal(transition(true, x, eps, index, 10), 0.0)
 
     a = chain.alpha_bar[1:][:, None, None, None]
     z = np.sqrt(a) * x + np.sqrt(1.0 - a) * eps
@@ -158,7 +188,7 @@ def test_the_true_noise_costs_nothing_and_no_answer_costs_the_snr_difference():
     snr = chain.alpha_bar / (1.0 - chain.alpha_bar)
     squares = np.sum(np.square(eps), axis=(1, 2, 3))
     expected = 0.5 * (snr[:-1] / snr[1:] - 1.0) * squares
-    got = terms.transition(zero, x, eps, index, 10)
+    got = transition(zero, x, eps, index, 10)
     np.testing.assert_allclose(got, expected, rtol=1e-9)
 
 
@@ -336,7 +366,7 @@ def test_decoder_never_sees_estimates_from_noisier_latents():
         eps = jnp.ones((2, 2, 2, 1))
         index = jnp.array([0, 9])
         pixels = jnp.ones((2, 2, 2, 1), jnp.int32)
-        return jnp.sum(terms.term_at(model, Narrow(), pixels, index, eps, 10))
+        return jnp.sum(term_at(model, Narrow(), pixels, index, eps, 10))
 
     value, slope = loss_and_slope(1.0)
     assert np.isfinite(value) and np.isfinite(slope) and slope != 0.0
@@ -351,7 +381,7 @@ def test_float32_keeps_five_digits_of_a_thousand_steps():
     def diffusion(eps):
         def kl(k):
             x = CODEC.encode(same_pixels(0, batch), eps.dtype)
-            return terms.transition(model, x, eps[k], jnp.full(batch, k), 1000)
+            return transition(model, x, eps[k], jnp.full(batch, k), 1000)
 
         return jnp.sum(jax.lax.map(kl, jnp.arange(1, 1000)), axis=0)
 

@@ -171,13 +171,18 @@ def gradients() -> dict[str, tuple[jax.Array, dict[str, jax.Array]]]:
     index = jnp.arange(20) % 10
     x, t = DENSITY.encode(pixels), index / 9
 
+    def stopped(m):
+        return m.changed(
+            lambda m: lambda *at: denoising.stop_mean_gradient(m.denoise(*at))
+        )
+
     def bits(m):
         return denoising.elbo(m, DENSITY, pixels, index, t, eps, eps, 10).total
 
     cases = {
         "weighted": lambda m: denoising.weighted(m, weightings.simple(), x, t, eps),
         "elbo": bits,
-        "stopped": lambda m: bits(denoising.stop_mean_gradient(m)),
+        "stopped": lambda m: bits(stopped(m)),
         "hybrid": lambda m: denoising.hybrid(
             m, weightings.simple(), DENSITY, pixels, index, eps, eps, 10, 0.01
         ),

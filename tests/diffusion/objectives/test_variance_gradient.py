@@ -100,7 +100,7 @@ def timed_at(params, at, rest):
 
     model = model_at(params["net"], touching)
     x = CODEC.encode(image(k), jnp.float64)
-    return terms.integrand(model, x, image(eps), at, t)
+    return terms.integrand(terms.denoise(model, x, image(eps), at, t))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -222,8 +222,8 @@ def test_the_whole_bound_teaches_the_ends():
 
     @jax.jit
     def rest(schedule):
-        model = model_at(0.8, log_snr_of(module, schedule))
-        bits = outside_time(model, CODEC, image(k), image(eps), CONTINUOUS)
+        log_snr, x = log_snr_of(module, schedule), CODEC.encode(image(k), jnp.float64)
+        bits = outside_time(log_snr, CODEC, image(k), x, image(eps), CONTINUOUS)
         return jnp.sum(weight * bits) * np.log(2.0)
 
     def bound(ends):

@@ -201,7 +201,9 @@ def test_the_mean_is_the_one_of_the_bound():
     """What `terms.reconstruction` weighs the data against."""
     whole, x_hat, model, z_0, prediction = given()
     for pixel_decoder in PIXEL_DECODERS.values():
-        centre, log_std = terms.decoder(model, pixel_decoder, z_0, prediction, T)
+        centre, log_std = terms.decoder(
+            model.log_snr, pixel_decoder, z_0, prediction, T
+        )
         assert dataclasses.is_dataclass(pixel_decoder)
         expected = x_hat if pixel_decoder.mean_from == "x_hat" else whole
         np.testing.assert_allclose(centre, expected, rtol=1e-5)
