@@ -43,7 +43,7 @@ GRID = 64
 def run(config: Config, directory: epath.PathLike) -> None:
     """Draws samples from a checkpoint into a folder, with pictures beside it."""
     c = config.sample
-    for field in idle(config):
+    for field in options_without_effect(config):
         logging.warning("%s is of no effect on this sampler", field)
     restored = restore.load(config, directory, step=c.step, weights=c.weights)
     name = f"{restored.step}_{samplers.name(config)}"
@@ -73,7 +73,9 @@ def run(config: Config, directory: epath.PathLike) -> None:
         batches = Batches(
             config, restored.mesh, restored.model, guide, task, log_variance
         )
-        for start, batch in sample_batches.each(config, batches, restored.params, done):
+        for start, batch in sample_batches.remaining(
+            config, batches, restored.params, done
+        ):
             store.add(start, batch.pixels)
             evaluations.append(batch.num_evaluations)
     pictures: dict[str, bytes] = {}
@@ -123,7 +125,7 @@ def _make_parent(config: Config, folder: epath.Path) -> None:
                 )
 
 
-def idle(config: Config) -> list[str]:
+def options_without_effect(config: Config) -> list[str]:
     """The options that a config changes of choices that it does not name."""
     c = config.sample
     chosen = {c.sampler, c.spacing, c.threshold, c.guidance, c.task}

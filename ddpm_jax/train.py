@@ -238,7 +238,7 @@ def _reporter(
             )
             try:
                 images = snapshots.first(config, draws, weights)
-            except sample_batches.NotArrivedError as error:
+            except sample_batches.NotConvergedError as error:
                 # The ODE of a network that still learns may be too stiff; training goes on.
                 logging.error("step %d: no samples: %s", step, error)
                 return

@@ -222,8 +222,13 @@ def test_a_longer_solve_goes_on_in_the_same_folder(run, tmp_path):
 
 def test_options_of_choices_that_were_not_made_are_named():
     c = tiny.config(sample__ddim__eta=0.5, sample__sampler="unipc")
-    assert sample.idle(c) == ["config.sample.ddim.eta = 0.5"]
+    assert sample.options_without_effect(c) == ["config.sample.ddim.eta = 0.5"]
     c = tiny.config(sample__heun__churn__amount=2.0, sample__unipc__order=3)
     named = ["config.sample.heun.churn.amount = 2.0", "config.sample.unipc.order = 3"]
-    assert sorted(sample.idle(c)) == named
-    assert sample.idle(tiny.config(sample__sampler="ddim", sample__ddim__eta=0.5)) == []
+    assert sorted(sample.options_without_effect(c)) == named
+    assert (
+        sample.options_without_effect(
+            tiny.config(sample__sampler="ddim", sample__ddim__eta=0.5)
+        )
+        == []
+    )

@@ -166,7 +166,7 @@ class Run:
         with options.named("sample"):
             batches = self._batches_of(config)
             drawn_batches = list(
-                sample_batches.each(config, batches, self.params, first)
+                sample_batches.remaining(config, batches, self.params, first)
             )
         start = drawn_batches[0][0]
         pixels = np.concatenate([batch.pixels for _, batch in drawn_batches])

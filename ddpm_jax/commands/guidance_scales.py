@@ -187,7 +187,7 @@ def _drawn(config: Config, restored: Restored[Denoiser]) -> sample_batches.Batch
     """A few samples of every class with trajectories; sample j has class j mod num_classes."""
     guide = guides.of(config, restored)
     num_classes = guide.num_classes
-    few = sample_batches.of_few(config, NUM_SHOWN * num_classes)
+    few = sample_batches.with_small_batch(config, NUM_SHOWN * num_classes)
     with few.unlocked():
         few.sample.classes = tuple(range(num_classes))
     batches = sample_batches.Batches(

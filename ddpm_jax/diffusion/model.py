@@ -40,23 +40,25 @@ class Diffusion:
     Attributes:
       log_snr: t in [0, 1], any shape -> log(alpha_t^2 / sigma_t^2), same shape.
       denoise: z_t [batch, ...] and t [batch] -> `Prediction`.
-      of: indices of examples in the batch -> the model for these alone, where predictions
-        depend on the example, such as on its class; None: they do not.
+      for_examples: indices of examples in the batch -> the model for these alone, where
+        predictions depend on the example, such as on its class; None: they do not.
     """
 
     log_snr: LogSnr
     denoise: Denoise
-    of: Callable[[Int[Array, " some"]], "Diffusion"] | None = None
+    for_examples: Callable[[Int[Array, " some"]], "Diffusion"] | None = None
 
     def take(self, numbers: Int[Array, " some"]) -> "Diffusion":
         """The model for these examples of the batch alone, in that order."""
-        return self if self.of is None else self.of(numbers)
+        return self if self.for_examples is None else self.for_examples(numbers)
 
     def changed(self, change: Callable[["Diffusion"], Denoise]) -> "Diffusion":
         """This model with the `denoise` that `change` makes of it, or of its part by `take`."""
-        of = self.of
+        for_examples = self.for_examples
         return dataclasses.replace(
             self,
             denoise=change(self),
-            of=None if of is None else lambda numbers: of(numbers).changed(change),
+            for_examples=None
+            if for_examples is None
+            else lambda numbers: for_examples(numbers).changed(change),
         )

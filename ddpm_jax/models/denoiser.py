@@ -74,9 +74,11 @@ class Denoiser(Backbone):
             )
             return Prediction(x=x, eps=eps, variance_fraction=fraction)
 
-        def of(numbers: Array) -> Diffusion:
+        def for_examples(numbers: Array) -> Diffusion:
             keys = None if dropout_keys is None else dropout_keys[numbers]
             return self.bind(params, keys, conditioning.take(numbers), log_snr)
 
         depends_on_example = bool(jax.tree.leaves((conditioning, dropout_keys)))
-        return Diffusion(log_snr_of, denoise, of if depends_on_example else None)
+        return Diffusion(
+            log_snr_of, denoise, for_examples if depends_on_example else None
+        )

@@ -33,7 +33,7 @@ def check(config: Config) -> None:
             " config.sample.film.num_frames, such as 20."
         )
     check_rollout(config)
-    contrasted(config)
+    contrast_configs(config)
 
 
 def check_rollout(config: Config) -> None:
@@ -116,7 +116,7 @@ def check_guidance(config: Config) -> None:
             raise ConfigError(message)
 
 
-def contrasted(config: Config) -> dict[str, dict[int, Config]]:
+def contrast_configs(config: Config) -> dict[str, dict[int, Config]]:
     """The configs that config.sample.contrast compares, by sampler and number of steps.
 
     A sampler that takes steps of its own has one entry, under the largest.

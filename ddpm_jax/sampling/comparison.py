@@ -19,7 +19,7 @@ def draw(
     """Draws contrast.png: a row for each sampler, a column for each number of steps."""
     c = config.sample.contrast
     cells: dict[str, list[np.ndarray | None]] = {}
-    for name, by_steps in checks.contrasted(config).items():
+    for name, by_steps in checks.contrast_configs(config).items():
         row = f"{name}, steps of its own" if SAMPLERS[name].has("own_steps") else name
         cells[row] = []
         for num_steps in c.num_steps:
@@ -28,7 +28,7 @@ def draw(
                 cells[row].append(None)
                 continue
             logging.info("compiling %s of %d steps ...", name, num_steps)
-            few = sample_batches.of_few(variant, c.num_images)
+            few = sample_batches.with_small_batch(variant, c.num_images)
             batches = sample_batches.Batches(
                 few,
                 restored.mesh,

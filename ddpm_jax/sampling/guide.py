@@ -27,6 +27,6 @@ class Guide(NamedTuple):
     bind: Callable[[Params, Params, Labels], Diffusion]
 
 
-def told(model: Denoiser, labels: Labels) -> Conditioning:
+def class_conditioning(model: Denoiser, labels: Labels) -> Conditioning:
     """The conditioning by class, for a model that has classes; none for others."""
     return Conditioning(labels=labels if model.num_classes else None)

@@ -18,7 +18,7 @@ from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
 from ddpm_jax.sampling import guiding_models
 from ddpm_jax.sampling.guidance_options import GuidanceOptions, Rescaled
-from ddpm_jax.sampling.guide import Guide, Labels, told
+from ddpm_jax.sampling.guide import Guide, Labels, class_conditioning
 from ddpm_jax.training.checkpoints import fingerprint
 from ddpm_jax.training.state import Params
 
@@ -104,7 +104,7 @@ def _none(
     restored: Restored[Denoiser] | None,
 ) -> Guide:
     def bind(params: Params, _: Params, labels: Labels) -> Diffusion:
-        return model.bind(params, conditioning=told(model, labels))
+        return model.bind(params, conditioning=class_conditioning(model, labels))
 
     return Guide(model.num_classes, (), bind)
 

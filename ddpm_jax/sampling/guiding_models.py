@@ -17,7 +17,7 @@ from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
 from ddpm_jax.models.table import SCHEDULES, TIME_INPUTS
 from ddpm_jax.sampling.guidance_options import Rescaled, Scaled
-from ddpm_jax.sampling.guide import Guide, Labels, told
+from ddpm_jax.sampling.guide import Guide, Labels, class_conditioning
 from ddpm_jax.training.state import Params
 
 
@@ -75,7 +75,7 @@ def _by_classifier(
     _check_times(field, config, other.config)
 
     def bind(params: Params, other_params: Params, labels: Labels) -> Diffusion:
-        diffusion = model.bind(params, conditioning=told(model, labels))
+        diffusion = model.bind(params, conditioning=class_conditioning(model, labels))
         classify = other.model.bind(other_params, log_snr=diffusion.log_snr)
 
         def log_probs(z_t: Array, t: Array) -> Array:
@@ -104,8 +104,8 @@ def _by_weaker(
     _check_times(field, config, weak.config)
 
     def bind(params: Params, other_params: Params, labels: Labels) -> Diffusion:
-        good = model.bind(params, conditioning=told(model, labels))
-        conditioning = told(weak.model, labels)
+        good = model.bind(params, conditioning=class_conditioning(model, labels))
+        conditioning = class_conditioning(weak.model, labels)
         worse = weak.model.bind(
             other_params, conditioning=conditioning, log_snr=good.log_snr
         )

@@ -17,7 +17,7 @@ from ddpm_jax.diffusion.process.gaussian import Images
 from ddpm_jax.diffusion.samplers import ancestral, loop, readout
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.sampling import samplers, tasks
-from ddpm_jax.sampling.task import NOTHING, Task
+from ddpm_jax.sampling.task import FROM_NOISE, Task
 
 
 class Samples(NamedTuple):
@@ -45,7 +45,7 @@ Draw = Callable[..., Samples]
 def make(
     config: Config,
     model: Denoiser,
-    task: Task = NOTHING,
+    task: Task = FROM_NOISE,
     log_variance: ancestral.LogVariance | None = None,
     num_frames: int = 0,
 ) -> Draw:

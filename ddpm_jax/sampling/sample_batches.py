@@ -35,11 +35,11 @@ class Batch(NamedTuple):
     film: tuple[np.ndarray, np.ndarray] | None
 
 
-class NotArrivedError(ConfigError):
+class NotConvergedError(ConfigError):
     """The error of an ODE's solver that needs more steps than it may take."""
 
 
-def of_few(config: Config, num_samples: int) -> Config:
+def with_small_batch(config: Config, num_samples: int) -> Config:
     """The config with the smallest batch that holds so many samples, equal on all devices."""
     num_devices = jax.device_count()
     few = config.copy_and_resolve_references()
@@ -103,7 +103,7 @@ class Batches:
         """Draws the samples first, first + 1, ...; the bar shows the progress.
 
         Raises:
-          NotArrivedError: an ODE's solver did not reach z_0.
+          NotConvergedError: an ODE's solver did not reach z_0.
         """
         num_local = self._size // jax.process_count()
         begin = first + jax.process_index() * num_local
@@ -114,7 +114,7 @@ class Batches:
             self._compiled((params, self._other_params), batch)
         )
         if missed := np.sum(~converged):
-            raise NotArrivedError(
+            raise NotConvergedError(
                 f"config.sample.ode.max_steps = {self._max_steps}: {missed} of the"
                 f" {self._size} samples from number {first} on need more; write more, or"
                 " larger tolerances."
@@ -126,7 +126,7 @@ class Batches:
             self._bar.inner(done, total)
 
 
-def each(
+def remaining(
     config: Config, batches: Batches, params: Any, done: int
 ) -> Iterator[tuple[int, Batch]]:
     """Draws (number of the first, batch) from the batch that holds sample `done` on.
@@ -135,7 +135,7 @@ def each(
     computes the same sample.
 
     Raises:
-      NotArrivedError: an ODE's solver did not reach z_0.
+      NotConvergedError: an ODE's solver did not reach z_0.
     """
     c = config.sample
     begin = done // c.batch_size * c.batch_size

@@ -22,7 +22,8 @@ FOLDER = "samples"
 def first(config: Config, batches: sample_batches.Batches, params: Any) -> Images:
     """Draws the first config.sample.num_samples images, as pixel values."""
     parts = [
-        batch.pixels for _, batch in sample_batches.each(config, batches, params, 0)
+        batch.pixels
+        for _, batch in sample_batches.remaining(config, batches, params, 0)
     ]
     return np.concatenate(parts)[: config.sample.num_samples]
 

@@ -40,7 +40,7 @@ class Task(NamedTuple):
         }
 
 
-NOTHING = Task()
+FROM_NOISE = Task()
 
 
 class Resampling(NamedTuple):

@@ -5,11 +5,11 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.core.choice import Choice, Table, chosen, made
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.sampling import image_tasks
-from ddpm_jax.sampling.task import NOTHING, Images, Task, TaskOptions
+from ddpm_jax.sampling.task import FROM_NOISE, Images, Task, TaskOptions
 
 # Each makes a `Task` of its options and `Images`. "from_noise": samples start from noise alone.
 TASKS: Table = {
-    "generate": Choice(TaskOptions, lambda *_: NOTHING, frozenset({"from_noise"})),
+    "generate": Choice(TaskOptions, lambda *_: FROM_NOISE, frozenset({"from_noise"})),
     "inpainting": image_tasks.INPAINTING,
     "colorization": image_tasks.COLORIZATION,
     "super_resolution": image_tasks.SUPER_RESOLUTION,

@@ -26,7 +26,7 @@ def draw(
     """The pictures that config.sample.film asks for, by the ends of their file names."""
     c = config.sample.film
     logging.info("compiling the film's sampler ...")
-    few = sample_batches.of_few(config, c.num_images)
+    few = sample_batches.with_small_batch(config, c.num_images)
     batches = sample_batches.Batches(
         few, restored.mesh, restored.model, guide, task, log_variance, c.num_frames
     )

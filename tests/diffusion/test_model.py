@@ -26,7 +26,9 @@ def answering_by_example(answers):
         return Prediction(x, (z_t - alpha * x) / sigma, jnp.zeros(()))
 
     return Diffusion(
-        log_snr, denoise, of=lambda numbers: answering_by_example(answers[numbers])
+        log_snr,
+        denoise,
+        for_examples=lambda numbers: answering_by_example(answers[numbers]),
     )
 
 

@@ -174,7 +174,7 @@ def test_a_contrast_has_a_config_for_each_cell():
         sample__contrast__num_steps=(3, 8),
         sample__ddim__eta=0.5,
     )
-    found = checks.contrasted(c)
+    found = checks.contrast_configs(c)
     assert {name: list(of) for name, of in found.items()} == {
         "ddim": [3, 8],
         "heun": [3, 8],
@@ -184,4 +184,4 @@ def test_a_contrast_has_a_config_for_each_cell():
     assert found["ddim"][3].sample.num_steps == 3
     assert found["ddim"][3].sample.ddim.eta == 0.5
     assert c.sample.sampler == "ancestral"
-    assert checks.contrasted(tiny.config()) == {}
+    assert checks.contrast_configs(tiny.config()) == {}

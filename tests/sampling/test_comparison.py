@@ -5,7 +5,7 @@ import pytest
 
 from ddpm_jax.pictures import grids
 from ddpm_jax.sampling import comparison, guides, sample_batches
-from ddpm_jax.sampling.task import NOTHING
+from ddpm_jax.sampling.task import FROM_NOISE
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("small_network", "one_device")
@@ -25,7 +25,7 @@ def test_a_contrast_shows_what_each_sampler_draws(plain):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grids, "comparison", sheet)
-        comparison.draw(c, plain, guides.of(c, plain), NOTHING)
+        comparison.draw(c, plain, guides.of(c, plain), FROM_NOISE)
     for name in ("ancestral", "ddim"):
         batches = sample_batches.Batches(
             tiny.config(sample__sampler=name), plain.mesh, plain.model

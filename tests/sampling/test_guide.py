@@ -13,9 +13,11 @@ pytestmark = pytest.mark.usefixtures("small_network", "one_device")
 
 def test_a_model_is_told_its_classes_and_one_that_knows_none_nothing(told, plain):
     labels = jnp.array([3, -1])
-    np.testing.assert_array_equal(guide.told(told.model, labels).labels, labels)
-    assert guide.told(plain.model, labels).labels is None
-    assert guide.told(told.model, labels).numbers is None
+    np.testing.assert_array_equal(
+        guide.class_conditioning(told.model, labels).labels, labels
+    )
+    assert guide.class_conditioning(plain.model, labels).labels is None
+    assert guide.class_conditioning(told.model, labels).numbers is None
 
 
 def test_without_guidance_the_model_is_bound_as_it_is(told, plain):
@@ -25,6 +27,6 @@ def test_without_guidance_the_model_is_bound_as_it_is(told, plain):
         labels = jnp.array([3, -1])
         bound = alone.bind(run.params, (), labels)
         z_t, t = jnp.ones((2, 8, 8, 1)), jnp.array([0.2, 0.8])
-        conditioning = guide.told(run.model, labels)
+        conditioning = guide.class_conditioning(run.model, labels)
         own = run.model.bind(run.params, conditioning=conditioning).denoise(z_t, t)
         np.testing.assert_array_equal(bound.denoise(z_t, t).eps, own.eps)

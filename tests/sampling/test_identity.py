@@ -19,7 +19,7 @@ from ddpm_jax.diffusion.samplers.time_grids import TIME_GRIDS
 from ddpm_jax.sampling import guides, identity
 from ddpm_jax.sampling.guide import Guide
 from ddpm_jax.sampling.guides import GUIDES
-from ddpm_jax.sampling.task import NOTHING, Task
+from ddpm_jax.sampling.task import FROM_NOISE, Task
 from ddpm_jax.sampling.tasks import TASKS
 from tests import tiny
 from tests.sampling import given, guided
@@ -85,7 +85,7 @@ def another(field):
     return value + 1 if isinstance(value, int) else 0.5 * value + 0.01
 
 
-def identity_of(restored, changes, task=NOTHING, guide=None, **others):
+def identity_of(restored, changes, task=FROM_NOISE, guide=None, **others):
     c = schema.default()
     c.update_from_flattened_dict({f"sample.{k}": v for k, v in changes.items()})
     c.update_from_flattened_dict({k.replace("__", "."): v for k, v in others.items()})

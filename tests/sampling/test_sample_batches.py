@@ -57,14 +57,14 @@ def test_what_is_there_is_not_drawn_again_but_its_batch_is_whole(done, starts):
         def draw(self, params, first, bar):
             return params, first
 
-    found = list(sample_batches.each(c, Told(), "params", done))
+    found = list(sample_batches.remaining(c, Told(), "params", done))
     assert found == [(start, ("params", start)) for start in starts]
 
 
 @pytest.mark.parametrize("num, size", [(1, 8), (8, 8), (9, 16)])
 def test_a_few_are_as_many_on_each_device_and_the_config_stays(num, size):
     c = tiny.config(sample__batch_size=64)
-    assert sample_batches.of_few(c, num).sample.batch_size == size
+    assert sample_batches.with_small_batch(c, num).sample.batch_size == size
     assert c.sample.batch_size == 64
 
 
@@ -86,5 +86,5 @@ def test_a_solver_that_does_not_arrive_says_how_many_and_from_where(plain):
     c = tiny.config(sample__sampler="ode", sample__ode__max_steps=1)
     batches = sample_batches.Batches(c, plain.mesh, plain.model)
     message = r"max_steps = 1: 8 of the 8 samples from number 16 on need more"
-    with pytest.raises(sample_batches.NotArrivedError, match=message):
+    with pytest.raises(sample_batches.NotConvergedError, match=message):
         batches.draw(plain.params, 16)

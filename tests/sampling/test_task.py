@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ddpm_jax.sampling.task import NOTHING, Images, Task, TaskOptions, as_example
+from ddpm_jax.sampling.task import FROM_NOISE, Images, Task, TaskOptions, as_example
 from ddpm_jax.sampling.tasks import TASKS
 from tests import tiny
 
@@ -12,7 +12,7 @@ def shown(*values):
 
 
 def test_content_is_recorded_by_its_bytes_under_its_name():
-    assert NOTHING.identity == {}
+    assert FROM_NOISE.identity == {}
     one, same, other = (
         Task(shown=shown(*v)).identity for v in ((1, 2), (1, 2), (1, 3))
     )

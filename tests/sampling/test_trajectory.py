@@ -5,7 +5,7 @@ import pytest
 
 from ddpm_jax.pictures import encoding, grids
 from ddpm_jax.sampling import guides, sample_batches, trajectory
-from ddpm_jax.sampling.task import NOTHING
+from ddpm_jax.sampling.task import FROM_NOISE
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("small_network", "one_device")
@@ -30,7 +30,7 @@ def test_a_film_ends_with_the_samples_and_its_frames_stand_in_their_order(plain)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trajectory.grids, "strip", strip)
         patch.setattr(trajectory.encoding, "animation", animation)
-        drawn = trajectory.draw(c, plain, guides.of(c, plain), NOTHING, None)
+        drawn = trajectory.draw(c, plain, guides.of(c, plain), FROM_NOISE, None)
     assert drawn.keys() == {"film.png", "film.gif"}
     batches = sample_batches.Batches(tiny.config(), plain.mesh, plain.model)
     pixels = batches.draw(plain.params, 0).pixels[:2]

@@ -54,10 +54,12 @@ def classifier_free(
             target, base = _every_second(both, 0), _every_second(both, 1)
             return combined(target, base, pairs.log_snr(t))
 
-        def of(numbers: Array) -> Diffusion:
+        def for_examples(numbers: Array) -> Diffusion:
             return guide(pairs.take(_pairs_of(numbers)))
 
-        return Diffusion(pairs.log_snr, denoise, None if pairs.of is None else of)
+        return Diffusion(
+            pairs.log_snr, denoise, None if pairs.for_examples is None else for_examples
+        )
 
     return guide
 
@@ -83,11 +85,11 @@ def autoguidance(
             target, base = good.denoise(z_t, t), weak.denoise(z_t, t)
             return combined(target, base, good.log_snr(t))
 
-        def of(numbers: Array) -> Diffusion:
+        def for_examples(numbers: Array) -> Diffusion:
             return pair(good.take(numbers), weak.take(numbers))
 
-        same_for_all = good.of is None and weak.of is None
-        return Diffusion(good.log_snr, denoise, None if same_for_all else of)
+        same_for_all = good.for_examples is None and weak.for_examples is None
+        return Diffusion(good.log_snr, denoise, None if same_for_all else for_examples)
 
     return lambda good: pair(good, weak)
 
@@ -132,10 +134,10 @@ def by_classifier(
                 eps=prediction.eps - sigma * step,
             )
 
-        def of(numbers: Array) -> Diffusion:
+        def for_examples(numbers: Array) -> Diffusion:
             return guide(model.take(numbers), labels[numbers])
 
-        return Diffusion(model.log_snr, denoise, of)
+        return Diffusion(model.log_snr, denoise, for_examples)
 
     return lambda diffusion: guide(diffusion, labels)
 

@@ -115,11 +115,11 @@ def constrained(constraint: BlockMeans) -> Callable[[Diffusion], Diffusion]:
             x = constraint.impose(prediction.x)
             return predictions.with_x(prediction, x, model.log_snr(t))
 
-        def of(numbers: Array) -> Diffusion:
+        def for_examples(numbers: Array) -> Diffusion:
             return change(model.take(numbers), constraint.take(numbers))
 
-        same_for_all = model.of is None and constraint.values.shape[0] == 1
-        return Diffusion(model.log_snr, denoise, None if same_for_all else of)
+        same_for_all = model.for_examples is None and constraint.values.shape[0] == 1
+        return Diffusion(model.log_snr, denoise, None if same_for_all else for_examples)
 
     return lambda diffusion: change(diffusion, constraint)
 

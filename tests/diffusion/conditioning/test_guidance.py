@@ -302,9 +302,9 @@ def test_a_part_of_a_batch_takes_its_own_classes_along(way):
 
 def test_models_that_tell_no_examples_apart_give_such_a_model():
     _, diffusion = known(4)
-    assert guidance.classifier_free(2.0)(diffusion).of is None
-    assert guidance.autoguidance(diffusion, 2.0)(diffusion).of is None
-    assert guidance.autoguidance(model(LABELS), 2.0)(diffusion).of is not None
+    assert guidance.classifier_free(2.0)(diffusion).for_examples is None
+    assert guidance.autoguidance(diffusion, 2.0)(diffusion).for_examples is None
+    assert guidance.autoguidance(model(LABELS), 2.0)(diffusion).for_examples is not None
 
 
 @pytest.mark.parametrize(

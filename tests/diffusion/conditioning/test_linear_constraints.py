@@ -131,7 +131,7 @@ def test_a_part_of_a_batch_takes_its_own_values_along():
     np.testing.assert_allclose(part.x, whole.x[numbers], rtol=1e-12)
 
     for_all = linear_constraints.constrained(some_known((2, 2, 1), examples=1))
-    assert for_all(model()).of is None
+    assert for_all(model()).for_examples is None
     own = for_all(change(model())).take(numbers)
     assert np.all(np.isfinite(jax.jit(own.denoise)(z_t[numbers], t[:2]).x))
 
