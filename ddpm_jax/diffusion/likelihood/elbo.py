@@ -27,7 +27,7 @@ from ddpm_jax.diffusion.likelihood.estimate import (
 )
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.process.gaussian import Images, fold_in, normal
-from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels
+from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels, asks_network
 from ddpm_jax.diffusion.process.times import CONTINUOUS, covering, grid_time, uniform
 
 
@@ -253,7 +253,7 @@ def stratified(
         )
 
     numbers = jnp.arange(num_draws + _decoder_draws(num_draws))
-    if pixel_decoder.mean_from == "x_hat":
+    if asks_network(pixel_decoder):
         u, width, draws = lax.map(by_the_network, numbers)
         u, width = u[:num_draws], width[:num_draws]
         in_time, decoded = draws[:num_draws], draws[num_draws:]
@@ -314,7 +314,7 @@ def _profile(
 
 def num_evaluations(num_draws: int, pixel_decoder: PixelDecoder) -> int:
     """Of the network an example, in all that `stratified` takes."""
-    if pixel_decoder.mean_from == "x_hat":
+    if asks_network(pixel_decoder):
         return num_draws + _decoder_draws(num_draws)
     return num_draws
 

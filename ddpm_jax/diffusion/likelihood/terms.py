@@ -18,7 +18,12 @@ from jaxtyping import Array, Float, Int
 from ddpm_jax.diffusion.model import Diffusion, LogSnr, Prediction
 from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.gaussian import Images
-from ddpm_jax.diffusion.process.pixel_decoder import LogStd, PixelDecoder, Pixels
+from ddpm_jax.diffusion.process.pixel_decoder import (
+    LogStd,
+    PixelDecoder,
+    Pixels,
+    asks_network,
+)
 from ddpm_jax.diffusion.process.times import CONTINUOUS, grid_time
 
 
@@ -181,7 +186,7 @@ def decoder(
       prediction: the network's at z_0, for a decoder whose mean is x_hat.
       num_steps: T, the number of latents.
     """
-    if pixel_decoder.mean_from == "z_0":
+    if not asks_network(pixel_decoder):
         log_snr_0 = log_snr(jnp.zeros((), z_0.dtype))
         alpha, _ = gaussian.alpha_sigma(log_snr_0)
         return z_0 / alpha, -0.5 * log_snr_0

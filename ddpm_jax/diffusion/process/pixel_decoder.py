@@ -16,6 +16,7 @@ LogStd = Float[Array, ""] | Float[Array, "#batch #height #width #channels"]
 
 # A decoder's mean: the network's estimate at z_0, or z_0 / alpha_0 itself.
 MeanFrom = Literal["x_hat", "z_0"]
+ASKS_NETWORK: dict[MeanFrom, bool] = {"x_hat": True, "z_0": False}
 
 
 @runtime_checkable
@@ -55,6 +56,11 @@ class PixelDecoder(Protocol):
         self, keys: Key[Array, " batch"], mean: Images, log_std: Images
     ) -> UInt8[Array, "batch height width channels"]:
         """A draw of p(pixels | mean, std) from each example's key."""
+
+
+def asks_network(pixel_decoder: PixelDecoder) -> bool:
+    """Whether the decoder's mean is an estimate of the network."""
+    return ASKS_NETWORK[pixel_decoder.mean_from]
 
 
 def check_num_values(num_values: int) -> None:

@@ -5,8 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, check_num_values
-from ddpm_jax.models.table import PIXEL_DECODERS
+from ddpm_jax.diffusion.process.pixel_decoder import (
+    PixelDecoder,
+    asks_network,
+    check_num_values,
+)
+from ddpm_jax.models.table import DECODER_MEANS, PIXEL_DECODERS
 
 EACH = pytest.mark.parametrize("name", PIXEL_DECODERS)
 
@@ -25,6 +29,14 @@ def test_pixels_go_there_and_back_and_lie_a_width_apart(name, num_values):
     np.testing.assert_array_equal(decoder.decode(x), pixels)
     np.testing.assert_allclose(decoder.from_values(pixels.astype(float)), x, atol=1e-6)
     np.testing.assert_allclose(decoder.values(x), pixels, atol=1e-3)
+
+
+@EACH
+@pytest.mark.parametrize("mean", DECODER_MEANS)
+def test_a_decoder_asks_the_network_where_its_choice_says_so(name, mean):
+    choice = DECODER_MEANS[mean]
+    decoder = PIXEL_DECODERS[name].default(17, choice.default())
+    assert asks_network(decoder) == choice.has("asks_network")
 
 
 @EACH
