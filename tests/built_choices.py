@@ -219,7 +219,31 @@ def task(c, choice, options):
         assert choice.make(options, None).known is None
 
 
+def estimator(c, choice, options):
+    """Of one of three kinds."""
+    from ddpm_jax.evaluation.likelihoods.estimator import Setting
+
+    assert len(choice.traits & {"likelihood", "of_samples", "of_a_classifier"}) == 1
+    if choice.has("likelihood"):
+        made = choice.make(options, Setting(16, 0, c.schedule.num_steps, 0))
+        assert made.num_draws >= 1 and "-log2 P(pixels) / dims" in made.figure
+        sees_pilot = choice.make(options, Setting(16, 8, c.schedule.num_steps, 0)).pilot
+        assert (sees_pilot is not None) == choice.has("takes_pilot")
+    elif choice.has("of_samples"):
+        made = choice.make(options)
+        assert made.least_samples >= 1 and callable(made.measure)
+
+
+def extractor(c, choice, options):
+    """What loads it, of the files of its group."""
+    from ddpm_jax.evaluation.extractors.extractor import ExtractorFiles
+
+    assert callable(choice.make(options, ExtractorFiles("a", "tensorflow", "b")))
+
+
 LOOKS = {
+    "eval.estimators": estimator,
+    "eval.quality.extractor": extractor,
     "schedule.name": schedule,
     "prediction": prediction,
     "reverse_variance": reverse_variance,

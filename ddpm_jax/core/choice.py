@@ -244,7 +244,10 @@ def in_full(text: str, options: type[Options], where: str) -> str:
     """
     known = "|".join(field.name for field in dataclasses.fields(options))
     found = re.sub(rf"(?<![\w.])(?=({known or '$'}) = )", f"{where}.", text)
-    return found if found != text else f"{where}: {text}"
+    if found != text:
+        return found
+    # A field beside its own, or none at all.
+    return f"{where}.{text}" if re.match(r"\w+ = ", text) else f"{where}: {text}"
 
 
 def chosen(table: Table, values: Any, field: str, where: str) -> tuple[Choice, Options]:

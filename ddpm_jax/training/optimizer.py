@@ -129,7 +129,7 @@ def make_optimizer(
 def _adam(_: Options, rate: optax.Schedule, m: Moments) -> Any:
     if m.weight_decay:
         raise ValueError(
-            f"weight_decay = {m.weight_decay} has no meaning for name = 'adam': write"
+            f"no weight_decay = {m.weight_decay} goes with name = 'adam': write"
             " 'adamw', or a decay of 0.0."
         )
     return optax.adam(rate, b1=m.b1, b2=m.b2, eps=m.eps)

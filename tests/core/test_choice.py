@@ -174,9 +174,11 @@ def test_names_in_a_text_are_written_in_full_where_something_is_said_of_them():
     assert told("height = 1: no") == "config.x.height = 1: no"
     assert told("a height = 1") == "a config.x.height = 1"
     assert told("my.height = 1") == "config.x: my.height = 1"
-    assert told("lower_height = 1") == "config.x: lower_height = 1"
+    assert told("lower_height = 1") == "config.x.lower_height = 1"
+    assert told("no lower_height = 1") == "config.x: no lower_height = 1"
     assert told("the height is 1") == "config.x: the height is 1"
-    assert choice.in_full("height = 1", Options, "config.x") == "config.x: height = 1"
+    assert choice.in_full("height = 1", Options, "config.x") == "config.x.height = 1"
+    assert told("low: height is 1") == "config.x: low: height is 1"
 
 
 def test_the_named_choice_is_found_with_its_options():
