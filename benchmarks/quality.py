@@ -32,6 +32,8 @@ from benchmarks import measure
 from ddpm_jax.check import check_config
 from ddpm_jax.config.schema import default
 from ddpm_jax.evaluation import features, reference, sample_quality
+from ddpm_jax.evaluation.extractors.extractor import Extractor
+from ddpm_jax.evaluation.repeated_samples import RepeatedSamples
 from ddpm_jax.evaluation.results.table import aligned
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
@@ -75,17 +77,17 @@ def cell_config(config: Config, name: str, num_steps: int) -> Config:
 def cell(
     config: Config,
     restored: Restored[Denoiser],
-    extractor: features.Extractor,
+    extractor: Extractor,
     real: reference.Reference,
 ) -> dict[str, Any]:
     """Distance and speed of the samples that a config describes."""
     check_config(config)
-    sampled = sample_quality.Sampled(config, restored, extractor)
+    samples = RepeatedSamples(config, restored, extractor)
     # The batch that compiles.
-    sampled.warm_up()
+    samples.warm_up()
     distances, seconds = [], 0.0
     for number in range(config.eval.quality.num_repeats):
-        drawn = sampled.draw(number)
+        drawn = samples.draw(number)
         seconds += drawn.seconds
         distances.append(sample_quality.figures(config, real, drawn.seen)["fid"])
     num = config.eval.quality.num_samples * config.eval.quality.num_repeats
@@ -141,7 +143,7 @@ def main() -> None:
             num_repeats=args.num_repeats,
         )
     restored = restore.load(config, args.workdir, step=-1, weights="ema")
-    extractor = features.make(config, restored.mesh, restored.source)
+    extractor = features.make(config, restored.mesh, restored.source, restored.others)
     real = reference.of(config, restored.path, restored.mesh, extractor)
 
     kind = jax.devices()[0].device_kind.lower()

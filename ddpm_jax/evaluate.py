@@ -13,7 +13,13 @@ from etils import epath
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import files, folders
-from ddpm_jax.evaluation import accuracy, estimators, likelihood, sample_quality
+from ddpm_jax.evaluation import (
+    estimators,
+    features,
+    likelihood,
+    reference,
+    sample_quality,
+)
 from ddpm_jax.evaluation.results import report, unfinished, wording
 from ddpm_jax.evaluation.results import rows as rows_lib
 from ddpm_jax.evaluation.results.evaluation import Evaluation
@@ -23,6 +29,7 @@ from ddpm_jax.models import build
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
+from ddpm_jax.models.table import MODELS
 from ddpm_jax.pictures import encoding, plots
 from ddpm_jax.runs import restore
 from ddpm_jax.training import writers
@@ -38,32 +45,46 @@ def run(config: Config, directory: epath.PathLike) -> None:
         what was found is written.
     """
     step, weights = config.eval.step, config.eval.weights
-    if build.is_classifier(config):
-        restored = restore.load_classifier(
-            config, directory, step=step, weights=weights
+    if MODELS[config.model.name].has("classifier"):
+        _classifier(
+            config,
+            restore.load_classifier(config, directory, step=step, weights=weights),
         )
-        _accuracy(config, restored)
         return
     found = restore.load(config, directory, step=step, weights=weights)
     folders.make_folder(found.path / FOLDER)
-    if estimators.names(config):
+    if estimators.names(config, "likelihood"):
         _likelihood(config, found)
-    if estimators.quality_names(config):
+    if estimators.names(config, "of_samples"):
         _tell(found.path, found.step, sample_quality.run(config, found))
 
 
-def _accuracy(config: Config, restored: Restored[ClassifierModel]) -> None:
-    """Writes eval/<step>_accuracy.json and its picture."""
+def make_reference(config: Config, directory: epath.PathLike) -> None:
+    """`--mode=reference`: makes the file, whether or not there is one.
+
+    Raises:
+      ConfigError: its extractor cannot be had, or a file is there that is no reference.
+    """
+    features.check(config)
+    mesh, source = build.mesh(config), build.source(config, config.data.train_split)
+    extractor = features.make(config, mesh, source, restore.OTHERS)
+    path = epath.Path(directory)
+    file, found = reference.make(config, path, mesh, source, extractor)
+    if jax.process_index() == 0:
+        num, num_features = found.moments.num, found.moments.mean.size
+        print(f"{num} images, {num_features} features each: {file}")
+
+
+def _classifier(config: Config, restored: Restored[ClassifierModel]) -> None:
+    """Writes of each estimator what it writes, such as eval/<step>_accuracy.json."""
     folders.make_folder(restored.path / FOLDER)
-    logging.info("compiling the evaluation (%s) ...", accuracy.NAME)
-    evaluator = accuracy.Accuracy(
-        config, restored.mesh, restored.model, restored.source
-    )
-    _tell(
-        restored.path,
-        restored.step,
-        evaluator.measured(restored.path, restored.params, restored.step),
-    )
+    for own in estimators.listed(config, "of_a_classifier"):
+        logging.info("compiling the evaluation (%s) ...", own.name)
+        measurement = estimators.make_measurement(
+            *(config, own, restored.mesh, restored.model, restored.source)
+        )
+        found = measurement.measured(restored.path, restored.params, restored.step)
+        _tell(restored.path, restored.step, found)
 
 
 def _tell(path: epath.Path, step: int, found: Evaluation) -> None:
@@ -77,12 +98,12 @@ def _likelihood(config: Config, restored: Restored[Denoiser]) -> None:
     """Writes eval/<step>.json, its rows and pictures."""
     weights = digest(restored.params)
     rows, reports, stores = {}, {}, []
-    for name in estimators.names(config):
+    for name in estimators.names(config, "likelihood"):
         logging.info("compiling the evaluation (%s) ...", name)
         evaluator = likelihood.make_evaluator(
             config, restored.mesh, restored.model, restored.source, name
         )
-        settings = (config.to_json(), evaluator.source.identity, weights)
+        settings = evaluator.settings(weights)
         stores.append(unfinished.Store(restored.path, restored.step, name, settings))
         rows[name] = evaluator.rows(restored.params, stores[-1])
         if jax.process_index() == 0:
@@ -96,12 +117,13 @@ def _likelihood(config: Config, restored: Restored[Denoiser]) -> None:
     for name, picture in drawn.items():
         png = file.with_name(f"{restored.step}_{name}.png")
         files.replace_bytes(png, encoding.png(picture))
-    writers.to_tensorboard(restored.path, restored.step, report.scalars(found), drawn)
+    scalars = report.scalars(found, estimators.bounds())
+    writers.to_tensorboard(restored.path, restored.step, scalars, drawn)
     for store in stores:
         store.forget()
     print(f"step {restored.step}: {wording.summary(found)} in {file}")
     print(wording.table(found))
-    if bad := report.failure(found):
+    if bad := wording.failure(found):
         raise NonFiniteError(bad)
 
 

@@ -21,7 +21,8 @@ from ddpm_jax.config import combinations
 from ddpm_jax.core import progress, terminal
 from ddpm_jax.core.errors import errors_are_the_users
 from ddpm_jax.data import pipeline
-from ddpm_jax.evaluation import accuracy, in_training, likelihood, schedule_plots
+from ddpm_jax.evaluation import in_training, schedule_plots
+from ddpm_jax.evaluation.results.evaluation import Measurement
 from ddpm_jax.models import build
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
@@ -199,7 +200,7 @@ def _reporter(
     training: parallel.Training,
     model: Denoiser | ClassifierModel,
     writers: Writers,
-    evaluator: likelihood.Evaluator | accuracy.Accuracy | None,
+    evaluator: Measurement | None,
     draws: sample_batches.Batches | None,
 ) -> Callable[..., None]:
     """The function that evaluates and samples between two steps, if that is due."""

@@ -27,6 +27,8 @@ from ddpm_jax.config.schema import default
 from ddpm_jax.core import arguments, files, folders, terminal
 from ddpm_jax.core.errors import ConfigError, choose
 from ddpm_jax.evaluation import convention, features, reference, sample_quality
+from ddpm_jax.evaluation.extractors.extractor import Extractor
+from ddpm_jax.evaluation.repeated_samples import RepeatedSamples
 from ddpm_jax.evaluation.results.table import aligned
 from ddpm_jax.models import build
 from ddpm_jax.models.denoiser import Denoiser
@@ -80,7 +82,7 @@ def _main(argv: list[str]) -> int:
         )
     folder = restored.path / FOLDER
     folders.make_folder(folder)
-    extractor = features.make(config, restored.mesh, restored.source)
+    extractor = features.make(config, restored.mesh, restored.source, restored.others)
     real = reference.of(config, restored.path, restored.mesh, extractor)
     if extractor.identity["arrays"] in guides.identity(config, guide).values():
         raise ConfigError(
@@ -121,16 +123,16 @@ def at_scale(config: Config, scale: float) -> Config:
 def measured(
     config: Config,
     restored: Restored[Denoiser],
-    extractor: features.Extractor,
+    extractor: Extractor,
     real: reference.Reference,
 ) -> dict[str, Any]:
-    """Of each of `COLUMNS` what `quality.summarised` says."""
-    sampled = sample_quality.Sampled(config, restored, extractor)
+    """Of each of `COLUMNS` what `sample_quality.summarised` says."""
+    samples = RepeatedSamples(config, restored, extractor)
     rows = []
     for number in range(config.eval.quality.num_repeats):
-        own = sampled.draw(number)
+        own = samples.draw(number)
         row = sample_quality.figures(config, real, own.seen)
-        rows.append(row | {"accuracy": sample_quality.accuracy(own)})
+        rows.append(row | {"accuracy": own.accuracy})
     return {
         name: sample_quality.summarised([row[name] for row in rows]) for name in COLUMNS
     }

@@ -88,7 +88,10 @@ def is_finished(run: Run, path: epath.Path) -> bool:
     if flat(json.loads(config.read_text())["eval"]) != flat(run.config.eval):
         return False
     found = {result.estimator: result.bits_per_dim for result in _results(run, path)}
-    return all(found.get(name) is not None for name in estimators.names(run.config))
+    return all(
+        found.get(name) is not None
+        for name in estimators.names(run.config, "likelihood")
+    )
 
 
 def _results(run: Run, path: epath.Path) -> list[Result]:

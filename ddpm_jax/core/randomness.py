@@ -28,6 +28,7 @@ class Stream(enum.IntEnum):
     SAMPLE_END = 10
     VARIANCE = 11
     SAMPLE_CLASS = 12
+    EVAL_OTHER = 13  # Estimators of plugins, each by its name.
 
 
 def stream_key(seed: int, stream: Stream) -> Key[Array, ""]:

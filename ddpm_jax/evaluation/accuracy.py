@@ -17,19 +17,21 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import files, sharding
+from ddpm_jax.core.choice import Choice, Options
 from ddpm_jax.core.randomness import Stream, example_keys, stream_key
 from ddpm_jax.data import passes, pipeline
 from ddpm_jax.data.source import Source
 from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.evaluation import convention
-from ddpm_jax.evaluation.estimators import ACCURACY as NAME
 from ddpm_jax.evaluation.results.evaluation import Evaluation
-from ddpm_jax.evaluation.results.saved import FOLDER
+from ddpm_jax.evaluation.results.saved import FOLDER, known
+from ddpm_jax.evaluation.results.wording import number
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.pictures import encoding, plots
 from ddpm_jax.training.state import Params
 
+NAME = "accuracy"
 # Evenly spaced in t, from the least noise to the most.
 NUM_LEVELS = 11
 
@@ -84,7 +86,7 @@ class Accuracy:
         drawn = plots.accuracy_by_log_snr(
             log_snr=np.asarray(by_level["log_snr"]),
             accuracy=np.asarray(by_level["accuracy"]),
-            stderr=np.asarray(by_level["stderr"]),
+            stderr=np.asarray(by_level["stderr"], np.float64),
             chance=1.0 / self._source.num_classes,
         )
         file = path / FOLDER / f"{step}_{NAME}.json"
@@ -93,7 +95,7 @@ class Accuracy:
             files.replace_text(file, json.dumps(found, indent=2) + "\n")
             files.replace_bytes(file.with_suffix(".png"), encoding.png(drawn))
         summary = (
-            f"accuracy {found['accuracy']:.4f}, s.e. {found['stderr']:.4f} over images,"
+            f"accuracy {found['accuracy']:.4f}, s.e. {number(found['stderr'])} over images,"
             f" at the least noise {by_level['accuracy'][0]:.4f}"
             f" ({found['num_examples']} images at {NUM_LEVELS} levels of noise)"
         )
@@ -119,18 +121,21 @@ class Accuracy:
         is_right, bits = rows[:, 0], rows[:, 1] / math.log(2.0)
 
         def error(values: np.ndarray) -> Any:
-            return np.std(values, axis=0) / math.sqrt(num)
+            """The standard error of the mean over images; nan of one alone."""
+            if num == 1:
+                return np.full(values.shape[1:], np.nan)
+            return np.std(values, axis=0, ddof=1) / math.sqrt(num)
 
         return {
             "estimator": NAME,
             "accuracy": float(is_right.mean()),
-            "stderr": float(error(is_right.mean(axis=1))),
+            "stderr": known(error(is_right.mean(axis=1))),
             "cross_entropy_bits": float(bits.mean()),
             "by_level": {
                 "t": self._times.tolist(),
                 "log_snr": rows[:, 2].mean(axis=0).tolist(),
                 "accuracy": is_right.mean(axis=0).tolist(),
-                "stderr": error(is_right).tolist(),
+                "stderr": [known(value) for value in error(is_right)],
                 "cross_entropy_bits": bits.mean(axis=0).tolist(),
             },
             "num_examples": num,
@@ -145,3 +150,10 @@ def levels(num_steps: int) -> jax.Array:
     if num_steps != CONTINUOUS:
         times = np.rint(times * (num_steps - 1)) / (num_steps - 1)
     return jnp.asarray(times, jnp.float32)
+
+
+CHOICE = Choice(
+    Options,
+    lambda _, config, mesh, model, source: Accuracy(config, mesh, model, source),
+    frozenset({"of_a_classifier"}),
+)

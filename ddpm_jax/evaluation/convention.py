@@ -7,40 +7,45 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import loaded_plugins
 from ddpm_jax.data.source import Source
-from ddpm_jax.evaluation import estimators
-
-# By config.decoder.name and .mean, in a report's words.
-DECODERS = {
-    (name, mean): f"{words} around {centre}"
-    for name, words in (
-        ("discretized_gaussian", "discretised Gaussian"),
-        ("categorical", "categorical over the pixel values"),
-    )
-    for mean, centre in (
-        ("x_hat", "x_hat(z_0), its scale after the reverse variance"),
-        ("z_0", "z_0 / alpha_0, of scale sigma_0 / alpha_0"),
-    )
-}
+from ddpm_jax.diffusion.samplers.table import SAMPLERS
 
 
-def of(config: Config, name: str, source: Source, step: int) -> dict[str, Any]:
-    """The convention of one estimator's figure on these images, at a step."""
-    options = config.eval.ode.to_dict() if name == "ode" else {}
+def of_likelihood(
+    config: Config,
+    source: Source,
+    step: int,
+    *,
+    estimator: str,
+    figure: str,
+    options: Mapping[str, Any],
+    decoder: str,
+    is_clipped: bool,
+) -> dict[str, Any]:
+    """The convention of one estimator's figure on these images, at a step.
+
+    Args:
+      config: of the run.
+      source: the images.
+      step: of the weights.
+      estimator: its name.
+      figure: what the number is, in words.
+      options: of the estimator alone.
+      decoder: from z_0 to pixels, in words.
+      is_clipped: x_hat is cut to the range of the data.
+    """
     return {
         "data": dict(source.identity),
-        "figure": figure(config, name),
-        "estimator": name,
-        **({"options": options} if options else {}),
+        "figure": figure,
+        "estimator": estimator,
+        **({"options": dict(sorted(options.items()))} if options else {}),
         "num_latents": config.schedule.num_steps or "infinitely many",
         "schedule": config.schedule.name,
         "prediction": config.prediction,
         "reverse_variance": config.reverse_variance,
-        "decoder": DECODERS[config.decoder.name, config.decoder.mean],
+        "decoder": decoder,
         **({"class": _told(config)} if config.model.class_conditional else {}),
         "weights": _weights_name(config),
-        "x_hat": "clipped to [-1, 1]"
-        if estimators.is_clipped(config, name)
-        else "not clipped",
+        "x_hat": "clipped to [-1, 1]" if is_clipped else "not clipped",
         "stderr": "over draws of noise, the images fixed; stderr_images: over images",
         **loaded_plugins.identity(),
         "step": step,
@@ -76,14 +81,11 @@ def of_samples(
     """
     c = config.sample
     groups = {c.sampler, c.spacing, c.threshold, c.guidance}
+    own_steps = SAMPLERS[c.sampler].has("own_steps")
     return {
         "reference": dict(reference),
         "sampler": c.sampler,
-        **(
-            {}
-            if c.sampler == "ode"
-            else {"num_steps": c.num_steps, "spacing": c.spacing}
-        ),
+        **({} if own_steps else {"num_steps": c.num_steps, "spacing": c.spacing}),
         "threshold": c.threshold,
         "end": c.end,
         "guidance": c.guidance,
@@ -103,37 +105,6 @@ def _weights_name(config: Config) -> str:
     if config.eval.weights == "ema":
         return f"ema:{config.ema.decay}"
     return config.eval.weights
-
-
-def figure(config: Config, name: str) -> str:
-    """What the number is, in a report's words."""
-    what = "pixels"
-    if config.model.class_conditional and config.eval.class_conditional:
-        what = "pixels | class"
-    if name != "ode":
-        return (
-            f"upper bound on -log2 P({what}) / dims of the reverse process: variational,"
-            " estimated without bias"
-        )
-    options = config.eval.ode
-    solved = f"solved to rtol {options.rtol:g} and atol {options.atol:g}"
-    noisy = options.divergence == "hutchinson" and options.num_importance > 1
-    how = (
-        "the error of Hutchinson's estimate stands inside a logarithm, so that it is"
-        " neither unbiased nor strictly a bound"
-        if noisy
-        else "estimated without bias but for the solver's error"
-    )
-    weighted = (
-        f"importance-weighted over {options.num_importance} latents"
-        if options.num_importance > 1
-        else "one latent"
-    )
-    return (
-        f"upper bound on -log2 P({what}) / dims of the probability flow:"
-        f" {options.dequantization} dequantisation, {weighted}, {options.divergence}"
-        f" divergence, {solved}; {how}"
-    )
 
 
 def _told(config: Config) -> str:

@@ -1,238 +1,160 @@
-"""What an evaluation estimates: from config.eval to -log p an example, and what that is."""
+"""What config.eval.estimators lists: checked, and made of its options."""
 
-from collections.abc import Callable
-from typing import Any
+import dataclasses
+from typing import Any, NamedTuple
 
-from jaxtyping import Array, Float, Int, Key
+from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.core.errors import ConfigError, choose, errors_are_the_users
-from ddpm_jax.core.randomness import Stream, stream_key
-from ddpm_jax.diffusion.conditioning import thresholds
-from ddpm_jax.diffusion.likelihood import (
-    dequantization,
-    elbo,
-    flow_bound,
-    probability_flow,
-    strata,
-)
-from ddpm_jax.diffusion.likelihood.divergence import Divergence, Exact, Hutchinson
-from ddpm_jax.diffusion.likelihood.estimate import Estimate
-from ddpm_jax.diffusion.model import Diffusion
-from ddpm_jax.diffusion.process.pixel_decoder import Pixels
+from ddpm_jax.core.choice import Choice, Options, made, read
+from ddpm_jax.core.errors import ConfigError, choose
+from ddpm_jax.data.source import Source
+from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS
-from ddpm_jax.models.denoiser import Denoiser
-from ddpm_jax.nets.inception import network
-
-Keys = Key[Array, " batch"]
-Numbers = Int[Array, " batch"]
-# Of the strata of time; None: evenly, and for estimators that have none.
-Edges = Float[Array, " strata_and_one"] | None
-# (model, pixels, key and number of each example, edges) -> estimate.
-Estimator = Callable[[Diffusion, Pixels, Keys, Numbers, Edges], Estimate]
-
-# By config.eval.ode.divergence, from that group.
-DIVERGENCES: dict[str, Callable[[Config], Divergence]] = {
-    "exact": lambda options: Exact(options.chunk),
-    "hutchinson": lambda options: Hutchinson(
-        options.probe, options.num_probes, options.antithetic
-    ),
-}
+from ddpm_jax.evaluation import features
+from ddpm_jax.evaluation.likelihoods.estimator import LikelihoodEstimator, Setting
+from ddpm_jax.evaluation.results.evaluation import Measurement
+from ddpm_jax.evaluation.sample_metrics.metric import SampleMetric
+from ddpm_jax.evaluation.table import ESTIMATORS
+from ddpm_jax.models.classifier import ClassifierModel
+from ddpm_jax.models.table import MODELS
 
 
-# What a config may list beside: of samples, with how many of them each needs at least; and of
-# a classifier.
-QUALITY = {
-    "fid": 2,
-    "kid": 2,
-    "inception_score": 1,
-    "precision_recall": 4,
-    "density_coverage": 6,
-}
-# What config.eval.quality has in the field of each extractor's name.
-EXTRACTORS = {
-    "inception": "the file pt_inception-2015-12-05-6726825d.pth",
-    "classifier": "the workdir of a run of a config such as configs/digits_classifier.py",
-}
-ACCURACY = "accuracy"
+class Chosen(NamedTuple):
+    """An estimator as a config describes it."""
+
+    name: str
+    choice: Choice
+    options: Options
 
 
-def listed(config: Config) -> list[str]:
-    """What config.eval.estimators lists, in its order."""
+def chosen(config: Config, name: str) -> Chosen:
+    """The estimator of a name, whether or not it is listed, with its options.
+
+    Raises:
+      ConfigError: one of its options is out of range.
+    """
+    choice = ESTIMATORS[name]
+    values = config.eval[name] if dataclasses.fields(choice.options) else {}
+    return Chosen(name, choice, read(choice.options, values, f"config.eval.{name}"))
+
+
+def listed(config: Config, trait: str) -> list[Chosen]:
+    """Those of config.eval.estimators that have this trait, in its order."""
+    return [chosen(config, name) for name in names(config, trait)]
+
+
+def names(config: Config, trait: str) -> list[str]:
+    """The names of those that it lists and that have this trait."""
+    return [name for name in _names(config) if ESTIMATORS[name].has(trait)]
+
+
+def make_likelihood(config: Config, own: Chosen) -> LikelihoodEstimator:
+    """An estimator of a likelihood, as the config describes it.
+
+    Raises:
+      ConfigError: config.eval.num_draws, or what else it needs, does not suit it.
+    """
+    told = config.model.class_conditional and config.eval.class_conditional
+    setting = Setting(
+        num_draws=config.eval.num_draws,
+        num_pilot_examples=config.eval.pilot_examples,
+        num_steps=config.schedule.num_steps,
+        seed=config.seed,
+        outcome="pixels | class" if told else "pixels",
+    )
+    estimator: LikelihoodEstimator = _made(own, setting)
+    return estimator
+
+
+def make_measurement(
+    config: Config, own: Chosen, mesh: Mesh, model: ClassifierModel, source: Source
+) -> Measurement:
+    """What measures a classifier on a split, as the config describes it."""
+    measurement: Measurement = _made(own, config, mesh, model, source)
+    return measurement
+
+
+def sample_metrics(config: Config) -> dict[str, SampleMetric]:
+    """The metrics of samples that the config lists, by name."""
+    return {own.name: _made(own) for own in listed(config, "of_samples")}
+
+
+def bounds() -> frozenset[str]:
+    """The names of those whose figure is the bound on the reverse process's likelihood."""
+    return frozenset(name for name, c in ESTIMATORS.items() if c.has("is_the_bound"))
+
+
+def is_clipped(config: Config, own: Chosen) -> bool:
+    """Whether x_hat is cut to the range of the data."""
+    return bool(config.eval.clip) and not own.choice.has("clips_nothing")
+
+
+def check(config: Config) -> None:
+    """Fails on what no evaluation can work with.
+
+    Raises:
+      ConfigError: naming the first such field, and what would work.
+    """
+    field = f"config.eval.estimators = {config.eval.estimators!r}"
+    own = _names(config)
+    sorts = MODELS[config.model.name].has("classifier")
+    known = {n: c for n, c in ESTIMATORS.items() if c.has("of_a_classifier") == sorts}
+    for name in own:
+        choose(known, name, "eval.estimators")
+    if len(set(own)) < len(own):
+        raise ConfigError(f"{field} names one twice: write each once.")
+    for name in own:
+        _check_fits(config, name, field)
+    takers = [name for name, choice in ESTIMATORS.items() if choice.has("takes_pilot")]
+    if config.eval.pilot_examples > 0 and not set(takers) & set(own):
+        raise ConfigError(
+            f"config.eval.pilot_examples = {config.eval.pilot_examples} is of use to the"
+            f" estimator {' or '.join(map(repr, takers))} alone: write 0."
+        )
+    for name in ESTIMATORS:
+        chosen(config, name)
+    for estimator in listed(config, "likelihood"):
+        make_likelihood(config, estimator)
+    _check_samples(config)
+
+
+def _check_fits(config: Config, name: str, field: str) -> None:
+    """Raises ConfigError where an estimator asks of the model what it does not give."""
+    choice = ESTIMATORS[name]
+    continuous = config.schedule.num_steps == CONTINUOUS
+    if choice.has("needs_a_chain") and continuous:
+        others = (n for n, c in ESTIMATORS.items() if c.has("likelihood"))
+        other = next(n for n in others if not ESTIMATORS[n].has("needs_a_chain"))
+        raise ConfigError(
+            f"{field}: {name!r} sums over the transitions of a chain; in continuous time"
+            f" (config.schedule.num_steps = 0) write {other!r}."
+        )
+    before = PREDICTIONS[config.prediction].has("needs_previous_latent")
+    if choice.has("between_latents") and before and not continuous:
+        raise ConfigError(
+            f"{field}: {name!r} needs a model between the latents of a chain too, which"
+            f" config.prediction = {config.prediction!r}, the mean of the latent before,"
+            " does not give; leave it out, or write config.schedule.num_steps = 0."
+        )
+
+
+def _check_samples(config: Config) -> None:
+    metrics = sample_metrics(config)
+    num_samples = config.eval.quality.num_samples
+    for name, metric in metrics.items():
+        if num_samples < metric.least_samples:
+            raise ConfigError(
+                f"config.eval.quality.num_samples = {num_samples} is too few for {name!r}:"
+                f" write {metric.least_samples} or more."
+            )
+    if metrics:
+        features.check(config)
+
+
+def _names(config: Config) -> list[str]:
     return [name.strip() for name in config.eval.estimators.split(",")]
 
 
-def names(config: Config) -> list[str]:
-    """Those of them that estimate a likelihood."""
-    return [name for name in listed(config) if name in ESTIMATORS]
-
-
-def quality_names(config: Config) -> list[str]:
-    """Those of them that judge samples."""
-    return [name for name in listed(config) if name in QUALITY]
-
-
-@errors_are_the_users()
-def check(config: Config) -> None:
-    """Fails on options that no estimator can work with."""
-    own, field = (
-        listed(config),
-        f"config.eval.estimators = {config.eval.estimators!r}",
-    )
-    sorts = config.model.name == "classifier"
-    continuous = config.schedule.num_steps == CONTINUOUS
-    num_pilot = config.eval.pilot_examples
-    known = (ACCURACY,) if sorts else (*ESTIMATORS, *QUALITY)
-    for name in own:
-        choose(dict.fromkeys(known), name, "eval.estimators")
-    wrong = {
-        f"{field} names one twice: write each once.": len(set(own)) < len(own),
-        f"{field}: 'full' sums over the transitions of a chain; in continuous time"
-        " (config.schedule.num_steps = 0) write 'stratified'.": continuous
-        and "full" in own,
-        f"{field}: 'ode' needs a model between the latents of a chain too, which"
-        " config.prediction = 'mean', the mean of the latent before, does not give; leave"
-        " it out, or write config.schedule.num_steps = 0.": not continuous
-        and config.prediction == "mean"
-        and "ode" in own,
-        f"config.eval.pilot_examples = {num_pilot} is of use to the estimator 'stratified'"
-        " alone: write 0.": num_pilot > 0 and "stratified" not in own,
-    }
-    for message, is_wrong in wrong.items():
-        if is_wrong:
-            raise ConfigError(message)
-    for name in quality_names(config):
-        if config.eval.quality.num_samples < QUALITY[name]:
-            raise ConfigError(
-                f"config.eval.quality.num_samples = {config.eval.quality.num_samples} is too"
-                f" few for {name!r}: write {QUALITY[name]} or more."
-            )
-    if quality_names(config):
-        check_extractor(config)
-    try:
-        _solve(config)
-        DIVERGENCES[config.eval.ode.divergence](config.eval.ode)
-    except ValueError as error:
-        raise ConfigError(f"config.eval.ode.{error}") from error
-    if "stratified" in own:
-        elbo.num_strata(config.eval.num_draws)
-
-
-def check_extractor(config: Config) -> None:
-    """Fails where an extractor of features has no weights."""
-    c = config.eval.quality
-    choose(EXTRACTORS, c.extractor, "eval.quality.extractor")
-    if not c[c.extractor]:
-        raise ConfigError(
-            f"config.eval.quality.extractor = {c.extractor!r} needs config.eval.quality."
-            f"{c.extractor}, {EXTRACTORS[c.extractor]}."
-        )
-    choose(network.PREPARATIONS, c.preparation, "eval.quality.preparation")
-
-
-def make(config: Config, model: Denoiser, name: str) -> Estimator:
-    """One of `names`, with the options that config.eval has for it."""
-    return _clipped(config, name, ESTIMATORS[name](config, model))
-
-
-def is_clipped(config: Config, name: str) -> bool:
-    """Whether x_hat is cut to the range of the data.
-
-    A flow would bend where it is, its divergence jump, and no tolerance be kept.
-    """
-    return bool(config.eval.clip) and name != "ode"
-
-
-def pilot(config: Config, model: Denoiser) -> Estimator:
-    """What tells where along time the draws of "stratified" are worth most."""
-    estimator = _stratified_by(config, model, pilot_draws(config))
-    return _clipped(config, "stratified", estimator)
-
-
-def pilot_draws(config: Config) -> int:
-    """Draws an example of the pilot pass: four borders for each stratum to choose from."""
-    return 4 * strata.PER_BIN * elbo.num_strata(config.eval.num_draws)
-
-
-def pilot_evaluations(config: Config, model: Denoiser) -> int:
-    """Of the network, an example of the pilot pass."""
-    return elbo.num_evaluations(pilot_draws(config), model.pixel_decoder)
-
-
-def _clipped(config: Config, name: str, estimator: Estimator) -> Estimator:
-    if not is_clipped(config, name):
-        return estimator
-
-    def estimate(diffusion: Diffusion, *args: Any) -> Estimate:
-        return estimator(thresholds.clipped(diffusion), *args)
-
-    return estimate
-
-
-def _stratified(config: Config, model: Denoiser) -> Estimator:
-    return _stratified_by(config, model, config.eval.num_draws)
-
-
-def _stratified_by(config: Config, model: Denoiser, num_draws: int) -> Estimator:
-    key = stream_key(config.seed, Stream.EVAL_TIMES)
-
-    def estimate(
-        diffusion: Diffusion, pixels: Pixels, keys: Keys, number: Numbers, edges: Edges
-    ) -> Estimate:
-        return elbo.stratified(
-            *(diffusion, model.pixel_decoder, pixels, keys, model.num_steps, num_draws),
-            spread=elbo.Spread(number, key),
-            edges=edges,
-        )
-
-    return estimate
-
-
-def _full(config: Config, model: Denoiser) -> Estimator:
-    def estimate(
-        diffusion: Diffusion, pixels: Pixels, keys: Keys, number: Numbers, edges: Edges
-    ) -> Estimate:
-        num_steps, num_draws = model.num_steps, config.eval.num_draws
-        return elbo.full(
-            diffusion, model.pixel_decoder, pixels, keys, num_steps, num_draws
-        )
-
-    return estimate
-
-
-def _ode(config: Config, model: Denoiser) -> Estimator:
-    options = config.eval.ode
-
-    def estimate(
-        diffusion: Diffusion, pixels: Pixels, keys: Keys, number: Numbers, edges: Edges
-    ) -> Estimate:
-        return flow_bound.by_flow(
-            *(diffusion, model.pixel_decoder, pixels, keys, model.num_steps),
-            dequantization=dequantization.DEQUANTIZATIONS[options.dequantization],
-            divergence=DIVERGENCES[options.divergence](options),
-            solve=_solve(config),
-            num_importance=options.num_importance,
-            num_draws=options.num_draws,
-        )
-
-    return estimate
-
-
-def _solve(config: Config) -> probability_flow.Solve:
-    options = config.eval.ode
-    return probability_flow.Solve(
-        options.solver, float(options.rtol), float(options.atol), options.max_steps
-    )
-
-
-# Each has noise of its own, so that the errors of two are independent.
-STREAMS = {
-    "stratified": Stream.EVAL,
-    "full": Stream.EVAL_FULL,
-    "ode": Stream.EVAL_FLOW,
-}
-ESTIMATORS: dict[str, Callable[[Config, Denoiser], Estimator]] = {
-    "stratified": _stratified,
-    "full": _full,
-    "ode": _ode,
-}
+def _made(own: Chosen, *stands_on: Any) -> Any:
+    return made(own.choice, own.options, "config.eval", *stands_on)

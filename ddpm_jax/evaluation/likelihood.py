@@ -21,9 +21,15 @@ from ddpm_jax.core import progress, sharding
 from ddpm_jax.core.randomness import Stream, example_keys, stream_key
 from ddpm_jax.data import passes, pipeline
 from ddpm_jax.data.source import Source
-from ddpm_jax.diffusion.likelihood import elbo, strata
+from ddpm_jax.diffusion.conditioning import thresholds
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.evaluation import convention, estimators
+from ddpm_jax.evaluation.estimators import Chosen
+from ddpm_jax.evaluation.likelihoods.estimator import (
+    Batch,
+    LikelihoodEstimator,
+    noise_key,
+)
 from ddpm_jax.evaluation.results import report, unfinished, wording
 from ddpm_jax.evaluation.results import rows as rows_lib
 from ddpm_jax.evaluation.results.evaluation import Evaluation
@@ -40,22 +46,24 @@ class Evaluator:
 
     Attributes:
       config: of the run.
-      name: of the estimator.
+      chosen: the estimator as the config describes it.
+      estimator: made of it.
       mesh: the devices.
+      model: what parameters bind.
       source: the split, cut to config.eval.num_examples.
       estimate: (parameters, batch, edges of strata) -> rows, for the whole batch.
       pilot: (parameters, batch) -> times and draws of the pilot pass, likewise; None:
         there is no such pass.
-      pilot_evaluations: of the network, in that pass.
     """
 
     config: Config
-    name: str
+    chosen: Chosen
+    estimator: LikelihoodEstimator
     mesh: Mesh
+    model: Denoiser
     source: Source
     estimate: Any
     pilot: Any
-    pilot_evaluations: int
 
     def rows(self, params: Params, store: unfinished.Store | None = None) -> Rows:
         """What was measured of every image, in order; `store` has what was before."""
@@ -63,7 +71,9 @@ class Evaluator:
         found = store.read(len(batches)) if store else []
         done = sharding.agreed(len(found)) if store else 0
         edges = self._edges(params) if done < len(batches) else None
-        bar = progress.Bar(f"evaluating ({self.name})", len(batches), initial=done)
+        bar = progress.Bar(
+            f"evaluating ({self.chosen.name})", len(batches), initial=done
+        )
         with bar, contextlib.closing(pipeline.iterate(batches, done)) as rest:
             for number, local in enumerate(rest, done):
                 batch, kept = sharding.put_masked(self.mesh, local)
@@ -80,81 +90,116 @@ class Evaluator:
     @property
     def headline(self) -> str:
         """The figure's name among a run's metrics."""
-        return report.HEADLINE
+        return report.headline(self.chosen.name, estimators.bounds())
 
     def measured(self, path: epath.Path, params: Params, step: int) -> Evaluation:
         """Writes eval/<step>.json and the figures of single images."""
         rows = self.rows(params)
         found = self.report(rows, step)
-        file = report.write(path, step, found, {self.name: rows})
-        scalars, summary = report.scalars(found), wording.summary(found)
-        return Evaluation(scalars, {}, summary, str(file), report.failure(found))
+        file = report.write(path, step, found, {self.chosen.name: rows})
+        scalars = report.scalars(found, estimators.bounds())
+        summary, failure = wording.summary(found), wording.failure(found)
+        return Evaluation(scalars, {}, summary, str(file), failure)
 
     def report(self, rows: Rows, step: int) -> Report:
         """Means over these rows, of the weights of a step."""
-        options = self.config.eval
         return report.make(
             rows,
             math.prod(self.source.shape),
-            num_draws=(options.ode if self.name == "ode" else options).num_draws,
-            num_pilot_evaluations=self.pilot_evaluations,
-            convention=convention.of(self.config, self.name, self.source, step),
+            num_draws=self.estimator.num_draws,
+            num_pilot_evaluations=self._pilot_evaluations(),
+            convention=convention.of_likelihood(
+                self.config,
+                self.source,
+                step,
+                estimator=self.chosen.name,
+                figure=self.estimator.figure,
+                options=dataclasses.asdict(self.chosen.options),
+                decoder=self.model.pixel_decoder.description,
+                is_clipped=estimators.is_clipped(self.config, self.chosen),
+            ),
         )
+
+    def settings(self, weights: str) -> tuple[Any, ...]:
+        """All that rows depend on, so that those of other settings are not taken for them.
+
+        Args:
+          weights: what tells these parameters from others.
+        """
+        return self.config.to_json(), self.source.identity, weights
 
     def _batches(self, source: Source) -> pipeline.Batches:
         return passes.batches(source, self.config.eval.batch_size)
 
+    def _pilot_source(self) -> Source:
+        return pipeline.spaced(self.source, self.config.eval.pilot_examples)
+
+    def _pilot_evaluations(self) -> int:
+        """Of the network, in the pilot pass."""
+        if self.estimator.pilot is None:
+            return 0
+        an_image = self.estimator.pilot.num_evaluations(self.model.pixel_decoder)
+        return len(self._pilot_source()) * an_image
+
     def _edges(self, params: Params) -> np.ndarray | None:
         """Of the strata, from images all over the split with noise of their own."""
-        if self.pilot is None:
+        if self.estimator.pilot is None:
             return None
-        source = pipeline.spaced(self.source, self.config.eval.pilot_examples)
         found = []
-        for local in self._batches(source):
+        for local in self._batches(self._pilot_source()):
             batch, kept = sharding.put_masked(self.mesh, local)
             draws = np.asarray(jax.device_get(self.pilot(params, batch)), np.float64)
             found.append(draws[..., kept])
         t, per_time = np.concatenate(found, axis=-1)
-        num_strata = elbo.num_strata(self.config.eval.num_draws)
-        return strata.edges(t, per_time, num_strata).astype(np.float32)
+        return self.estimator.pilot.edges(t, per_time).astype(np.float32)
 
 
 def make_evaluator(
     config: Config, mesh: Mesh, model: Denoiser, source: Source, name: str | None = None
 ) -> Evaluator:
-    """Of one estimator, the first of config.eval.estimators if not named."""
-    name = name or estimators.names(config)[0]
-    estimator = estimators.make(config, model, name)
-    root = stream_key(config.seed, estimators.STREAMS[name])
+    """The evaluator of one estimator, the first that the config lists if not named."""
+    name = name or estimators.names(config, "likelihood")[0]
+    chosen = estimators.chosen(config, name)
+    estimator = estimators.make_likelihood(config, chosen)
+    root = noise_key(config.seed, name, estimator)
     pilot_root = stream_key(config.seed, Stream.PILOT)
     if config.eval.num_examples:
         source = pipeline.first(source, config.eval.num_examples)
+    is_clipped = estimators.is_clipped(config, chosen)
+    pixel_decoder = model.pixel_decoder
 
     def bound(params: Params, batch: Any) -> Diffusion:
         told = model.num_classes and config.eval.class_conditional
-        return model.bind(
-            params, conditioning=Conditioning(labels=batch["label"] if told else None)
-        )
+        own = Conditioning(labels=batch["label"] if told else None)
+        return model.bind(params, conditioning=own)
+
+    def clipped(diffusion: Diffusion) -> Diffusion:
+        return thresholds.clipped(diffusion) if is_clipped else diffusion
 
     def estimate(params: Params, batch: Any, edges: Any) -> Any:
         diffusion = bound(params, batch)
         keys = example_keys(root, batch["index"])
-        found = estimator(diffusion, batch["image"], keys, batch["index"], edges)
+        images = Batch(batch["image"], keys, batch["index"], edges)
+        found = estimator.estimate(clipped(diffusion), pixel_decoder, images)
         ends = diffusion.log_snr(jnp.array([0.0, 1.0]))
         return found, ends
 
     def draw_pilot(params: Params, batch: Any) -> Any:
+        assert estimator.pilot is not None
         keys = example_keys(pilot_root, batch["index"])
-        diffusion = bound(params, batch)
-        run = estimators.pilot(config, model)
-        found = run(diffusion, batch["image"], keys, batch["index"], None)
+        images = Batch(batch["image"], keys, batch["index"])
+        diffusion = clipped(bound(params, batch))
+        found = estimator.pilot.estimate(diffusion, pixel_decoder, images)
         assert found.profile is not None
         return jnp.stack([found.profile.t, found.profile.per_time])
 
-    pilot, pilot_evaluations = None, 0
-    if name == "stratified" and config.eval.pilot_examples:
-        pilot = sharding.compile_for_batch(mesh, draw_pilot)
-        num_pilot = min(config.eval.pilot_examples, len(source))
-        pilot_evaluations = num_pilot * estimators.pilot_evaluations(config, model)
-    compiled = sharding.compile_for_batch(mesh, estimate)
-    return Evaluator(config, name, mesh, source, compiled, pilot, pilot_evaluations)
+    return Evaluator(
+        config,
+        chosen,
+        estimator,
+        mesh,
+        model,
+        source,
+        estimate=sharding.compile_for_batch(mesh, estimate),
+        pilot=estimator.pilot and sharding.compile_for_batch(mesh, draw_pilot),
+    )

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from absl import logging
 from etils import epath
+from jax.sharding import Mesh
 from jaxtyping import Float
 from ml_collections import ConfigDict as Config
 
@@ -20,8 +21,7 @@ from ddpm_jax.core import files, folders, sharding
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.data import passes
 from ddpm_jax.data.source import Source
-from ddpm_jax.evaluation import estimators, features
-from ddpm_jax.evaluation.features import Extractor
+from ddpm_jax.evaluation.extractors.extractor import Extractor
 from ddpm_jax.metrics import moments
 from ddpm_jax.metrics.moments import Moments
 from ddpm_jax.models import build
@@ -32,7 +32,7 @@ MOST_KEPT = 10_000
 
 
 class Reference(NamedTuple):
-    """Of every training image.
+    """Features of every training image, as far as they are kept.
 
     Attributes:
       identity: data and extractor, for a report.
@@ -45,29 +45,39 @@ class Reference(NamedTuple):
     features: Float[np.ndarray, "examples features"]
 
 
-def run(config: Config, directory: epath.PathLike) -> None:
-    """`--mode=reference`: makes the file, whether or not there is one."""
-    estimators.check_extractor(config)
-    mesh, source = build.mesh(config), build.source(config, config.data.train_split)
-    extractor = features.make(config, mesh, source)
-    file = path_of(config, epath.Path(directory))
+def make(
+    config: Config,
+    directory: epath.Path,
+    mesh: Mesh,
+    source: Source,
+    extractor: Extractor,
+) -> tuple[epath.Path, Reference]:
+    """Writes the file of this data, whether or not there is one.
+
+    Args:
+      config: of the run.
+      directory: its workdir.
+      mesh: the devices.
+      source: the training images.
+      extractor: of their features.
+
+    Returns:
+      The file, and what is in it.
+
+    Raises:
+      ConfigError: config.eval.quality.reference names a file that is no reference.
+    """
+    file = path_of(config, directory)
     if config.eval.quality.reference and file.exists() and _read(file) is None:
         raise ConfigError(
             f"config.eval.quality.reference = {str(file)!r} is there and is no reference:"
             " write another file."
         )
-    folders.make_folder(file.parent)
-    reference = _made(config, mesh, source, extractor)
-    _write(file, reference)
-    if jax.process_index() == 0:
-        print(
-            f"{reference.moments.num} images, {reference.moments.mean.size} features"
-            f" each: {file}"
-        )
+    return file, _made(config, file, mesh, source, extractor)
 
 
 def of(
-    config: Config, directory: epath.Path, mesh: jax.sharding.Mesh, extractor: Extractor
+    config: Config, directory: epath.Path, mesh: Mesh, extractor: Extractor
 ) -> Reference:
     """The reference of this config's data, from its file if it is there.
 
@@ -90,14 +100,11 @@ def of(
             f"config.eval.quality.reference = {named!r} cannot be used"
             f" ({'; '.join(changed)}): make it with --mode=reference, or leave it out."
         )
-    folders.make_folder(file.parent)
-    reference = _made(config, mesh, source, extractor)
-    _write(file, reference)
-    return reference
+    return _made(config, file, mesh, source, extractor)
 
 
 def path_of(config: Config, directory: epath.Path) -> epath.Path:
-    """Of the file: config.eval.quality.reference, or one in the workdir."""
+    """The file: config.eval.quality.reference, or one in the workdir."""
     c = config.eval.quality
     return epath.Path(c.reference or directory / FOLDER / f"{c.extractor}.npz")
 
@@ -109,8 +116,14 @@ def _identity(source: Source, extractor: Extractor) -> dict[str, Any]:
 
 
 def _made(
-    config: Config, mesh: jax.sharding.Mesh, source: Source, extractor: Extractor
+    config: Config,
+    file: epath.Path,
+    mesh: Mesh,
+    source: Source,
+    extractor: Extractor,
 ) -> Reference:
+    """The features of every image of the source, once they are written."""
+    folders.make_folder(file.parent)
     logging.info("features of %d training images ...", len(source))
     kept: list[np.ndarray] = []
     places = {i * len(source) // MOST_KEPT for i in range(MOST_KEPT)}
@@ -124,7 +137,9 @@ def _made(
             yield own
 
     of_all = moments.over(batches())
-    return Reference(_identity(source, extractor), of_all, np.concatenate(kept))
+    found = Reference(_identity(source, extractor), of_all, np.concatenate(kept))
+    _write(file, found)
+    return found
 
 
 def _write(file: epath.Path, reference: Reference) -> None:

@@ -6,8 +6,8 @@ covariance I its expectation is (Hutchinson 1990).
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +16,18 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
+from ddpm_jax.core.choice import Options, option
+
 Image = Float[Array, "height width channels"]
 Probes = Float[Array, "probes height width channels"]
 # The field at a point, and its divergence there.
 FieldAndDivergence = tuple[Image, Float[Array, ""]]
-ProbeKind = Literal["rademacher", "gaussian"]
+
+# What the entries of a probe are, from (key, shape, dtype): of mean 0 and variance 1.
+PROBES: Mapping[str, Callable[..., Array]] = {
+    "rademacher": jax.random.rademacher,
+    "gaussian": jax.random.normal,
+}
 
 
 @runtime_checkable
@@ -89,7 +96,7 @@ class Hutchinson:
         too, so that signs are the better choice.
     """
 
-    kind: ProbeKind = "rademacher"
+    kind: str = "rademacher"
     num_probes: int = 1
     antithetic: bool = False
     is_exact = False
@@ -106,7 +113,7 @@ class Hutchinson:
     def probes(
         self, key: Key[Array, ""], shape: tuple[int, int, int], dtype: DTypeLike
     ) -> Probes:
-        draw = jax.random.rademacher if self.kind == "rademacher" else jax.random.normal
+        draw = PROBES[self.kind]
         if not self.antithetic:
             return draw(key, (self.num_probes, *shape), dtype)
         first = draw(key, (self.num_probes // 2, *shape), dtype)
@@ -123,3 +130,34 @@ class Hutchinson:
 
         # One after the other: memory is that of one probe.
         return value, jnp.mean(lax.map(estimate, probes))
+
+
+# Name -> what finds it, of the options. A dict, so that plugins can add to it.
+DIVERGENCES: "dict[str, Callable[[DivergenceOptions], Divergence]]" = {
+    "exact": lambda options: Exact(options.chunk),
+    "hutchinson": lambda options: Hutchinson(
+        options.probe, options.num_probes, options.antithetic
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DivergenceOptions(Options):
+    """How a divergence is found, as a config says it."""
+
+    divergence: str = option("hutchinson", "How it is found.", one_of=DIVERGENCES)
+    probe: str = option("rademacher", "Of Hutchinson's estimate.", one_of=PROBES)
+    num_probes: int = option(1, "Of Hutchinson's estimate.", at_least=1)
+    antithetic: bool = option(
+        False, "Probes come in pairs whose neighbouring entries cancel."
+    )
+    chunk: int = option(8, "Basis vectors at once, if it is exact.", at_least=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.found_by  # noqa: B018, checks what belongs together.
+
+    @property
+    def found_by(self) -> Divergence:
+        """What finds it."""
+        return DIVERGENCES[self.divergence](self)

@@ -139,11 +139,11 @@ def _every_draw(
 ) -> Callable[[Array], Array]:
     """k -> num_draws draws of the term of latent k, [num_draws, batch]."""
     if num_draws < 1:
-        raise ValueError(f"config.eval.num_draws = {num_draws}: write 1 or more.")
+        raise ValueError(f"num_draws = {num_draws}: write 1 or more.")
     if num_steps == CONTINUOUS:
         raise ValueError(
-            "config.eval.estimators: 'full' sums over the T transitions of a chain, and in"
-            " continuous time there are none: write 'stratified'."
+            f"num_steps = {num_steps}: this sums over the transitions of a chain, and in"
+            " continuous time there are none; take `stratified`."
         )
 
     def draws_at(k: Array) -> Array:
@@ -194,7 +194,7 @@ def stratified(
       num_steps: T, the number of latents, or `times.CONTINUOUS`.
       num_draws: of times, for each example. 2 are two independent times.
       spread: spreads the times of all examples evenly; None: each draws its own.
-      edges: of the strata, increasing from 0 to 1 (`allocation.edges`); None: evenly.
+      edges: of the strata, increasing from 0 to 1 (`strata.edges`); None: evenly.
 
     Raises:
       ValueError: num_draws is neither 2 nor a multiple of 4, or num_steps is 1.
@@ -285,8 +285,8 @@ def _layout(num_draws: int) -> tuple[int, int]:
     """Times of a pair, and strata."""
     if num_draws < 2 or (num_draws % 4 and num_draws != 2):
         raise ValueError(
-            f"config.eval.num_draws = {num_draws}: the stratified estimate draws in pairs"
-            " of pairs, write 2 or a multiple of 4."
+            f"num_draws = {num_draws}: the stratified estimate draws in pairs of pairs,"
+            " write 2 or a multiple of 4."
         )
     num_mirrored = 1 if num_draws == 2 else 2
     return num_mirrored, num_draws // (2 * num_mirrored)

@@ -90,7 +90,7 @@ def by_flow(
         ("num_draws", num_draws),
     ):
         if value < 1:
-            raise ValueError(f"config.eval.ode.{name} = {value}: write 1 or more.")
+            raise ValueError(f"{name} = {value}: write 1 or more.")
 
     def one(number: Array) -> tuple[Terms, Array, Array]:
         draw_keys = fold_in(keys, number // num_importance)

@@ -23,6 +23,7 @@ from jaxtyping import Array, Float, Key, UInt8
 
 from ddpm_jax.diffusion.process.gaussian import Images, fold_in, sum_dims
 from ddpm_jax.diffusion.process.pixel_decoder import (
+    MEANS,
     LogStd,
     MeanFrom,
     Pixels,
@@ -49,6 +50,11 @@ class Categorical:
 
     def __post_init__(self) -> None:
         check_num_values(self.num_values)
+
+    @property
+    def description(self) -> str:
+        """What it is, in a report's words."""
+        return f"categorical over the pixel values around {MEANS[self.mean_from]}"
 
     @property
     def bin_width(self) -> float:

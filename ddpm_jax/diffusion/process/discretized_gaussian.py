@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Key, UInt8
 
 from ddpm_jax.diffusion.process.gaussian import Images, normal, sum_dims
 from ddpm_jax.diffusion.process.pixel_decoder import (
+    MEANS,
     LogStd,
     MeanFrom,
     Pixels,
@@ -38,6 +39,11 @@ class DiscretizedGaussian:
 
     def __post_init__(self) -> None:
         check_num_values(self.num_values)
+
+    @property
+    def description(self) -> str:
+        """What it is, in a report's words."""
+        return f"discretised Gaussian around {MEANS[self.mean_from]}"
 
     @property
     def bin_width(self) -> float:

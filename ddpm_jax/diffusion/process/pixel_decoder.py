@@ -3,6 +3,7 @@
 A decoder is only right for its own spacing of the values, so one object has both.
 """
 
+from collections.abc import Mapping
 from typing import Literal, Protocol, runtime_checkable
 
 import jax.numpy as jnp
@@ -17,6 +18,11 @@ LogStd = Float[Array, ""] | Float[Array, "#batch #height #width #channels"]
 # A decoder's mean: the network's estimate at z_0, or z_0 / alpha_0 itself.
 MeanFrom = Literal["x_hat", "z_0"]
 ASKS_NETWORK: dict[MeanFrom, bool] = {"x_hat": True, "z_0": False}
+# These means in the words of a report.
+MEANS: Mapping[str, str] = {
+    "x_hat": "x_hat(z_0), its scale after the reverse variance",
+    "z_0": "z_0 / alpha_0, of scale sigma_0 / alpha_0",
+}
 
 
 @runtime_checkable
@@ -30,6 +36,10 @@ class PixelDecoder(Protocol):
     @property
     def mean_from(self) -> MeanFrom:
         """The decoder's mean: "x_hat", or "z_0" for z_0 / alpha_0, without the network."""
+
+    @property
+    def description(self) -> str:
+        """What it is, in a report's words."""
 
     @property
     def bin_width(self) -> float:

@@ -1,9 +1,12 @@
-"""What an evaluation hands back once its files are written."""
+"""What an evaluation hands back once its files are written, and what can make one."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from etils import epath
+
+from ddpm_jax.training.state import Params
 
 
 class Evaluation(NamedTuple):
@@ -22,3 +25,14 @@ class Evaluation(NamedTuple):
     summary: str
     file: str
     failure: str
+
+
+class Measurement(Protocol):
+    """What can be measured of parameters again and again, between two steps of training too."""
+
+    @property
+    def headline(self) -> str:
+        """The figure's name among a run's metrics, which tells whether a step has it."""
+
+    def measured(self, path: epath.Path, params: Params, step: int) -> Evaluation:
+        """Measures a step's parameters, and writes the files of it to the workdir's eval/."""

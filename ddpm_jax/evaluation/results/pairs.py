@@ -15,15 +15,9 @@ import numpy as np
 from ddpm_jax.core.errors import flat
 from ddpm_jax.evaluation.results.saved import DEFINING, Result, known
 
-# Of the options of the flow, those by which its noise is drawn.
-DRAWING = (
-    "dequantization",
-    "num_importance",
-    "divergence",
-    "probe",
-    "num_probes",
-    "antithetic",
-)
+# Options of an estimator that its noise does not depend on; of any other it may. The number of
+# draws is told apart from them.
+NOT_DRAWING = ("num_draws", "chunk", "solver", "rtol", "atol", "max_steps")
 
 
 class Difference(NamedTuple):
@@ -117,5 +111,5 @@ def difference(ours: Result, theirs: Result) -> Difference | None:
 def _draws(result: Result) -> tuple[Any, ...]:
     """What the noise of an image is drawn by."""
     options = result.convention.get("options", {})
-    drawn = {field: options[field] for field in DRAWING if field in options}
+    drawn = {name: options[name] for name in options if name not in NOT_DRAWING}
     return result.seed, result.num_draws, drawn

@@ -7,7 +7,7 @@ noise), and that of the test set as a sample (over images).
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
@@ -168,38 +168,23 @@ def each(found: Report) -> list[Report]:
     return [found, *found.get("also", {}).values()]
 
 
-def failure(found: Report) -> str:
-    """One line on an estimator that has no mean to give; empty if each has one."""
-    for own in each(found):
-        name, failed = own["estimator"], own["failed"]
-        if index := failed["not_finite"]:
-            split = own["convention"]["data"]["split"]
-            return (
-                f"{name}: the figure of {listed(index)} of split {split!r} is not a finite"
-                " number, so that no mean is given."
-            )
-        if not own["num_examples"]:
-            return (
-                f"{name}: no solve converged ({listed(failed['not_converged'])}): raise"
-                " config.eval.ode.max_steps, rtol or atol, or look at the weights."
-            )
-    return ""
+def headline(estimator: str, bounds: Collection[str]) -> str:
+    """The name of an estimator's figure among a run's metrics, if it comes first."""
+    return HEADLINE if estimator in bounds else f"{HEADLINE}_{estimator}"
 
 
-def listed(index: Sequence[int], most: int = 10) -> str:
-    """Images by their number, the first few of many."""
-    shown = ", ".join(map(str, index[:most]))
-    more = f" and {len(index) - most} more" if len(index) > most else ""
-    return f"image{'s' if len(index) > 1 else ''} {shown}{more}"
+def scalars(found: Report, bounds: Collection[str]) -> dict[str, float | None]:
+    """The figures as a row of metrics.
 
-
-def scalars(found: Report) -> dict[str, float | None]:
-    """The figures as a row of metrics: the bound's, if it comes first, under its own name."""
+    Args:
+      found: of one estimator or several.
+      bounds: estimators of the bound: it has a name of its own, if it comes first.
+    """
     row: dict[str, float | None] = {}
     for own in each(found):
-        is_bound = own is found and own["estimator"] != "ode"
-        name = HEADLINE if is_bound else f"{HEADLINE}_{own['estimator']}"
-        prefix = "eval/" if is_bound else f"eval/{own['estimator']}_"
+        # The bound's own name is for the first alone.
+        name = headline(own["estimator"], bounds if own is found else ())
+        prefix = "eval/" if name == HEADLINE else f"eval/{own['estimator']}_"
         row |= {
             name: own["bits_per_dim"],
             f"{name}_stderr": own["bits_per_dim_stderr"],

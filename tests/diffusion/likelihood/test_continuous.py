@@ -224,5 +224,7 @@ def test_a_chain_of_many_steps_has_the_continuous_bound():
 def test_the_full_sum_needs_a_chain():
     model = closed_form.discrete_data(lambda t: 6.0 - 12.0 * t, np.full(17, 1 / 17))
     keys = jax.random.split(jax.random.key(0), 4)
-    with pytest.raises(ValueError, match=r"'full' .* continuous time .* 'stratified'"):
+    with pytest.raises(
+        ValueError, match=r"^num_steps = 0: .* continuous time .* `stratified`"
+    ):
         elbo.full(model, Categorical(17), data(17)[:4], keys, CONTINUOUS)

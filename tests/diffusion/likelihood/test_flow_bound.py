@@ -176,5 +176,5 @@ def test_a_decoder_that_asks_the_network_serves_too():
 
 @pytest.mark.parametrize("name", ["num_importance", "num_draws"])
 def test_counts_below_one_are_refused(name):
-    with pytest.raises(ValueError, match=f"{name} = 0"):
+    with pytest.raises(ValueError, match=f"^{name} = 0: write 1"):
         estimate("uniform", 2, **{name: 0})

@@ -1,0 +1,1 @@
+"""Networks that judge images by their features: a network a file."""

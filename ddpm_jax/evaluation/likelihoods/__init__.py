@@ -1,0 +1,1 @@
+"""Estimators of a model's likelihood: an estimator a file."""

@@ -1,0 +1,1 @@
+"""Figures of how good samples are: metrics of one idea a file."""

@@ -1,0 +1,43 @@
+"""Distances between the samples' features and the training images': Frechet's and a kernel's."""
+
+import numpy as np
+
+from ddpm_jax.core.choice import Choice, Options
+from ddpm_jax.evaluation.extractors.extractor import ExtractedFeatures
+from ddpm_jax.evaluation.reference import Reference
+from ddpm_jax.evaluation.sample_metrics.metric import Figures, SampleMetric
+from ddpm_jax.metrics import frechet, kernel, moments
+
+# Above so many examples, the kernel distance is a mean over subsets of so many.
+MOST_PAIRED = 10_000
+SUBSET = 1000
+
+
+def fid(real: Reference, seen: ExtractedFeatures) -> Figures:
+    """The Frechet distance."""
+    return {"fid": frechet.distance(real.moments, moments.of(seen.features))}
+
+
+def kid(real: Reference, seen: ExtractedFeatures) -> Figures:
+    """The kernel distance."""
+    if max(len(real.features), len(seen.features)) <= MOST_PAIRED:
+        return {"kid": kernel.distance(real.features, seen.features)}
+    # Of a small data set, subsets are no larger than it is.
+    size = min(SUBSET, len(real.features), len(seen.features))
+    found = kernel.over_subsets(
+        real.features, seen.features, np.random.default_rng(0), subset_size=size
+    )
+    return {"kid": found.mean}
+
+
+# "compares_covariances": with no more samples than features, theirs has no full rank.
+FID = Choice(
+    Options,
+    lambda _: SampleMetric(fid, least_samples=2),
+    frozenset({"of_samples", "compares_covariances"}),
+)
+KID = Choice(
+    Options,
+    lambda _: SampleMetric(kid, least_samples=2),
+    frozenset({"of_samples"}),
+)
