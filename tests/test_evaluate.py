@@ -199,7 +199,7 @@ def test_an_image_that_is_not_finite_is_named_and_not_averaged():
     report = evaluator.report(rows, 3)
     assert report["bits_per_dim"] is None
     assert report["failed"] == {"not_converged": [], "not_finite": [7]}
-    assert "image 7 of split 'test, the first 20'" in report_lib.failure(report)
+    assert "image 7 of split 'test, the first 20'" in wording.failure(report)
     assert "unknown bits per dim" in wording.summary(report)
 
 
@@ -228,10 +228,10 @@ def test_solves_that_do_not_converge_are_named_and_left_out():
     np.testing.assert_allclose(some["bits_per_dim"], kept, rtol=1e-6)
     assert "did not converge" in wording.table(some)
     assert f"{slow.size} more did not converge" in wording.summary(some)
-    assert report_lib.failure(some) == ""
+    assert wording.failure(some) == ""
     _, none = report_with(1)
     assert none["bits_per_dim"] is None and none["num_examples"] == 0
-    assert "no solve converged" in report_lib.failure(none)
+    assert "no solve converged" in wording.failure(none)
 
 
 def test_a_pilot_pass_moves_draws_and_not_the_figure():
@@ -271,10 +271,10 @@ def test_estimators_stand_side_by_side_with_their_differences():
     c.eval.estimators = "stratified,ode"
     evaluators = [
         likelihood.make_evaluator(c, mesh_of(1), model, source, name)
-        for name in estimators.names(c)
+        for name in estimators.names(c, "likelihood")
     ]
-    rows = {e.name: e.rows(params) for e in evaluators}
-    reports = {e.name: e.report(rows[e.name], 3) for e in evaluators}
+    rows = {e.chosen.name: e.rows(params) for e in evaluators}
+    reports = {e.chosen.name: e.report(rows[e.chosen.name], 3) for e in evaluators}
     found = report_lib.merged(reports, report_lib.gaps(rows, 64))
     gap = found["gaps"]["ode - stratified"]
     difference = found["also"]["ode"]["bits_per_dim"] - found["bits_per_dim"]
@@ -285,10 +285,10 @@ def test_estimators_stand_side_by_side_with_their_differences():
     for text in ("ode - stratified", "truncated_normal", "divergence", "s.e. images"):
         assert text in table
     assert {"eval/bits_per_dim", "eval/bits_per_dim_ode"} <= report_lib.scalars(
-        found
+        found, estimators.bounds()
     ).keys()
     # The flow's figure never stands on the bound's curve.
-    assert "eval/bits_per_dim" not in report_lib.scalars(reports["ode"])
+    assert "eval/bits_per_dim" not in report_lib.scalars(reports["ode"], estimators.bounds())
     none = {"converged": np.zeros(20, bool)}
     gaps = report_lib.gaps({"a": rows["ode"], "b": {**rows["ode"], **none}}, 64)
     assert set(gaps["b - a"].values()) == {None, 0}
@@ -336,7 +336,7 @@ def test_two_evaluations_are_the_same_to_the_last_bit(tmp_path):
         rows = evaluator.rows(params)
         path = epath.Path(tmp_path / name)
         file = report_lib.write(
-            path, 3, evaluator.report(rows, 3), {evaluator.name: rows}
+            path, 3, evaluator.report(rows, 3), {evaluator.chosen.name: rows}
         )
         images = file.with_name("3_stratified.npz")
         written.append((file.read_bytes(), images.read_bytes()))

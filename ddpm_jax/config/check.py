@@ -89,7 +89,8 @@ def _choices(options: type[Options], config: Config, prefix: str) -> None:
             _choices(inner, config[field.name], f"{prefix}{field.name}.")
         elif "table" in field.metadata:
             table, name = field.metadata["table"], config[field.name]
-            if not field.metadata["with_argument"]:
+            # What names several, or more than a choice, is read by who makes them.
+            if not (field.metadata["with_argument"] or field.metadata["listed"]):
                 choose(table, name, f"{prefix}{field.name}")
             for other, entry in table.items():
                 if other in config:

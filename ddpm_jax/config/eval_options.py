@@ -2,18 +2,20 @@
 
 import dataclasses
 
-from ddpm_jax.core.choice import Options, group, option
-from ddpm_jax.evaluation.options import OdeOptions, QualityOptions
+from ddpm_jax.core.choice import Options, chosen_from, group, option
+from ddpm_jax.evaluation.options import QualityOptions
+from ddpm_jax.evaluation.table import ESTIMATORS
 
 
 @dataclasses.dataclass(frozen=True)
 class Eval(Options):
     """Evaluation. During training, the first estimator that needs no samples is used."""
 
-    estimators: str = option(
+    estimators: str = chosen_from(
         "stratified",
-        "By commas, of stratified, full, ode; of samples' quality fid, kid,"
-        " inception_score, precision_recall, density_coverage; of a classifier accuracy.",
+        ESTIMATORS,
+        "Some by commas: likelihoods and metrics of samples, or of a classifier.",
+        listed=True,
     )
     num_draws: int = option(
         16,
@@ -35,7 +37,6 @@ class Eval(Options):
         True, "Bits of p(x | class), if the network takes classes."
     )
     step: int = option(-1, "Checkpoint to evaluate; -1: the newest.", at_least=-1)
-    ode: OdeOptions = group(OdeOptions, "The probability flow's density.")
     quality: QualityOptions = group(
         QualityOptions, "Of samples as config.sample describes them, by eval.weights."
     )

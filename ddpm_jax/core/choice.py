@@ -109,6 +109,7 @@ def chosen_from(
     meaning: str,
     *,
     with_argument: bool = False,
+    listed: bool = False,
     may_change: bool = False,
 ) -> Any:
     """A field of `Options` that names a choice of a table; their groups stand beside it.
@@ -118,11 +119,13 @@ def chosen_from(
       table: the choices.
       meaning: one line of description.
       with_argument: the field holds a name and, after a colon, what it is made of.
+      listed: the field holds several names, by commas.
       may_change: as in `option`.
     """
     metadata = {
         "meaning": meaning,
         "table": table,
+        "listed": listed,
         "with_argument": with_argument,
         "may_change": may_change,
     }

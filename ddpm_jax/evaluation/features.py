@@ -8,7 +8,7 @@ from ddpm_jax.core.errors import errors_are_the_users
 from ddpm_jax.data.source import Source
 from ddpm_jax.evaluation.extractors.extractor import Extractor, Load
 from ddpm_jax.evaluation.extractors.table import EXTRACTORS
-from ddpm_jax.evaluation.quality_options import QualityOptions
+from ddpm_jax.evaluation.options import QualityOptions
 from ddpm_jax.models.restored import OtherRuns
 
 GROUP = "eval.quality"

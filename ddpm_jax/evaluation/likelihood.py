@@ -8,6 +8,7 @@ evaluation that was killed goes on where it was.
 import contextlib
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -120,11 +121,11 @@ class Evaluator:
             ),
         )
 
-    def settings(self, weights: str) -> tuple[Any, ...]:
+    def settings(self, weights: Mapping[str, int]) -> tuple[Any, ...]:
         """All that rows depend on, so that those of other settings are not taken for them.
 
         Args:
-          weights: what tells these parameters from others.
+          weights: `checkpoints.digest` of the parameters.
         """
         return self.config.to_json(), self.source.identity, weights
 

@@ -4,7 +4,7 @@ import pytest
 
 from ddpm_jax.check import check_config
 from ddpm_jax.core.errors import ConfigError
-from ddpm_jax.evaluation import convention, estimators
+from ddpm_jax.evaluation import estimators
 from tests import tiny
 
 
@@ -67,13 +67,14 @@ def test_the_mean_serves_the_flow_in_continuous_time():
 
 def test_estimators_are_named_in_their_order():
     c = tiny.config(eval__estimators=" ode ,stratified")
-    assert estimators.names(c) == ["ode", "stratified"]
+    assert estimators.names(c, "likelihood") == ["ode", "stratified"]
 
 
 def test_a_figure_says_what_it_is():
     def words(name="ode", **changes):
         options = {f"eval__ode__{field}": value for field, value in changes.items()}
-        return convention.figure(tiny.config(**options), name)
+        c = tiny.config(**options)
+        return estimators.make_likelihood(c, estimators.chosen(c, name)).figure
 
     assert "reverse process" in words("stratified") and "without bias" in words("full")
     one = words()

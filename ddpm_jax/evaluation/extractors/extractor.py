@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -42,6 +42,7 @@ class Extractor(NamedTuple):
     look: Callable[[Any], ExtractedFeatures]
 
 
+@runtime_checkable
 class Load(Protocol):
     """Reads an extractor's weights, for images like those of a source.
 

@@ -1,4 +1,4 @@
-"""What an estimator of a likelihood is: -log p of each image of a batch, and what that means."""
+"""An estimator of a likelihood: -log p of each image of a batch, and what that means."""
 
 import zlib
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """What an evaluation hands back once its files are written, and what can make one."""
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from etils import epath
@@ -27,6 +27,7 @@ class Evaluation(NamedTuple):
     failure: str
 
 
+@runtime_checkable
 class Measurement(Protocol):
     """What can be measured of parameters again and again, between two steps of training too."""
 

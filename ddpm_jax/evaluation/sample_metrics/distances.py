@@ -1,4 +1,4 @@
-"""Distances between the samples' features and the training images': Frechet's and a kernel's."""
+"""Distances of the samples' features from the training images': Frechet's and a kernel's."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The inception score: how sure a classifier is of each sample, and how many classes it sees."""
+"""The inception score: how sure a judge is of each sample, and how many classes it sees."""
 
 import numpy as np
 
