@@ -85,12 +85,12 @@ def test_the_report_is_the_bound_classifiers_at_each_level(tmp_path, num_steps):
         of_levels["cross_entropy_bits"], bits.mean(axis=1), rtol=1e-4
     )
     np.testing.assert_allclose(
-        of_levels["stderr"], right.std(axis=1) / math.sqrt(20), atol=1e-6
+        of_levels["stderr"], right.std(axis=1, ddof=1) / math.sqrt(20), atol=1e-6
     )
     np.testing.assert_allclose(report["accuracy"], right.mean(), atol=1e-6)
     np.testing.assert_allclose(report["cross_entropy_bits"], bits.mean(), rtol=1e-4)
     # Over images, each with all its levels: these are not independent.
-    error = right.mean(axis=0).std() / math.sqrt(20)
+    error = right.mean(axis=0).std(ddof=1) / math.sqrt(20)
     np.testing.assert_allclose(report["stderr"], error, atol=1e-6)
     assert report["num_examples"] == 20 and report["num_classes"] == 10
     assert report["convention"]["data"]["split"] == "test, the first 20"
