@@ -109,16 +109,18 @@ class Evaluator:
             math.prod(self.source.shape),
             num_draws=self.estimator.num_draws,
             num_pilot_evaluations=self._pilot_evaluations(),
-            convention=convention.of_likelihood(
-                self.config,
-                self.source,
-                step,
-                estimator=self.chosen.name,
-                figure=self.estimator.figure,
-                options=dataclasses.asdict(self.chosen.options),
-                decoder=self.model.pixel_decoder.description,
-                is_clipped=estimators.is_clipped(self.config, self.chosen),
-            ),
+            convention=self.convention(step),
+        )
+
+    def convention(self, step: int) -> dict[str, Any]:
+        """All that the figure of a step's weights depends on, for its report."""
+        return convention.of_likelihood(
+            *(self.config, self.source, step),
+            estimator=self.chosen.name,
+            figure=self.estimator.figure,
+            options=dataclasses.asdict(self.chosen.options),
+            decoder=self.model.pixel_decoder.description,
+            is_clipped=estimators.is_clipped(self.config, self.chosen),
         )
 
     def settings(self, weights: Mapping[str, int]) -> tuple[Any, ...]:

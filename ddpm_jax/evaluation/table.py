@@ -19,7 +19,7 @@ from ddpm_jax.evaluation.sample_metrics import (
 # Further traits of a likelihood: "is_the_bound", of the reverse process, which a run's metrics
 # have under a plain name; "takes_pilot", if config.eval.pilot_examples asks for one;
 # "needs_a_chain"; "between_latents", it asks the model there; "clips_nothing", x_hat may leave
-# the data's range. Of a metric: "compares_covariances".
+# the data's range. Of a metric: "compares_covariances"; "needs_independent_samples".
 ESTIMATORS: Table = {
     "stratified": variational.STRATIFIED,
     "full": variational.FULL,

@@ -14,9 +14,8 @@ from ddpm_jax import evaluate, train
 from ddpm_jax.check import check_config
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.core.randomness import Stream, example_keys, stream_key
-from ddpm_jax.data import pipeline
 from ddpm_jax.diffusion.process import gaussian
-from ddpm_jax.evaluation import accuracy, likelihood
+from ddpm_jax.evaluation import accuracy
 from ddpm_jax.models import build
 from tests import tiny
 from tests.data.conftest import encoded
@@ -188,50 +187,3 @@ def test_data_without_classes_is_refused(tmp_path, changes, named):
     with pytest.raises(ConfigError, match=named) as error:
         train.run(c, tmp_path / "run")
     assert "\n" not in str(error.value)
-
-
-def test_bits_with_the_class_are_another_figure_by_another_convention():
-    """And they are those of the model that is bound to the labels."""
-    reports = {}
-    for told in (True, False):
-        c = tiny.config(
-            model__class_conditional=True,
-            eval__class_conditional=told,
-            eval__clip=False,
-        )
-        source = build.source(c, "test")
-        model = build.model(c, source)
-        params = tiny.away_from_start(jax.jit(model.init)(jax.random.key(0)))
-        evaluator = likelihood.make_evaluator(c, tiny.one_device(), model, source)
-        reports[told] = evaluator.report(evaluator.rows(params), 3)
-    with_class, without = reports[True], reports[False]
-    assert abs(with_class["bits_per_dim"] - without["bits_per_dim"]) > 1e-3
-    assert "pixels | class" in with_class["convention"]["figure"]
-    assert "P(pixels)" in without["convention"]["figure"]
-    assert with_class["convention"]["class"] == "told"
-    assert without["convention"]["class"].startswith("not told")
-
-    # Without its classes: the same network, whose class embedding is the row for none.
-    plain = tiny.config(eval__clip=False)
-    net = dict(params["net"])
-    none = net.pop("class")["table"]["embedding"][-1]
-    net["time"] = {**net["time"], "bias": net["time"]["bias"] + none}
-    model = build.model(plain, source)
-    evaluator = likelihood.make_evaluator(plain, tiny.one_device(), model, source)
-    report = evaluator.report(evaluator.rows({"net": net}), 3)
-    np.testing.assert_allclose(
-        without["bits_per_dim"], report["bits_per_dim"], rtol=1e-5
-    )
-    assert "class" not in report["convention"]
-
-    # With them, of sevens alone: the row for seven.
-    c.eval.class_conditional, c.eval.num_examples = True, 0
-    places = [i for i in range(len(source)) if source[i]["label"] == 7][:20]
-    sevens = pipeline.Part(source, places, "sevens")
-    net["time"]["bias"] += params["net"]["class"]["table"]["embedding"][7] - none
-    found = []
-    for own, weights in ((c, params), (plain, {"net": net})):
-        model = build.model(own, source)
-        evaluator = likelihood.make_evaluator(own, tiny.one_device(), model, sevens)
-        found.append(evaluator.report(evaluator.rows(weights), 3)["bits_per_dim"])
-    np.testing.assert_allclose(*found, rtol=1e-5)

@@ -39,5 +39,5 @@ FID = Choice(
 KID = Choice(
     Options,
     lambda _: SampleMetric(kid, least_samples=2),
-    frozenset({"of_samples"}),
+    frozenset({"of_samples", "needs_independent_samples"}),
 )

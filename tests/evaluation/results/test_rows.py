@@ -1,5 +1,6 @@
 """What is remembered of an image, recomputed from an estimate that is known."""
 
+import itertools
 import math
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_the_curve_is_that_of_all_draws_by_numpy(estimate):
     ).astype(np.float64)
     unit, edges = 48 * math.log(2.0), np.linspace(-4.0, 4.0, rows_lib.NUM_BINS + 1)
     found = 0
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         own = loss[(log_snr > low) & (log_snr <= high)] / unit
         place = np.flatnonzero(np.isclose(centre, 0.5 * (low + high)))
         assert place.size == (own.size > 1)

@@ -1,0 +1,120 @@
+"""The reference of a data set's features: what it is of, and when it is made again."""
+
+import numpy as np
+import pytest
+from etils import epath
+
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.evaluation import reference
+from ddpm_jax.models import build
+
+pytestmark = pytest.mark.usefixtures("small_network", "one_device")
+NUM = 1437
+
+
+def test_a_reference_is_of_every_training_image(
+    restored, judged, extractor, real, tmp_path
+):
+    c = judged(eval__batch_size=504)
+    found = reference.of(c, epath.Path(tmp_path), restored.mesh, extractor)
+    assert found.moments.num == len(real) == NUM
+    np.testing.assert_allclose(found.moments.mean, real.mean(0), atol=1e-5)
+    np.testing.assert_allclose(found.moments.covariance, np.cov(real.T), atol=1e-5)
+    np.testing.assert_allclose(found.features, real, atol=1e-5)
+    assert found.identity["data"]["num_examples"] == NUM
+    assert found.identity["extractor"] == extractor.identity
+
+
+def test_of_many_images_some_are_kept_evenly(
+    restored, judged, extractor, real, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(reference, "MOST_KEPT", 10)
+    found = reference.of(judged(), epath.Path(tmp_path), restored.mesh, extractor)
+    places = [i * NUM // 10 for i in range(10)]
+    np.testing.assert_allclose(found.features, real[places], atol=1e-5)
+    assert found.moments.num == NUM
+
+
+@pytest.fixture
+def ask(restored, judged, tmp_path, monkeypatch):
+    """Asks for a reference in one folder; with it comes how often one was made."""
+    made, make = [], reference._made
+    monkeypatch.setattr(reference, "_made", lambda *args: made.append(1) or make(*args))
+
+    def ask(extractor, **changes):
+        made.clear()
+        path = epath.Path(tmp_path)
+        found = reference.of(judged(**changes), path, restored.mesh, extractor)
+        return found, len(made)
+
+    return ask
+
+
+def test_a_reference_is_kept_where_it_fits_and_made_again_where_not(
+    ask, extractor, tmp_path
+):
+    first, num = ask(extractor)
+    assert num == 1
+    again, num = ask(extractor)
+    assert num == 0 and again.identity == first.identity
+    np.testing.assert_array_equal(again.features, first.features)
+    assert again.moments.num == first.moments.num
+    np.testing.assert_array_equal(again.moments.mean, first.moments.mean)
+    np.testing.assert_array_equal(again.moments.covariance, first.moments.covariance)
+    # By each part of another extractor, of other data, and after damage.
+    for part, value in extractor.identity.items():
+        other = {**extractor.identity, part: f"not {value}"}
+        assert ask(extractor._replace(identity=other))[1] == 1, part
+    assert ask(extractor)[1] == 1
+    assert ask(extractor, data__train_split="test")[1] == 1
+    assert ask(extractor, eval__batch_size=256, data__train_split="test")[1] == 0
+    file = tmp_path / "reference" / "classifier.npz"
+    file.write_bytes(file.read_bytes()[:1000])
+    assert ask(extractor)[1] == 1
+
+
+def test_a_reference_that_is_named_is_used_or_refused(ask, extractor, tmp_path):
+    ask(extractor)
+    file = tmp_path / "reference" / "classifier.npz"
+    named = {"eval__quality__reference": str(file)}
+    assert ask(extractor, **named)[1] == 0
+    other = extractor._replace(identity={**extractor.identity, "arrays": "other"})
+    before = file.read_bytes()
+    for wrong, changes, words in (
+        (other, {}, r"extractor.arrays is '\w+' there and 'other' here"),
+        (extractor, {"data__train_split": "test"}, r"data.split is 'train' there"),
+    ):
+        with pytest.raises(ConfigError, match=words) as error:
+            ask(wrong, **named, **changes)
+        assert "config.eval.quality.reference = " in str(error.value)
+        assert "\n" not in str(error.value) and file.read_bytes() == before
+    nowhere = {"eval__quality__reference": str(tmp_path / "nowhere.npz")}
+    with pytest.raises(
+        ConfigError, match=r"nowhere.npz' cannot be used .no reference is there"
+    ):
+        ask(extractor, **nowhere)
+
+
+@pytest.mark.parametrize("content", [b"", b"a text of the user's"])
+def test_what_is_no_reference_is_not_replaced(
+    restored, judged, extractor, tmp_path, content
+):
+    file = tmp_path / "notes.txt"
+    file.write_bytes(content)
+    c = judged(eval__quality__reference=str(file))
+    source = build.source(c, "train")
+    with pytest.raises(ConfigError, match=r"notes.txt' is there and is no reference"):
+        reference.make(c, restored.path, restored.mesh, source, extractor)
+    assert file.read_bytes() == content
+
+
+def test_one_that_is_there_is_made_anew(restored, judged, extractor, tmp_path):
+    path, c = epath.Path(tmp_path), judged(eval__batch_size=512)
+    whole = build.source(c, "train")
+    first = reference.of(c, path, restored.mesh, extractor)
+    part = build.source(c, "test")
+    file, found = reference.make(c, path, restored.mesh, part, extractor)
+    assert file == path / "reference" / "classifier.npz"
+    assert found.moments.num == len(part) < first.moments.num == len(whole)
+    with np.load(file) as arrays:
+        assert arrays["num"] == len(part)
