@@ -25,6 +25,7 @@ from ddpm_jax.core.errors import ConfigError, choose
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.evaluation import estimators, likelihood
 from ddpm_jax.evaluation.results import report, wording
+from ddpm_jax.evaluation.table import ESTIMATORS
 from ddpm_jax.models import build
 from ddpm_jax.models.backbone import Conditioning
 from ddpm_jax.models.denoiser import Denoiser
@@ -190,10 +191,11 @@ class Run:
           ConfigError: a choice does not exist or cannot work, by its name.
           NonFiniteError: a figure is not a number, or there is none at all.
         """
-        listed = estimators.names(self.config)
-        name = estimator or (listed[0] if listed else next(iter(estimators.ESTIMATORS)))
+        likelihoods = {n: c for n, c in ESTIMATORS.items() if c.has("likelihood")}
+        listed = estimators.names(self.config, "likelihood")
+        name = estimator or next(iter([*listed, *likelihoods]))
         with options.named("eval"):
-            choose(estimators.ESTIMATORS, name, "eval.estimator")
+            choose(likelihoods, name, "eval.estimator")
         config = self.config.copy_and_resolve_references()
         with config.unlocked():
             config.eval.estimators = name
@@ -207,7 +209,7 @@ class Run:
             )
         evaluator = self._evaluators[key]
         evaluated = evaluator.report(evaluator.rows(self.params), self.step)
-        if failure := report.failure(evaluated):
+        if failure := wording.failure(evaluated):
             raise NonFiniteError(failure)
         return BitsPerDim(
             evaluated["bits_per_dim"],

@@ -217,9 +217,9 @@ def _sample(config: Config, workdir: str, _: int) -> int:
 
 
 def _reference(config: Config, workdir: str, _: int) -> int:
-    from ddpm_jax.evaluation import reference
+    from ddpm_jax import evaluate
 
-    reference.run(config, workdir)
+    evaluate.make_reference(config, workdir)
     return 0
 
 
