@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from ddpm_jax.core.errors import ConfigError, choose
 from ddpm_jax.core.limits import Limits, Number
 
-OptionsT = TypeVar("Own", bound="Options")
+OptionsT = TypeVar("OptionsT", bound="Options")
 
 
 @dataclasses.dataclass(frozen=True)
