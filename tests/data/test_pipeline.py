@@ -284,6 +284,20 @@ def test_the_first_examples(counting):
     assert len(pipeline.first(counting(10), 99)) == 10
 
 
+@pytest.mark.parametrize(("length", "num"), [(10, 7), (10, 3), (10, 10), (150, 100)])
+def test_spaced_examples_reach_all_over_a_source(counting, length, num):
+    whole = counting(length)
+    source = pipeline.spaced(whole, num)
+    labels = [source[i]["label"] for i in range(num)]
+    places = whole.reads
+    assert labels == [place % 7 for place in places]
+    assert len(source) == source.identity["num_examples"] == num
+    assert source.identity["split"] == f"train, {num} of it evenly spaced"
+    gaps = np.diff([*places, length])
+    # From the first on to the end, each gap the same but for rounding.
+    assert places[0] == 0 and gaps.min() >= 1 and gaps.max() - gaps.min() <= 1
+
+
 @pytest.mark.parametrize(
     ("make", "field"),
     [

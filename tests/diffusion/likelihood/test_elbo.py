@@ -456,6 +456,30 @@ def test_spread_times_are_unbiased_and_vary_less_in_the_mean(num_draws):
     assert variances[True] < 0.6 * variances[False]
 
 
+def test_the_pairs_of_a_stratum_have_shifts_of_their_own():
+    """Else the difference of two pairs would not tell their variance."""
+    num, model = 300, closed_form.gaussian_data(closed_form.Chain.of(10), "eps")
+
+    @jax.jit
+    def places(seed):
+        """Of two strata's four pairs in their strata, of one example."""
+        found = elbo.stratified(
+            *(model, CODEC, same_pixels(2, 1), jax.random.key(0)[None], 10, 8),
+            spread=elbo.Spread(jnp.array([5]), jax.random.key(seed)),
+        )
+        first, mirror = found.profile.t[:, 0].reshape(4, 2).T
+        stratum = jnp.array([0.0, 0.0, 0.5, 0.5])
+        return 2.0 * (first - stratum), 2.0 * (mirror - stratum)
+
+    first, mirror = map(np.asarray, jax.lax.map(places, jnp.arange(num)))
+    np.testing.assert_allclose(first + mirror, 1.0, atol=1e-9)
+    # Independent and even: how far one is ahead of another is as even, round the circle.
+    for i in range(4):
+        for j in range(i):
+            ahead = np.exp(2j * np.pi * (first[:, i] - first[:, j]))
+            assert abs(ahead.mean()) < 5 / np.sqrt(num), (i, j)
+
+
 def test_strata_of_unequal_width_are_unbiased_and_know_their_error():
     edges = jnp.array([0.0, 0.05, 0.3, 0.9, 1.0])
     exact = exact_terms(closed_form.Chain.of(38), 2, "posterior")[0]

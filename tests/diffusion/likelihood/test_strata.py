@@ -64,3 +64,11 @@ def test_where_all_is_alike_strata_are_even():
     edges = strata.edges(t, rng.standard_normal(t.shape), 4)
     widths = [b - a for a, b in itertools.pairwise(edges)]
     np.testing.assert_allclose(widths, 0.25, atol=1 / 16 + 1e-9)
+
+
+def test_a_stretch_costs_the_variance_of_its_pairs_as_numpy_has_it():
+    """Of the mean of two mirrored draws, with one degree of freedom less than pairs."""
+    values = np.random.default_rng(3).standard_normal((6, 7))
+    pairs = [(values[i] + values[5 - i]) / 2 for i in range(3)]
+    expected = np.mean([np.var(own, ddof=1) for own in np.transpose(pairs)])
+    np.testing.assert_allclose(strata._variance_of_pairs(values), expected, rtol=1e-12)
