@@ -48,7 +48,7 @@ def _other(value, names):
     if isinstance(value, int):
         return 2 * value + 4
     if isinstance(value, float):
-        return 0.5 * value + 0.01
+        return 0.5 * value + 0.011
     if isinstance(value, tuple):
         return (*value, 1)
     return f"{value}other"

@@ -31,7 +31,7 @@ class Stream(enum.IntEnum):
     EVAL_OTHER = 13  # Estimators of plugins, each by its name.
 
 
-def stream_key(seed: int, stream: Stream) -> Key[Array, ""]:
+def stream_key(seed: int | Int[Array, ""], stream: Stream) -> Key[Array, ""]:
     """The root key of one stream."""
     return jax.random.fold_in(jax.random.key(seed), stream)
 

@@ -287,13 +287,16 @@ def test_the_pilot_has_images_all_over_the_split_and_noise_of_its_own():
     np.testing.assert_allclose(per_time, profile.per_time, rtol=1e-4, atol=1e-4)
     of_these = pilot.edges(np.asarray(t, np.float64), np.asarray(per_time, np.float64))
     np.testing.assert_allclose(evaluator._edges(params), of_these, atol=1e-6)
-    # The images that are measured have the times of these strata, and noise of their own.
-    found = evaluator.rows(params)
-    even = dataclasses.replace(
-        evaluator, estimator=evaluator.estimator._replace(pilot=None)
-    )
-    assert even._edges(params) is None and even.report(found, 3)
-    assert np.any(found["nats.diffusion"] != even.rows(params)["nats.diffusion"])
+    # The images that are measured have the times of its strata.
+    estimator = evaluator.estimator
+    uneven = pilot._replace(edges=lambda t, per_time: np.array([0.0, 0.25, 1.0]))
+    rows = [
+        dataclasses.replace(evaluator, estimator=estimator._replace(pilot=own)).rows(
+            params
+        )
+        for own in (uneven, None)
+    ]
+    assert np.any(rows[0]["nats.diffusion"] != rows[1]["nats.diffusion"])
 
 
 def test_rows_depend_on_every_field_of_the_config_the_images_and_the_weights():
