@@ -52,12 +52,14 @@ PUBLIC = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, inside = PUBLIC[name].partition(":")
-    found = importlib.import_module(module)
-    return getattr(found, inside) if inside else found
+if not TYPE_CHECKING:  # Or any name would be right for them.
+
+    def __getattr__(name: str) -> Any:
+        if name not in PUBLIC:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, _, inside = PUBLIC[name].partition(":")
+        found = importlib.import_module(module)
+        return getattr(found, inside) if inside else found
 
 
 def __dir__() -> list[str]:

@@ -71,6 +71,10 @@ def logged(err):
             [CONFIG, "--config.training.num_microbatches=3"],
             "config.data.batch_size = 8 does not divide",
         ),
+        (
+            [CONFIG, "--config.eval.batch_size=9"],
+            "config.eval.batch_size = 9 does not divide over 8 devices.",
+        ),
         ([CONFIG, "--config.data.name=folder:/no/such/folder"], "/no/such/folder"),
         ([CONFIG, "--num_processes=2"], "write all three, or none"),
     ],

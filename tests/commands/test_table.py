@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ddpm_jax.commands import table
+from ddpm_jax.commands import modes, table
 from ddpm_jax.commands.table import COMMANDS
 
 # Says what was imported, after the command.
@@ -51,6 +51,12 @@ def test_every_command_is_there_and_says_what_it_takes(name, capsys):
     out = capsys.readouterr().out
     assert f"python -m ddpm_jax {name}" in out or "python -m ddpm_jax train" in out
     assert "--workdir" in out or "--judge" in out or "DIR" in out
+
+
+@pytest.mark.parametrize("name", modes.MODES)
+def test_every_mode_is_the_command_of_its_name(name):
+    assert COMMANDS[name].module == modes.__name__
+    assert getattr(modes, COMMANDS[name].function).keywords == {"mode": name}
 
 
 def test_a_command_gets_the_arguments_after_its_name(monkeypatch):

@@ -80,8 +80,8 @@ MISTAKES = (
     Mistake(
         "two pairs of a stratum share a coordinate of the square",
         "ddpm_jax/diffusion/likelihood/elbo.py",
-        "covering(spread.number)[pair % 2]",
-        "covering(spread.number)[0]",
+        "low_discrepancy(spread.number)[pair % 2]",
+        "low_discrepancy(spread.number)[0]",
         ("tests/diffusion/likelihood/test_elbo.py", "-k", "spread"),
     ),
     Mistake(

@@ -1,11 +1,11 @@
-"""The bound on the likelihood, in its three terms, estimated for each example.
+"""Estimates of the bound on the likelihood of each example, in its three terms.
 
     prior              KL(q(z_1 | x) || N(0, I))
     diffusion          sum_{k=1}^{T-1} E KL(q(z_{k-1} | z_k, x) || p(z_{k-1} | z_k)), or at
                        T = infinity E_t[-1/2 dl/dt |eps - eps_hat|^2]
     reconstruction     E[-log p(x | z_0)]
 
-Their sum is at least -log p(x). All are in nats an example. The prior has a closed
+Their sum is at least -log p(x). All are in nats. The prior has a closed
 form; the other two are means over noise, estimated by `full` from every transition or
 by `stratified` from a few times.
 """
@@ -28,11 +28,16 @@ from ddpm_jax.diffusion.likelihood.estimate import (
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.process.gaussian import Images, fold_in, normal
 from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels, asks_network
-from ddpm_jax.diffusion.process.times import CONTINUOUS, covering, grid_time, uniform
+from ddpm_jax.diffusion.process.times import (
+    CONTINUOUS,
+    grid_time,
+    low_discrepancy,
+    uniform,
+)
 
 
 class Terms(NamedTuple):
-    """One number an example for each term of the bound."""
+    """The terms of the bound, one number for each example."""
 
     prior: Float[Array, " batch"]
     diffusion: Float[Array, " batch"]
@@ -44,11 +49,11 @@ class Terms(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """What spreads times evenly over all examples of a data set, not over each one's alone.
+    """The inputs that spread times evenly over all examples of a data set together.
 
     Attributes:
-      number: of each example in the data set.
-      key: one for all examples.
+      number: number of each example in the data set.
+      key: one key for all examples.
     """
 
     number: Int[Array, " batch"]
@@ -63,18 +68,18 @@ def curve(
     num_steps: int,
     num_draws: int = 1,
 ) -> tuple[Float[Array, "num_steps batch"], Float[Array, "num_steps batch"]]:
-    """Every term of the bound but the prior, nats: row 0 the decoder, row k KL k.
+    """All terms of the bound but the prior, in nats: row 0 the decoder, row k KL number k.
 
-    Takes T num_draws evaluations of the network an example, one after the other: memory
-    is that of one batch.
+    It takes T num_draws evaluations of the network for each example, one after the other with
+    the memory of one batch.
 
     Args:
       diffusion: the model.
-      pixel_decoder: what made x of pixels.
-      pixels: integers, [batch, height, width, channels].
-      keys: one an example; draw j of time k folds in k, then j.
-      num_steps: T, the number of latents.
-      num_draws: of noise, for each example and time.
+      pixel_decoder: the model's pixel decoder.
+      pixels: pixel values, [batch, height, width, channels].
+      keys: one for each example; draw j of time k folds in k, then j.
+      num_steps: number T of latents.
+      num_draws: draws of noise for each example and time.
 
     Returns:
       Mean over draws, and the variance over draws of that mean: nan for one draw.
@@ -83,7 +88,9 @@ def curve(
       ValueError: num_draws is below 1, or num_steps below 2.
     """
     x = pixel_decoder.encode(pixels)
-    draws = _every_draw(diffusion, pixel_decoder, pixels, x, keys, num_steps, num_draws)
+    draws = _draws_by_latent(
+        diffusion, pixel_decoder, pixels, x, keys, num_steps, num_draws
+    )
     return lax.map(lambda k: mean_and_variance(draws(k)), jnp.arange(num_steps))
 
 
@@ -95,27 +102,31 @@ def full(
     num_steps: int,
     num_draws: int = 1,
 ) -> Estimate:
-    """The bound from every transition: `curve`, summed. Same arguments and errors.
+    """Estimates the bound from every transition, the sum of `curve`, with its arguments.
 
     With one draw the draw variance is nan: write 2 to know it.
     """
     x = pixel_decoder.encode(pixels)
-    draws = _every_draw(diffusion, pixel_decoder, pixels, x, keys, num_steps, num_draws)
+    draws = _draws_by_latent(
+        diffusion, pixel_decoder, pixels, x, keys, num_steps, num_draws
+    )
 
-    def at(k: Array) -> tuple[Array, Array, Array]:
-        found = draws(k)
-        return (*mean_and_variance(found), halves_of(found))
+    def statistics(k: Array) -> tuple[Array, Array, Array]:
+        latent_draws = draws(k)
+        return (*mean_and_variance(latent_draws), halves_of(latent_draws))
 
-    mean, variance, halves = lax.map(at, jnp.arange(num_steps))
+    mean, variance, halves = lax.map(statistics, jnp.arange(num_steps))
     kl = terms.prior(diffusion.log_snr, x)
-    of_terms = Terms(jnp.zeros_like(kl), jnp.sum(variance[1:], axis=0), variance[0])
+    term_variances = Terms(
+        jnp.zeros_like(kl), jnp.sum(variance[1:], axis=0), variance[0]
+    )
     k = jnp.arange(1, num_steps)
     log_snr, width = terms.span(diffusion.log_snr, k, num_steps)
     shape = (num_steps - 1, kl.size)
     return Estimate(
         terms=Terms(kl, jnp.sum(mean[1:], axis=0), mean[0]),
-        draw_variance=of_terms,
-        total_variance=of_terms.total,
+        draw_variance=term_variances,
+        total_variance=term_variances.total,
         halves=jnp.sum(halves, axis=0) + kl[None],
         num_evaluations=jnp.full(kl.shape, float(num_steps * num_draws)),
         converged=jnp.ones(kl.shape, bool),
@@ -128,7 +139,7 @@ def full(
     )
 
 
-def _every_draw(
+def _draws_by_latent(
     diffusion: Diffusion,
     pixel_decoder: PixelDecoder,
     pixels: Pixels,
@@ -137,7 +148,7 @@ def _every_draw(
     num_steps: int,
     num_draws: int,
 ) -> Callable[[Array], Array]:
-    """k -> num_draws draws of the term of latent k, [num_draws, batch]."""
+    """The function k -> num_draws draws of the term of latent k, [num_draws, batch]."""
     if num_draws < 1:
         raise ValueError(f"num_draws = {num_draws}: write 1 or more.")
     if num_steps == CONTINUOUS:
@@ -173,28 +184,28 @@ def stratified(
     spread: Spread | None = None,
     edges: Float[Array, " strata_and_one"] | None = None,
 ) -> Estimate:
-    """The bound from a few times an example, unbiased for its expectation.
+    """Estimates the bound without bias from a few times for each example.
 
     Time is cut into num_draws / 4 strata, with borders that may fall inside a transition. A
     stratum gets two independent pairs of times, each with noise of its own, and the times of
-    a pair mirror each other in the stratum: what a straight line through it would miss, a
-    pair does not. The difference of two pairs tells the variance without bias. The decoder
-    is one time; it gets a quarter as many draws, at least 2.
+    a pair mirror each other in the stratum: a pair integrates a straight line exactly. The
+    difference of two pairs estimates the variance without bias. The decoder is one time; it
+    gets a quarter as many draws, at least 2.
 
-    With `spread`, the place of a pair in its stratum is the example's in a sequence that
-    covers the unit square evenly, moved by one random number for all. Each example's times
-    are as random as before, and what examples have in common is integrated over all of their
-    times together. The draw variance does not know of that gain.
+    With `spread`, the position of a pair in its stratum is the example's point of a
+    low-discrepancy sequence, shifted by one random number for all. Each example's times are as
+    random as before, and what examples have in common is integrated over all of their times
+    together. The draw variance does not include that gain.
 
     Args:
       diffusion: the model.
-      pixel_decoder: what made x of pixels.
-      pixels: integers, [batch, height, width, channels].
-      keys: one an example; each draw folds in its number.
-      num_steps: T, the number of latents, or `times.CONTINUOUS`.
-      num_draws: of times, for each example. 2 are two independent times.
-      spread: spreads the times of all examples evenly; None: each draws its own.
-      edges: of the strata, increasing from 0 to 1 (`strata.edges`); None: evenly.
+      pixel_decoder: the model's pixel decoder.
+      pixels: pixel values, [batch, height, width, channels].
+      keys: one for each example; each draw folds in its number.
+      num_steps: number T of latents, or `times.CONTINUOUS`.
+      num_draws: draws of times for each example. 2 are two independent times.
+      spread: inputs to spread times over all examples; None: each draws its own.
+      edges: edges of the strata, increasing from 0 to 1 (`strata.edges`); None: even.
 
     Raises:
       ValueError: num_draws is neither 2 nor a multiple of 4, or num_steps is 1.
@@ -214,7 +225,7 @@ def stratified(
             v = uniform(key_time)
         else:
             shift = jax.random.uniform(jax.random.fold_in(spread.key, pair))
-            v = (covering(spread.number)[pair % 2] + shift) % 1.0
+            v = (low_discrepancy(spread.number)[pair % 2] + shift) % 1.0
         v = jnp.where(is_mirror, 1.0 - v, v)
         stratum = jnp.minimum(pair // 2, num_strata - 1)
         width = edges[stratum + 1] - edges[stratum]
@@ -226,7 +237,7 @@ def stratified(
         k = 1 + jnp.floor(u * num_transitions).astype(jnp.int32)
         return jnp.clip(k, 1, num_transitions)
 
-    def by_the_network(number: Array) -> tuple[Array, Array, Array]:
+    def timed_or_decoded(number: Array) -> tuple[Array, Array, Array]:
         u, width, eps = time_and_noise(number)
         index = jnp.where(number < num_draws, latent(u), 0)
         t = grid_time(index, num_steps)
@@ -237,7 +248,7 @@ def stratified(
         )
         return u, width, jnp.where(number < num_draws, num_transitions * nats, nats)
 
-    def of_times(number: Array) -> tuple[Array, Array, Array]:
+    def timed_draw(number: Array) -> tuple[Array, Array, Array]:
         u, width, eps = time_and_noise(number)
         index = latent(u)
         t = u if num_steps == CONTINUOUS else grid_time(index, num_steps)
@@ -245,7 +256,7 @@ def stratified(
         denoised = terms.denoise(diffusion, x, eps, at, t)
         return u, width, terms.timed(log_snr, denoised, index, num_steps)
 
-    def of_decoder(number: Array) -> Array:
+    def decoder_draw(number: Array) -> Array:
         _, _, eps = time_and_noise(number)
         z_0 = terms.first_latent(log_snr, x, eps)
         return terms.reconstruction(
@@ -254,24 +265,26 @@ def stratified(
 
     numbers = jnp.arange(num_draws + _decoder_draws(num_draws))
     if asks_network(pixel_decoder):
-        u, width, draws = lax.map(by_the_network, numbers)
+        u, width, draws = lax.map(timed_or_decoded, numbers)
         u, width = u[:num_draws], width[:num_draws]
         in_time, decoded = draws[:num_draws], draws[num_draws:]
     else:
-        u, width, in_time = lax.map(of_times, numbers[:num_draws])
-        decoded = lax.map(of_decoder, numbers[num_draws:])
+        u, width, in_time = lax.map(timed_draw, numbers[:num_draws])
+        decoded = lax.map(decoder_draw, numbers[num_draws:])
 
-    # A draw stands for its stratum: by its width.
+    # A draw has the weight of its stratum's width.
     shares = (in_time * width[:, None]).reshape(num_strata, 2, num_mirrored, -1)
     pairs = jnp.mean(shares, axis=2)
     mean, variance = mean_and_variance(jnp.swapaxes(pairs, 0, 1))
     decoder_mean, decoder_variance = mean_and_variance(decoded)
     kl = terms.prior(log_snr, x)
-    of_terms = Terms(jnp.zeros_like(kl), jnp.sum(variance, axis=0), decoder_variance)
+    term_variances = Terms(
+        jnp.zeros_like(kl), jnp.sum(variance, axis=0), decoder_variance
+    )
     return Estimate(
         terms=Terms(kl, jnp.sum(mean, axis=0), decoder_mean),
-        draw_variance=of_terms,
-        total_variance=of_terms.total,
+        draw_variance=term_variances,
+        total_variance=term_variances.total,
         halves=jnp.sum(pairs, axis=0) + halves_of(decoded) + kl[None],
         num_evaluations=jnp.full(
             kl.shape, float(num_evaluations(num_draws, pixel_decoder))
@@ -282,7 +295,7 @@ def stratified(
 
 
 def _layout(num_draws: int) -> tuple[int, int]:
-    """Times of a pair, and strata."""
+    """The number of times of a pair, and the number of strata."""
     if num_draws < 2 or (num_draws % 4 and num_draws != 2):
         raise ValueError(
             f"num_draws = {num_draws}: the stratified estimate draws in pairs of pairs,"
@@ -293,7 +306,7 @@ def _layout(num_draws: int) -> tuple[int, int]:
 
 
 def num_strata(num_draws: int) -> int:
-    """Of `stratified`, with so many draws."""
+    """The number of strata of `stratified` with so many draws."""
     return _layout(num_draws)[1]
 
 
@@ -313,14 +326,14 @@ def _profile(
 
 
 def num_evaluations(num_draws: int, pixel_decoder: PixelDecoder) -> int:
-    """Of the network an example, in all that `stratified` takes."""
+    """The number of evaluations of the network that `stratified` takes for each example."""
     if asks_network(pixel_decoder):
         return num_draws + _decoder_draws(num_draws)
     return num_draws
 
 
 def _decoder_draws(num_draws: int) -> int:
-    """A quarter, and even: half of them for either half of the estimate."""
+    """The number of the decoder's draws: a quarter, and even, for two halves."""
     return 2 * -(-num_draws // 8)
 
 

@@ -2,7 +2,7 @@
 
 prior              KL(q(z_1 | x) || N(0, I))
 transition         KL(q(z_{k-1} | z_k, x) || p(z_{k-1} | z_k)), of a chain of T latents
-integrand          what its T-1 transitions become as T goes to infinity
+integrand          the limit of its T-1 transitions as T goes to infinity
 reconstruction     -log p(x | z_0)
 
 `denoise` evaluates the model; the terms are functions of its prediction and of the schedule.
@@ -28,7 +28,7 @@ from ddpm_jax.diffusion.process.times import CONTINUOUS, grid_time
 
 
 class Coordinates(NamedTuple):
-    """Where on a schedule a time is: all that a loss in continuous time takes from it."""
+    """The schedule's value and slope at a time: all that a loss in continuous time needs."""
 
     log_snr: Float[Array, " batch"]
     slope: Float[Array, " batch"]  # d log_snr / dt, negative.
@@ -71,32 +71,32 @@ def denoise(
       x: data.
       eps: noise, shaped like x.
       at: coordinates of t on the schedule.
-      t: in [0, 1].
+      t: times in [0, 1].
     """
     z_t = gaussian.diffuse(x, eps, at.log_snr)
     return Denoised(x, eps, at, z_t, diffusion.denoise(z_t, t))
 
 
 def bits_per_dim(nats: Float[Array, "*shape"], num_dims: int) -> Float[Array, "*shape"]:
-    """From nats an example of num_dims dimensions to bits a dimension."""
+    """Bits per dimension, from nats of examples with num_dims dimensions."""
     return nats / (num_dims * math.log(2.0))
 
 
 def prior(log_snr: LogSnr, x: Images) -> Float[Array, " batch"]:
-    """KL(q(z_1|x) || N(0, I)), nats."""
+    """The prior's term KL(q(z_1|x) || N(0, I)), in nats."""
     return gaussian.prior_kl(x, log_snr(jnp.ones((), x.dtype)))
 
 
 def transition(
     log_snr: LogSnr, denoised: Denoised, index: Int[Array, " batch"], num_steps: int
 ) -> Float[Array, " batch"]:
-    """KL of the transition from z_k to z_{k-1} at one z_k, in nats.
+    """The KL of the transition from z_k to z_{k-1} at one z_k, in nats.
 
     Args:
       log_snr: the schedule.
       denoised: the model's prediction at z_k.
       index: k of each example, 0..num_steps-1; at 0, where no transition starts, the KL is 0.
-      num_steps: T, the number of latents.
+      num_steps: number T of latents.
     """
     log_snr_s = log_snr(grid_time(jnp.maximum(index, 1) - 1, num_steps))
     x, eps, at, _, prediction = denoised
@@ -106,7 +106,7 @@ def transition(
 def span(
     log_snr: LogSnr, index: Int[Array, "*shape"], num_steps: int
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    """Middle and width in log SNR of the transition of z_k, k = 1..num_steps-1."""
+    """The middle and width in log SNR of the transition from z_k, k = 1..num_steps-1."""
     before = log_snr(grid_time(index - 1, num_steps))
     after = log_snr(grid_time(index, num_steps))
     return 0.5 * (before + after), before - after
@@ -119,10 +119,10 @@ def velocity_error(denoised: Denoised) -> Images:
 
 
 def integrand(denoised: Denoised) -> Float[Array, " batch"]:
-    """-1/2 dl/dt |eps - eps_hat|^2, nats; its mean over t is the term at T = infinity.
+    """The integrand -1/2 dl/dt |eps - eps_hat|^2 in nats, whose mean over t is the term.
 
-    It is the transition's KL over the time it takes, as that goes to 0 (Kingma et al. 2021,
-    arXiv:2107.00630, eq. 17), where every reverse variance becomes the same.
+    At T = infinity it is the limit of the transition's KL over the transition's time (Kingma
+    et al. 2021, arXiv:2107.00630, eq. 17), where every reverse variance becomes the same.
     """
     at, error = denoised.at, velocity_error(denoised)
     # |eps - eps_hat|^2 = alpha_t^2 |v - v_hat|^2.
@@ -133,7 +133,7 @@ def integrand(denoised: Denoised) -> Float[Array, " batch"]:
 def timed(
     log_snr: LogSnr, denoised: Denoised, index: Int[Array, " batch"], num_steps: int
 ) -> Float[Array, " batch"]:
-    """The diffusion term from one of its times, nats.
+    """The diffusion term estimated from one of its times, in nats.
 
     T-1 times the transition of `index`, 1..T-1, or at T = infinity the integrand: its mean
     over uniform times is the whole term.
@@ -156,7 +156,7 @@ def reconstruction(
     prediction: Prediction | None,
     num_steps: int,
 ) -> Float[Array, " batch"]:
-    """-log p(pixels | z_0), nats.
+    """The reconstruction term -log p(pixels | z_0), in nats.
 
     Where the decoder's mean is x_hat(z_0), its scale follows the reverse variance, as if the
     data were one latent further (Nichol & Dhariwal 2021, arXiv:2102.09672): sigma_0 for
@@ -177,14 +177,14 @@ def decoder(
     prediction: Prediction | None,
     num_steps: int,
 ) -> tuple[Images, LogStd]:
-    """Mean and log scale of p(pixels | z_0), in the units of x.
+    """The mean and log scale of p(pixels | z_0), in the units of x.
 
     Args:
       log_snr: the schedule.
-      pixel_decoder: whose decoder it is.
+      pixel_decoder: the model's pixel decoder.
       z_0: the first latent.
-      prediction: the network's at z_0, for a decoder whose mean is x_hat.
-      num_steps: T, the number of latents.
+      prediction: the prediction at z_0, for a decoder whose mean is x_hat.
+      num_steps: number T of latents.
     """
     if not asks_network(pixel_decoder):
         log_snr_0 = log_snr(jnp.zeros((), z_0.dtype))
@@ -198,7 +198,7 @@ def decoder(
 def decoder_log_std(
     log_snr: LogSnr, fraction: Float[Array, "*shape"], num_steps: int
 ) -> Float[Array, "*shape"]:
-    """Log of the decoder's scale, from the prediction's variance_fraction at z_0."""
+    """The log of the decoder's scale, from the prediction's variance_fraction at z_0."""
     l_0, l_1 = log_snr(grid_time(jnp.arange(2), num_steps))
     log_c = jnp.log(gaussian.noise_removed(l_0, l_1))
     # The posterior's variance is sigma_0^2 c.

@@ -1,4 +1,4 @@
-"""What a network is trained on: one number an example, at one time and one noise.
+"""Losses of the denoiser, one for each example, at one time and one draw of noise.
 
 Each takes a `Diffusion` and evaluates it once, by `terms.denoise`.
 """
@@ -19,11 +19,11 @@ from ddpm_jax.diffusion.process.times import grid_time
 
 
 class LossTerms(NamedTuple):
-    """A loss an example.
+    """The loss of each example, in two parts.
 
     Attributes:
-      timed: what is drawn with the time, to be weighted where times are not uniform.
-      rest: what is not.
+      timed: part at the drawn time, to be weighted where times are not uniform.
+      rest: part that does not depend on the time.
     """
 
     timed: Float[Array, " batch"]
@@ -41,16 +41,16 @@ def weighted(
     t: Float[Array, " batch"],
     eps: Images,
 ) -> Float[Array, " batch"]:
-    """Weighted error of the denoiser, mean over dimensions.
+    """The weighted error of the denoiser, mean over dimensions.
 
     With `weightings.simple` a model that predicts eps_hat = 0 has a loss of 1.
 
     Args:
       diffusion: the model.
-      weighting: of |v - v_hat|^2.
+      weighting: weighting of |v - v_hat|^2.
       x: data.
-      t: in [0, 1]; uniform, or weighted by whoever draws it otherwise.
-      eps: standard normal, shaped like x.
+      t: times in [0, 1]; uniform, unless the caller weights the loss.
+      eps: standard normal noise, shaped like x.
     """
     at = terms.coordinates(diffusion.log_snr, t)
     return _weighted_error(weighting, terms.denoise(diffusion, x, eps, at, t))
@@ -73,21 +73,21 @@ def elbo(
     eps_0: Images,
     num_steps: int,
 ) -> LossTerms:
-    """The whole bound from one of its times, bits a dimension.
+    """The bound estimated from one of its times, in bits per dimension.
 
-    Its mean over times and noise is the bound (`elbo.full`). A decoder that asks the network
-    is one of the times, index 0; one that does not is evaluated for every example.
+    Its mean over times and noise is the bound (`elbo.full`). A decoder that needs the
+    network is one of the times, index 0; another is evaluated for every example.
 
     Args:
       diffusion: the model.
-      pixel_decoder: what makes x of pixels.
-      pixels: integers.
-      index: of the latent, uniform in 0..T-1, or in 1..T-1 where the decoder's mean is z_0;
-        not used at T = infinity.
-      t: its time, on the grid in a chain.
-      eps: standard normal, shaped like x.
-      eps_0: the same, for the decoder's z_0.
-      num_steps: T, or `times.CONTINUOUS`.
+      pixel_decoder: the model's pixel decoder.
+      pixels: pixel values 0..V-1.
+      index: index of the latent, uniform in 0..T-1, or in 1..T-1 where the decoder's mean is
+        z_0; not used at T = infinity.
+      t: time of the latent, on the grid in a chain.
+      eps: standard normal noise of z_t, shaped like x.
+      eps_0: standard normal noise of the decoder's z_0.
+      num_steps: number T of latents, or `times.CONTINUOUS`.
     """
     x = pixel_decoder.encode(pixels, eps.dtype)
     at = terms.coordinates(diffusion.log_snr, t)
@@ -108,13 +108,13 @@ def _bound(
 ) -> LossTerms:
     """The bound from the model's prediction at one of its times."""
     if asks_network(pixel_decoder):
-        of_time = num_steps * terms.latent_term(
+        timed = num_steps * terms.latent_term(
             log_snr, pixel_decoder, pixels, denoised, index, num_steps
         )
     else:
-        of_time = terms.timed(log_snr, denoised, index, num_steps)
+        timed = terms.timed(log_snr, denoised, index, num_steps)
     return LossTerms(
-        timed=terms.bits_per_dim(of_time, denoised.x[0].size),
+        timed=terms.bits_per_dim(timed, denoised.x[0].size),
         rest=outside_time(log_snr, pixel_decoder, pixels, denoised.x, eps_0, num_steps),
     )
 
@@ -127,7 +127,7 @@ def outside_time(
     eps_0: Images,
     num_steps: int,
 ) -> Float[Array, " batch"]:
-    """The part of the bound that is evaluated for every example, bits a dimension."""
+    """The part of the bound that does not depend on a time, in bits per dimension."""
     nats = terms.prior(log_snr, x)
     if not asks_network(pixel_decoder):
         z_0 = terms.first_latent(log_snr, x, eps_0)
@@ -155,10 +155,10 @@ def hybrid(
     num_steps: int,
     variance_weight: float = 0.001,
 ) -> Float[Array, " batch"]:
-    """L_hybrid of Nichol & Dhariwal 2021 (arXiv:2102.09672), eq. 16.
+    """The loss L_hybrid of Nichol & Dhariwal 2021 (arXiv:2102.09672), eq. 16.
 
-    `weighted` teaches the mean, and variance_weight times the bound of all T times, in
-    bits a dimension, teaches the variance alone. One evaluation of the network.
+    The gradient of `weighted` trains the mean; that of variance_weight times the bound, in bits
+    per dimension, trains the variance alone. It takes one evaluation of the network.
     """
     x, t = pixel_decoder.encode(pixels, eps.dtype), grid_time(index, num_steps)
     at = terms.coordinates(diffusion.log_snr, t)

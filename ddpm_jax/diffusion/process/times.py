@@ -36,7 +36,7 @@ def stratified(
     return jnp.minimum(u, jnp.nextafter(jnp.ones_like(u), jnp.zeros_like(u)))
 
 
-def covering(number: Int[Array, " batch"]) -> Float[Array, "2 batch"]:
+def low_discrepancy(number: Int[Array, " batch"]) -> Float[Array, "2 batch"]:
     """A low-discrepancy sequence in the unit square: point number n for each example.
 
     It is (n / p, n / p^2) modulo 1, with p = 1.3247 the root of p^3 = p + 1: of all sequences

@@ -67,7 +67,7 @@ def test_a_chain_has_two_latents_or_more():
 def test_covering_is_even_on_either_side_and_in_the_square():
     for start in (0, 1_000_000, 2**31 - 2000):
         number = jnp.arange(start, start + 1000, dtype=jnp.int32)
-        places = np.asarray(times.covering(number), float)
+        places = np.asarray(times.low_discrepancy(number), float)
         assert places.min() >= 0.0 and places.max() < 1.0
         for side in places:
             # No stretch of [0, 1) has 4 more or fewer than its share.
@@ -81,6 +81,6 @@ def test_covering_keeps_its_digits_at_large_numbers():
     number = 123_456_789
     ratio = np.longdouble("1.3247179572447460259609088544780973")
     expected = np.array([number / ratio, number / ratio**2]) % 1
-    got = times.covering(jnp.array([number]))[:, 0]
+    got = times.low_discrepancy(jnp.array([number]))[:, 0]
     # The step is rounded to 2^-32, which 10^8 steps make 2^-5 of; far less than a stratum.
     assert np.all(np.abs(np.asarray(got, np.longdouble) - expected) < 0.04)
