@@ -204,7 +204,7 @@ def threshold(c, choice, options):
 
 def guide(c, choice, options):
     """Where no other model is needed, a guide."""
-    if choice.has("asks_another_model"):
+    if choice.has("needs_another_model"):
         return
     model = build.model(c, build.source(c, "train"))
     made = choice.make(options, c, model, None)

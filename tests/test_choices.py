@@ -21,8 +21,8 @@ CHOICES = [(field, name) for field, table in TABLES.items() for name in table]
 WITH_OPTIONS = [(f, n) for f, n in CHOICES if dict(choice.leaves(TABLES[f][n].options))]
 # What each trait says of a choice that has it.
 TRAITS = {
-    "asks_another_model": "guidance: it reads a model from another workdir",
-    "asks_network": "a decoder's mean: it is the network's estimate at z_0",
+    "needs_another_model": "guidance: it reads a model from another workdir",
+    "needs_network": "a decoder's mean: it is the network's estimate at z_0",
     "between_latents": "an estimator: it asks the model between the latents of a chain",
     "clips_nothing": "an estimator: x_hat may leave the range of the data",
     "compares_covariances": "a metric: few samples have no covariance of full rank",
@@ -173,7 +173,7 @@ def wrong_with(field, name, full, value):
     except Exception as error:
         return f"checked, {error!r}"
     try:
-        if not TABLES[field][name].has("asks_another_model"):
+        if not TABLES[field][name].has("needs_another_model"):
             made(c, field, name)
     except ConfigError as error:
         # Whether a network fits the images is known with the data.

@@ -37,7 +37,7 @@ def combinations(config: Config) -> None:
         and not LOSSES[c.loss.weighting].has("is_the_bound"),
         f"config.decoder.mean = {c.decoder.mean!r} is one of a chain's times; in continuous"
         " time (config.schedule.num_steps = 0) write 'z_0'.": continuous
-        and DECODER_MEANS[c.decoder.mean].has("asks_network"),
+        and DECODER_MEANS[c.decoder.mean].has("needs_network"),
         f"config.reverse_variance = {c.reverse_variance!r} has nothing to learn in"
         " continuous time (config.schedule.num_steps = 0): write 'posterior' or"
         " 'forward'.": continuous

@@ -6,7 +6,7 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.core.choice import chosen, made
 from ddpm_jax.diffusion.objectives import time_sampling
 from ddpm_jax.diffusion.process import schedules
-from ddpm_jax.diffusion.process.pixel_decoder import asks_network
+from ddpm_jax.diffusion.process.pixel_decoder import needs_network
 from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.models import classifier_objective, denoiser_objective
 from ddpm_jax.models.classifier import ClassifierModel
@@ -55,7 +55,7 @@ def time_sampler(
         _is_the_bound(config) or model.variance_fraction is None
     )
     # A decoder whose mean is z_0 / alpha_0 has no gradient for the network.
-    first = int(is_bound and not asks_network(model.pixel_decoder))
+    first = int(is_bound and not needs_network(model.pixel_decoder))
     grid = time_sampling.GridByLoss if by_loss else time_sampling.Grid
     return grid(num_steps=model.num_steps, first=first)
 

@@ -45,9 +45,9 @@ TIME_INPUTS: Table = {
     ),
 }
 
-# The mean of a pixel decoder. "asks_network": it is the network's estimate at z_0.
+# The mean of a pixel decoder. "needs_network": it is the network's estimate at z_0.
 DECODER_MEANS: Table = {
-    "x_hat": Choice(Options, lambda _: "x_hat", frozenset({"asks_network"})),
+    "x_hat": Choice(Options, lambda _: "x_hat", frozenset({"needs_network"})),
     "z_0": Choice(Options, lambda _: "z_0"),
 }
 

@@ -30,7 +30,7 @@ def alone(config: Config, model: Denoiser) -> Guide:
       ConfigError: config.sample.guidance needs one.
     """
     choice, _ = chosen(GUIDES, config.sample, "guidance", "sample")
-    if choice.has("asks_another_model"):
+    if choice.has("needs_another_model"):
         raise ConfigError(
             f"config.sample.guidance = {config.sample.guidance!r} asks another model, for"
             " --mode=sample: while training write 'none', or config.training.sample_every"
@@ -125,7 +125,7 @@ def _classifier_free(
 
 
 # Each makes a `Guide` of its options, the config, the model, and the restored run: None while
-# training. The traits: "asks_another_model", "unguided"; "needs_classes":
+# training. The traits: "needs_another_model", "unguided"; "needs_classes":
 # the model must know p(x | class) and p(x); "knows_classes": it gives the model classes.
 GUIDES: Table = {
     "none": Choice(GuidanceOptions, _none, frozenset({"unguided"})),

@@ -137,6 +137,6 @@ def _check_times(field: str, ours: Config, theirs: Config) -> None:
 CLASSIFIER = Choice(
     ClassifierGuidance,
     _by_classifier,
-    frozenset({"asks_another_model", "knows_classes"}),
+    frozenset({"needs_another_model", "knows_classes"}),
 )
-AUTOGUIDANCE = Choice(Autoguidance, _by_weaker, frozenset({"asks_another_model"}))
+AUTOGUIDANCE = Choice(Autoguidance, _by_weaker, frozenset({"needs_another_model"}))

@@ -59,7 +59,7 @@ def traits(choices):
 def test_traits_are_what_others_rely_on():
     assert traits(table.REVERSE_VARIANCES)["learned"] == {"learned"}
     assert traits(table.TIME_INPUTS) == {"t": set(), "log_snr": {"follows_log_snr"}}
-    assert traits(table.DECODER_MEANS) == {"x_hat": {"asks_network"}, "z_0": set()}
+    assert traits(table.DECODER_MEANS) == {"x_hat": {"needs_network"}, "z_0": set()}
     bound = {
         name for name, own in traits(table.LOSSES).items() if "is_the_bound" in own
     }

@@ -29,7 +29,7 @@ from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.discretized_gaussian import LOG_SQRT_2PI
 from ddpm_jax.diffusion.process.gaussian import Images
-from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels, asks_network
+from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels, needs_network
 
 
 class Dequantized(NamedTuple):
@@ -100,7 +100,7 @@ def decoder(
     x, log_snr = _start(diffusion, pixel_decoder, pixels)
     eps = gaussian.normal(keys, x.shape[1:], x.dtype)
     z_0, log_q = _noised(x, log_snr, eps)
-    num_evaluations = int(asks_network(pixel_decoder))
+    num_evaluations = int(needs_network(pixel_decoder))
     first = jnp.zeros(x.shape[:1], x.dtype)
     decoded = -terms.reconstruction(
         diffusion.log_snr,

@@ -27,7 +27,7 @@ from ddpm_jax.diffusion.likelihood.estimate import (
 )
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.process.gaussian import Images, fold_in, normal
-from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels, asks_network
+from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels, needs_network
 from ddpm_jax.diffusion.process.times import (
     CONTINUOUS,
     grid_time,
@@ -264,7 +264,7 @@ def stratified(
         )
 
     numbers = jnp.arange(num_draws + _decoder_draws(num_draws))
-    if asks_network(pixel_decoder):
+    if needs_network(pixel_decoder):
         u, width, draws = lax.map(timed_or_decoded, numbers)
         u, width = u[:num_draws], width[:num_draws]
         in_time, decoded = draws[:num_draws], draws[num_draws:]
@@ -327,7 +327,7 @@ def _profile(
 
 def num_evaluations(num_draws: int, pixel_decoder: PixelDecoder) -> int:
     """The number of evaluations of the network that `stratified` takes for each example."""
-    if asks_network(pixel_decoder):
+    if needs_network(pixel_decoder):
         return num_draws + _decoder_draws(num_draws)
     return num_draws
 

@@ -22,7 +22,7 @@ from ddpm_jax.diffusion.process.pixel_decoder import (
     LogStd,
     PixelDecoder,
     Pixels,
-    asks_network,
+    needs_network,
 )
 from ddpm_jax.diffusion.process.times import CONTINUOUS, grid_time
 
@@ -186,7 +186,7 @@ def decoder(
       prediction: the prediction at z_0, for a decoder whose mean is x_hat.
       num_steps: number T of latents.
     """
-    if not asks_network(pixel_decoder):
+    if not needs_network(pixel_decoder):
         log_snr_0 = log_snr(jnp.zeros((), z_0.dtype))
         alpha, _ = gaussian.alpha_sigma(log_snr_0)
         return z_0 / alpha, -0.5 * log_snr_0

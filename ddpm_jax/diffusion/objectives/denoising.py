@@ -14,7 +14,7 @@ from ddpm_jax.diffusion.likelihood.terms import Denoised
 from ddpm_jax.diffusion.model import Diffusion, LogSnr, Prediction
 from ddpm_jax.diffusion.objectives.weightings import Weighting
 from ddpm_jax.diffusion.process.gaussian import Images
-from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels, asks_network
+from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels, needs_network
 from ddpm_jax.diffusion.process.times import grid_time
 
 
@@ -107,7 +107,7 @@ def _bound(
     num_steps: int,
 ) -> LossTerms:
     """The bound from the model's prediction at one of its times."""
-    if asks_network(pixel_decoder):
+    if needs_network(pixel_decoder):
         timed = num_steps * terms.latent_term(
             log_snr, pixel_decoder, pixels, denoised, index, num_steps
         )
@@ -129,7 +129,7 @@ def outside_time(
 ) -> Float[Array, " batch"]:
     """The part of the bound that does not depend on a time, in bits per dimension."""
     nats = terms.prior(log_snr, x)
-    if not asks_network(pixel_decoder):
+    if not needs_network(pixel_decoder):
         z_0 = terms.first_latent(log_snr, x, eps_0)
         nats += terms.reconstruction(
             log_snr, pixel_decoder, pixels, z_0, None, num_steps

@@ -17,7 +17,7 @@ LogStd = Float[Array, ""] | Float[Array, "#batch #height #width #channels"]
 
 # A decoder's mean: the network's estimate at z_0, or z_0 / alpha_0 itself.
 MeanFrom = Literal["x_hat", "z_0"]
-ASKS_NETWORK: dict[MeanFrom, bool] = {"x_hat": True, "z_0": False}
+NEEDS_NETWORK: dict[MeanFrom, bool] = {"x_hat": True, "z_0": False}
 # These means in the words of a report.
 MEANS: Mapping[str, str] = {
     "x_hat": "x_hat(z_0), its scale after the reverse variance",
@@ -68,9 +68,9 @@ class PixelDecoder(Protocol):
         """A draw of p(pixels | mean, std) from each example's key."""
 
 
-def asks_network(pixel_decoder: PixelDecoder) -> bool:
+def needs_network(pixel_decoder: PixelDecoder) -> bool:
     """Whether the decoder's mean is an estimate of the network."""
-    return ASKS_NETWORK[pixel_decoder.mean_from]
+    return NEEDS_NETWORK[pixel_decoder.mean_from]
 
 
 def check_num_values(num_values: int) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from ddpm_jax.diffusion.process.pixel_decoder import (
     PixelDecoder,
-    asks_network,
     check_num_values,
+    needs_network,
 )
 from ddpm_jax.models.table import DECODER_MEANS, PIXEL_DECODERS
 
@@ -36,7 +36,7 @@ def test_pixels_go_there_and_back_and_lie_a_width_apart(name, num_values):
 def test_a_decoder_asks_the_network_where_its_choice_says_so(name, mean):
     choice = DECODER_MEANS[mean]
     decoder = PIXEL_DECODERS[name].default(17, choice.default())
-    assert asks_network(decoder) == choice.has("asks_network")
+    assert needs_network(decoder) == choice.has("needs_network")
 
 
 @EACH
