@@ -83,7 +83,7 @@ MISTAKES = (
         f"{LIKELIHOOD}/terms.py",
         "return nats / (num_dims * math.log(2.0))",
         "return nats / num_dims",
-    )._replace(tests=("tests/diffusion/likelihood/test_elbo.py", "-k", "bits")),
+    )._replace(tests=("tests/diffusion/likelihood/test_terms.py", "-k", "bits")),
     _planted(
         "antithetic probes are the same probe twice",
         f"{LIKELIHOOD}/divergence.py",

@@ -504,10 +504,6 @@ def test_profile_is_the_integrand_where_it_was_taken():
     )
 
 
-def test_bits_per_dim():
-    assert terms.bits_per_dim(jnp.asarray(12.0 * np.log(2.0)), 4) == 3.0
-
-
 @pytest.mark.parametrize("num_draws", [-2, 0, 1, 3, 6])
 def test_stratified_draws_come_in_pairs_of_pairs(num_draws):
     model = closed_form.gaussian_data(closed_form.Chain.of(10))

@@ -175,3 +175,7 @@ def test_an_image_is_encoded_once_in_continuous_time():
         *(pixels, eps, eps_0),
     )
     assert len(decoder.calls) == 1 and len(calls) == 1
+
+
+def test_bits_per_dim():
+    assert terms.bits_per_dim(jnp.asarray(12.0 * np.log(2.0)), 4) == 3.0
