@@ -3,15 +3,11 @@
 from tests.planted.mistake import Mistake
 
 REPORT = "ddpm_jax/evaluation/results/report.py"
-OF_REPORT = ("tests/test_evaluate.py", "-k", "report or whole or rows")
+OF_REPORT = ("tests/evaluation/results/test_report.py",)
 PAIRS = "ddpm_jax/evaluation/results/pairs.py"
 OF_PAIRS = ("tests/evaluation/results/test_pairs.py",)
 ACCURACY = "ddpm_jax/evaluation/accuracy.py"
-OF_ACCURACY = (
-    "tests/evaluation/test_accuracy.py",
-    "-k",
-    "levels or each_level or report",
-)
+OF_ACCURACY = ("tests/evaluation/test_accuracy.py",)
 
 MISTAKES = (
     Mistake(
@@ -111,5 +107,75 @@ MISTAKES = (
         "jnp.mean(draws[half:], axis=0)",
         "jnp.mean(draws[:half], axis=0)",
         ("tests/diffusion/likelihood/test_estimate.py",),
+    ),
+    Mistake(
+        "the pilot pass is measured with the evaluation's own noise",
+        "ddpm_jax/evaluation/likelihood.py",
+        "pilot_root = stream_key(config.seed, Stream.PILOT)",
+        "pilot_root = root",
+        ("tests/evaluation/test_likelihood.py",),
+    ),
+    Mistake(
+        "estimators of the bound share their noise",
+        "ddpm_jax/evaluation/likelihoods/variational.py",
+        "        stream=Stream.EVAL_FULL,\n",
+        "        stream=Stream.EVAL,\n",
+        ("tests/evaluation/likelihoods/test_variational.py",),
+    ),
+    Mistake(
+        "the times of all images move by the noise's key",
+        "ddpm_jax/evaluation/likelihoods/variational.py",
+        "key = stream_key(setting.seed, Stream.EVAL_TIMES)",
+        "key = stream_key(setting.seed, Stream.EVAL)",
+        ("tests/evaluation/likelihoods/test_variational.py",),
+    ),
+    Mistake(
+        "the accuracy of every level is with the same noise",
+        ACCURACY,
+        "gaussian.fold_in(keys, level)",
+        "gaussian.fold_in(keys, 0)",
+        OF_ACCURACY,
+    ),
+    Mistake(
+        "the accuracy's standard error is by n",
+        ACCURACY,
+        "np.std(values, axis=0, ddof=1)",
+        "np.std(values, axis=0)",
+        OF_ACCURACY,
+    ),
+    Mistake(
+        "the accuracy's images that fill up a batch count",
+        ACCURACY,
+        "rows.append(found[kept])",
+        "rows.append(found)",
+        OF_ACCURACY,
+    ),
+    Mistake(
+        "each repetition draws the first one's samples",
+        "ddpm_jax/evaluation/repeated_samples.py",
+        "first, seconds = number * self._num, 0.0",
+        "first, seconds = 0, 0.0",
+        ("tests/evaluation/test_repeated_samples.py",),
+    ),
+    Mistake(
+        "samples of no class count among those of a wrong one",
+        "ddpm_jax/evaluation/repeated_samples.py",
+        "told = self.labels >= 0",
+        "told = self.labels >= -1",
+        ("tests/evaluation/test_repeated_samples.py",),
+    ),
+    Mistake(
+        "images beyond the bins of log SNR are put in the first",
+        "ddpm_jax/evaluation/results/rows.py",
+        "np.clip(np.searchsorted(edges, log_snr) - 1, 0, NUM_BINS - 1)",
+        "np.clip(np.searchsorted(edges, log_snr), 0, NUM_BINS - 1)",
+        ("tests/evaluation/results/test_rows.py",),
+    ),
+    Mistake(
+        "the curve's standard deviation is by n",
+        "ddpm_jax/evaluation/results/rows.py",
+        "* num / (num - 1))",
+        ")",
+        ("tests/evaluation/results/test_rows.py",),
     ),
 )
