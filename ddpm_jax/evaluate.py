@@ -1,8 +1,8 @@
-"""Evaluate a model: every image of the split once, by each estimator that the config lists.
+"""Evaluate a model on every image of a split, by each estimator that the config lists.
 
 Image i of the split is measured with noise from (seed, i): the same for every checkpoint,
-batch size and number of devices. What was measured is on disk after each batch, so that an
-evaluation that was killed goes on where it was.
+batch size and number of devices. Results are on disk after each batch, so that an evaluation
+that was killed goes on where it was.
 """
 
 import math
@@ -38,11 +38,11 @@ from ddpm_jax.training.nonfinite import NonFiniteError
 
 
 def run(config: Config, directory: epath.PathLike) -> None:
-    """`--mode=eval`: from a checkpoint to what config.eval.estimators lists.
+    """Evaluates a checkpoint by config.eval.estimators, by `--mode=eval`.
 
     Raises:
-      NonFiniteError: an image's figure is not a number, or an estimator has none at all;
-        what was found is written.
+      NonFiniteError: an image's figure is not a number, or an estimator has none at all; the
+        results are written nevertheless.
     """
     step, weights = config.eval.step, config.eval.weights
     if MODELS[config.model.name].has("classifier"):
@@ -56,7 +56,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
     if estimators.names(config, "likelihood"):
         _likelihood(config, found)
     if estimators.names(config, "of_samples"):
-        _tell(found.path, found.step, sample_quality.run(config, found))
+        _report(found.path, found.step, sample_quality.run(config, found))
 
 
 def make_reference(config: Config, directory: epath.PathLike) -> None:
@@ -78,19 +78,19 @@ def make_reference(config: Config, directory: epath.PathLike) -> None:
 def _classifier(config: Config, restored: Restored[ClassifierModel]) -> None:
     """Writes of each estimator what it writes, such as eval/<step>_accuracy.json."""
     folders.make_folder(restored.path / FOLDER)
-    for own in estimators.listed(config, "of_a_classifier"):
-        logging.info("compiling the evaluation (%s) ...", own.name)
+    for estimator_rows in estimators.listed(config, "of_a_classifier"):
+        logging.info("compiling the evaluation (%s) ...", estimator_rows.name)
         measurement = estimators.make_measurement(
-            *(config, own, restored.mesh, restored.model, restored.source)
+            *(config, estimator_rows, restored.mesh, restored.model, restored.source)
         )
         found = measurement.measured(restored.path, restored.params, restored.step)
-        _tell(restored.path, restored.step, found)
+        _report(restored.path, restored.step, found)
 
 
-def _tell(path: epath.Path, step: int, found: Evaluation) -> None:
-    """To TensorBoard and the terminal."""
+def _report(path: epath.Path, step: int, found: Evaluation) -> None:
+    """Reports an evaluation to TensorBoard and the terminal."""
     if jax.process_index() == 0:
-        writers.to_tensorboard(path, step, found.scalars, found.drawn)
+        writers.to_tensorboard(path, step, found.scalars, found.pictures)
         print(f"step {step}: {found.summary} in {found.file}")
 
 
@@ -113,12 +113,12 @@ def _likelihood(config: Config, restored: Restored[Denoiser]) -> None:
     gaps = report.gaps(rows, math.prod(restored.source.shape))
     found = report.merged(reports, gaps)
     file = report.write(restored.path, restored.step, found, rows)
-    drawn = _pictures(rows, found["num_dims"])
-    for name, picture in drawn.items():
+    pictures = _pictures(rows, found["num_dims"])
+    for name, picture in pictures.items():
         png = file.with_name(f"{restored.step}_{name}.png")
         files.replace_bytes(png, encoding.png(picture))
     scalars = report.scalars(found, estimators.bounds())
-    writers.to_tensorboard(restored.path, restored.step, scalars, drawn)
+    writers.to_tensorboard(restored.path, restored.step, scalars, pictures)
     for store in stores:
         store.forget()
     print(f"step {restored.step}: {wording.summary(found)} in {file}")
@@ -128,10 +128,10 @@ def _likelihood(config: Config, restored: Restored[Denoiser]) -> None:
 
 
 def _pictures(rows: dict[str, Rows], num_dims: int) -> dict[str, plots.Picture]:
-    """Where the bound comes from along log SNR, of each estimator that knows."""
-    drawn = {}
-    for name, own in rows.items():
-        curve = rows_lib.loss_by_log_snr(own, num_dims)
+    """The plots of the bound along log SNR, of the estimators that have it."""
+    pictures = {}
+    for name, estimator_rows in rows.items():
+        curve = rows_lib.loss_by_log_snr(estimator_rows, num_dims)
         if curve is not None:
-            drawn[f"{name}_loss"] = plots.loss_by_log_snr(*curve, "the draws")
-    return drawn
+            pictures[f"{name}_loss"] = plots.loss_by_log_snr(*curve, "the draws")
+    return pictures

@@ -221,18 +221,18 @@ def _reporter(
             weights = build.weights(
                 config, training.to_global(state), config.eval.weights
             )
-            found = evaluator.measured(path, weights, step)
-            if found.failure:
-                logging.error("step %d: %s", step, found.failure)
-            drawn = {}
+            evaluation = evaluator.measured(path, weights, step)
+            if evaluation.failure:
+                logging.error("step %d: %s", step, evaluation.failure)
+            pictures = {}
             if isinstance(model, Denoiser):
                 history = _host(training, state.time_history)
-                drawn = schedule_plots.draw(config, mesh, model, weights, history)
-                schedule_plots.write(path, step, drawn)
-            for name, picture in {**found.drawn, **drawn}.items():
+                pictures = schedule_plots.draw(config, mesh, model, weights, history)
+                schedule_plots.write(path, step, pictures)
+            for name, picture in {**evaluation.pictures, **pictures}.items():
                 writers.image(step, name, picture)
-            writers.metrics(step, found.scalars)
-            logging.info("step %d: %s", step, found.summary)
+            writers.metrics(step, evaluation.scalars)
+            logging.info("step %d: %s", step, evaluation.summary)
         if samples and draws is not None:
             weights = build.weights(
                 config, training.to_global(state), config.sample.weights

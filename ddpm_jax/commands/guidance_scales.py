@@ -131,7 +131,7 @@ def measured(
     rows = []
     for number in range(config.eval.quality.num_repeats):
         own = samples.draw(number)
-        row = sample_quality.figures(config, real, own.seen)
+        row = sample_quality.figures(config, real, own.features)
         rows.append(row | {"accuracy": own.accuracy})
     return {
         name: sample_quality.summarised([row[name] for row in rows]) for name in COLUMNS

@@ -1,1 +1,1 @@
-"""What is measured of a model: likelihood, accuracy, the quality of its samples."""
+"""Evaluation of models: likelihood, accuracy of a classifier, quality of samples."""

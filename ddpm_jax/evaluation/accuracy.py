@@ -1,4 +1,4 @@
-"""How often a classifier is right, by how much noise there is.
+"""Accuracy of a classifier by noise level.
 
 Image i of the split is seen once at each of a few levels of noise, drawn from (seed, i): the
 same for every checkpoint, batch size and number of devices.
@@ -40,9 +40,9 @@ class Accuracy:
     """Measures one split; compiles once.
 
     Args:
-      config: of the run.
+      config: config of the run.
       mesh: the devices.
-      model: what the parameters bind.
+      model: the classifier.
       source: the split.
     """
 
@@ -83,7 +83,7 @@ class Accuracy:
         """Writes eval/<step>_accuracy.json and the same as a picture."""
         found = self._report(self._rows(params), step)
         by_level = found["by_level"]
-        drawn = plots.accuracy_by_log_snr(
+        picture = plots.accuracy_by_log_snr(
             log_snr=np.asarray(by_level["log_snr"]),
             accuracy=np.asarray(by_level["accuracy"]),
             stderr=np.asarray(by_level["stderr"], np.float64),
@@ -93,7 +93,7 @@ class Accuracy:
         if jax.process_index() == 0:
             file.parent.mkdir(parents=True, exist_ok=True)
             files.replace_text(file, json.dumps(found, indent=2) + "\n")
-            files.replace_bytes(file.with_suffix(".png"), encoding.png(drawn))
+            files.replace_bytes(file.with_suffix(".png"), encoding.png(picture))
         summary = (
             f"accuracy {found['accuracy']:.4f}, s.e. {number(found['stderr'])} over images,"
             f" at the least noise {by_level['accuracy'][0]:.4f}"
@@ -105,7 +105,7 @@ class Accuracy:
             f"{self.headline}_at_least_noise": by_level["accuracy"][0],
             "eval/cross_entropy_bits": found["cross_entropy_bits"],
         }
-        return Evaluation(scalars, {NAME: drawn}, summary, str(file), failure="")
+        return Evaluation(scalars, {NAME: picture}, summary, str(file), failure="")
 
     def _rows(self, params: Params) -> np.ndarray:
         """[images, (is right, nats, log SNR), levels]."""

@@ -1,4 +1,4 @@
-"""What a figure means: all that must agree before two may stand side by side."""
+"""The convention of a figure: all that must agree for two figures to be compared."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,13 +24,13 @@ def of_likelihood(
     """The convention of one estimator's figure on these images, at a step.
 
     Args:
-      config: of the run.
+      config: config of the run.
       source: the images.
-      step: of the weights.
+      step: step of the weights.
       estimator: its name.
-      figure: what the number is, in words.
-      options: of the estimator alone.
-      decoder: from z_0 to pixels, in words.
+      figure: the quantity in words.
+      options: options of the estimator alone.
+      decoder: the pixel decoder in words.
       is_clipped: x_hat is cut to the range of the data.
     """
     return {
@@ -74,10 +74,10 @@ def of_samples(
     """The convention of figures of samples, at a step: all that they depend on.
 
     Args:
-      config: of the run.
-      reference: what says which data and features samples are compared with.
-      step: of the weights.
-      others: what tells arrays of other models that guide from others.
+      config: config of the run.
+      reference: identity of the data and features with which samples are compared.
+      step: step of the weights.
+      others: fingerprints of other models that guide.
     """
     c = config.sample
     groups = {c.sampler, c.spacing, c.threshold, c.guidance}

@@ -1,4 +1,4 @@
-"""What config.eval.estimators lists: checked, and made of its options."""
+"""The estimators that config.eval.estimators lists: their checks, and their making."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -40,74 +40,83 @@ def chosen(config: Config, name: str) -> Chosen:
 
 
 def listed(config: Config, trait: str) -> list[Chosen]:
-    """Those of config.eval.estimators that have this trait, in its order."""
+    """The listed estimators that have a trait, in the order of config.eval.estimators."""
     return [chosen(config, name) for name in names(config, trait)]
 
 
 def names(config: Config, trait: str) -> list[str]:
-    """The names of those that it lists and that have this trait."""
+    """The names of the listed estimators that have a trait."""
     return [name for name in _names(config) if ESTIMATORS[name].has(trait)]
 
 
-def make_likelihood(config: Config, own: Chosen) -> LikelihoodEstimator:
+def make_likelihood(config: Config, estimator_choice: Chosen) -> LikelihoodEstimator:
     """An estimator of a likelihood, as the config describes it.
 
     Raises:
       ConfigError: config.eval.num_draws, or what else it needs, does not suit it.
     """
-    told = config.model.class_conditional and config.eval.class_conditional
+    is_conditional = config.model.class_conditional and config.eval.class_conditional
     setting = Setting(
         num_draws=config.eval.num_draws,
         num_pilot_examples=config.eval.pilot_examples,
         num_steps=config.schedule.num_steps,
         seed=config.seed,
-        outcome="pixels | class" if told else "pixels",
+        outcome="pixels | class" if is_conditional else "pixels",
     )
-    estimator: LikelihoodEstimator = _made(own, setting)
+    estimator: LikelihoodEstimator = _make(estimator_choice, setting)
     return estimator
 
 
 def make_measurement(
-    config: Config, own: Chosen, mesh: Mesh, model: ClassifierModel, source: Source
+    config: Config,
+    estimator_choice: Chosen,
+    mesh: Mesh,
+    model: ClassifierModel,
+    source: Source,
 ) -> Measurement:
-    """What measures a classifier on a split, as the config describes it."""
-    measurement: Measurement = _made(own, config, mesh, model, source)
+    """The measurement of a classifier on a split, as the config describes it."""
+    measurement: Measurement = _make(estimator_choice, config, mesh, model, source)
     return measurement
 
 
 def sample_metrics(config: Config) -> dict[str, SampleMetric]:
     """The metrics of samples that the config lists, by name."""
-    return {own.name: _made(own) for own in listed(config, "of_samples")}
+    return {
+        estimator_choice.name: _make(estimator_choice)
+        for estimator_choice in listed(config, "of_samples")
+    }
 
 
 def bounds() -> frozenset[str]:
-    """The names of those whose figure is the bound on the reverse process's likelihood."""
+    """The names of the estimators of the bound on the reverse process's likelihood."""
     return frozenset(name for name, c in ESTIMATORS.items() if c.has("is_the_bound"))
 
 
-def is_clipped(config: Config, own: Chosen) -> bool:
-    """Whether x_hat is cut to the range of the data."""
-    return bool(config.eval.clip) and not own.choice.has("clips_nothing")
+def is_clipped(config: Config, estimator_choice: Chosen) -> bool:
+    """Whether x_hat is clipped to the range of the data."""
+    return bool(config.eval.clip) and not estimator_choice.choice.has("clips_nothing")
 
 
 def check(config: Config) -> None:
-    """Fails on what no evaluation can work with.
+    """Checks config.eval.
 
     Raises:
-      ConfigError: naming the first such field, and what would work.
+      ConfigError: a field cannot work; it names the first, and a remedy.
     """
     field = f"config.eval.estimators = {config.eval.estimators!r}"
-    own = _names(config)
-    sorts = MODELS[config.model.name].has("classifier")
-    known = {n: c for n, c in ESTIMATORS.items() if c.has("of_a_classifier") == sorts}
-    for name in own:
+    listed_names = _names(config)
+    is_classifier = MODELS[config.model.name].has("classifier")
+    known = {
+        n: c for n, c in ESTIMATORS.items() if c.has("of_a_classifier") == is_classifier
+    }
+    for name in listed_names:
         choose(known, name, "eval.estimators")
-    if len(set(own)) < len(own):
+    if len(set(listed_names)) < len(listed_names):
         raise ConfigError(f"{field} names one twice: write each once.")
-    for name in own:
+    for name in listed_names:
         _check_fits(config, name, field)
     takers = [name for name, choice in ESTIMATORS.items() if choice.has("takes_pilot")]
-    if config.eval.pilot_examples > 0 and not set(takers) & set(own):
+    if config.eval.pilot_examples > 0 and not set(takers) & set(listed_names):
         raise ConfigError(
             f"config.eval.pilot_examples = {config.eval.pilot_examples} is of use to the"
             f" estimator {' or '.join(map(repr, takers))} alone: write 0."
@@ -120,7 +129,7 @@ def check(config: Config) -> None:
 
 
 def _check_fits(config: Config, name: str, field: str) -> None:
-    """Raises ConfigError where an estimator asks of the model what it does not give."""
+    """Raises ConfigError if an estimator needs what the model does not have."""
     choice = ESTIMATORS[name]
     continuous = config.schedule.num_steps == CONTINUOUS
     if choice.has("needs_a_chain") and continuous:
@@ -156,5 +165,7 @@ def _names(config: Config) -> list[str]:
     return [name.strip() for name in config.eval.estimators.split(",")]
 
 
-def _made(own: Chosen, *stands_on: Any) -> Any:
-    return made(own.choice, own.options, "config.eval", *stands_on)
+def _make(estimator_choice: Chosen, *inputs: Any) -> Any:
+    return made(
+        estimator_choice.choice, estimator_choice.options, "config.eval", *inputs
+    )

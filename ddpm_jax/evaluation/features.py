@@ -1,4 +1,4 @@
-"""What samples are judged by: the network that config.eval.quality.extractor names."""
+"""The feature extractor that config.eval.quality.extractor names."""
 
 from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
@@ -24,9 +24,9 @@ def make(config: Config, mesh: Mesh, source: Source, others: OtherRuns) -> Extra
     """The extractor that the config names, for images like those of `source`.
 
     Args:
-      config: of the run.
+      config: config of the run.
       mesh: the devices.
-      source: of the images.
+      source: the data set of the images.
       others: how a classifier is read.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What is measured between two steps of training."""
+"""The evaluation between two steps of training."""
 
 from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config

@@ -1,8 +1,8 @@
 """Likelihood of every image of a split, by one estimator.
 
 Image i of the split is measured with noise from (seed, i): the same for every checkpoint,
-batch size and number of devices. What was measured is on disk after each batch, so that an
-evaluation that was killed goes on where it was.
+batch size and number of devices. Rows are on disk after each batch, so that an evaluation that
+was killed goes on where it was.
 """
 
 import contextlib
@@ -43,18 +43,18 @@ from ddpm_jax.training.state import Params
 
 @dataclasses.dataclass(frozen=True)
 class Evaluator:
-    """Measures one split by one estimator; each method compiles once.
+    """The evaluator of one split by one estimator; each method compiles once.
 
     Attributes:
-      config: of the run.
-      chosen: the estimator as the config describes it.
-      estimator: made of it.
+      config: config of the run.
+      chosen: the estimator's choice and options in the config.
+      estimator: the estimator made of them.
       mesh: the devices.
-      model: what parameters bind.
-      source: the split, cut to config.eval.num_examples.
-      estimate: (parameters, batch, edges of strata) -> rows, for the whole batch.
-      pilot: (parameters, batch) -> times and draws of the pilot pass, likewise; None:
-        there is no such pass.
+      model: the denoiser.
+      source: the first config.eval.num_examples of the split.
+      estimate: (parameters, batch, edges of strata) -> estimate of the whole batch.
+      pilot: (parameters, batch) -> times and draws of the pilot pass for the whole batch;
+        None: there is no such pass.
     """
 
     config: Config
@@ -67,10 +67,10 @@ class Evaluator:
     pilot: Any
 
     def rows(self, params: Params, store: unfinished.Store | None = None) -> Rows:
-        """What was measured of every image, in order; `store` has what was before."""
+        """Measures every image in order; `store` keeps rows, also those of an earlier start."""
         batches = self._batches(self.source)
-        found = store.read(len(batches)) if store else []
-        done = sharding.agreed(len(found)) if store else 0
+        all_rows = store.read(len(batches)) if store else []
+        done = sharding.agreed(len(all_rows)) if store else 0
         edges = self._edges(params) if done < len(batches) else None
         bar = progress.Bar(
             f"evaluating ({self.chosen.name})", len(batches), initial=done
@@ -84,9 +84,9 @@ class Evaluator:
                 rows = rows_lib.of_batch(estimate, ends, index, kept)
                 if store:
                     store.add(number, rows)
-                found.append(rows)
+                all_rows.append(rows)
                 bar.update()
-        return rows_lib.joined(found)
+        return rows_lib.joined(all_rows)
 
     @property
     def headline(self) -> str:
@@ -94,16 +94,16 @@ class Evaluator:
         return report.headline(self.chosen.name, estimators.bounds())
 
     def measured(self, path: epath.Path, params: Params, step: int) -> Evaluation:
-        """Writes eval/<step>.json and the figures of single images."""
+        """Measures, and writes eval/<step>.json and the figures of single images."""
         rows = self.rows(params)
-        found = self.report(rows, step)
-        file = report.write(path, step, found, {self.chosen.name: rows})
-        scalars = report.scalars(found, estimators.bounds())
-        summary, failure = wording.summary(found), wording.failure(found)
+        figures = self.report(rows, step)
+        file = report.write(path, step, figures, {self.chosen.name: rows})
+        scalars = report.scalars(figures, estimators.bounds())
+        summary, failure = wording.summary(figures), wording.failure(figures)
         return Evaluation(scalars, {}, summary, str(file), failure)
 
     def report(self, rows: Rows, step: int) -> Report:
-        """Means over these rows, of the weights of a step."""
+        """The report of the rows, for the weights of a step."""
         return report.make(
             rows,
             math.prod(self.source.shape),
@@ -113,7 +113,7 @@ class Evaluator:
         )
 
     def convention(self, step: int) -> dict[str, Any]:
-        """All that the figure of a step's weights depends on, for its report."""
+        """The convention of the figure of a step's weights, for its report."""
         return convention.of_likelihood(
             *(self.config, self.source, step),
             estimator=self.chosen.name,
@@ -124,7 +124,7 @@ class Evaluator:
         )
 
     def settings(self, weights: Mapping[str, int]) -> tuple[Any, ...]:
-        """All that rows depend on, so that those of other settings are not taken for them.
+        """All settings on which rows depend, so that stored rows of others are not used.
 
         Args:
           weights: `checkpoints.digest` of the parameters.
@@ -138,22 +138,22 @@ class Evaluator:
         return pipeline.spaced(self.source, self.config.eval.pilot_examples)
 
     def _pilot_evaluations(self) -> int:
-        """Of the network, in the pilot pass."""
+        """The number of evaluations of the network in the pilot pass."""
         if self.estimator.pilot is None:
             return 0
         an_image = self.estimator.pilot.num_evaluations(self.model.pixel_decoder)
         return len(self._pilot_source()) * an_image
 
     def _edges(self, params: Params) -> np.ndarray | None:
-        """Of the strata, from images all over the split with noise of their own."""
+        """The edges of strata, from images spread over the split with noise of their own."""
         if self.estimator.pilot is None:
             return None
-        found = []
+        all_draws = []
         for local in self._batches(self._pilot_source()):
             batch, kept = sharding.put_masked(self.mesh, local)
             draws = np.asarray(jax.device_get(self.pilot(params, batch)), np.float64)
-            found.append(draws[..., kept])
-        t, per_time = np.concatenate(found, axis=-1)
+            all_draws.append(draws[..., kept])
+        t, per_time = np.concatenate(all_draws, axis=-1)
         return self.estimator.pilot.edges(t, per_time).astype(np.float32)
 
 
@@ -172,9 +172,9 @@ def make_evaluator(
     pixel_decoder = model.pixel_decoder
 
     def bound(params: Params, batch: Any) -> Diffusion:
-        told = model.num_classes and config.eval.class_conditional
-        own = Conditioning(labels=batch["label"] if told else None)
-        return model.bind(params, conditioning=own)
+        is_conditional = model.num_classes and config.eval.class_conditional
+        conditioning = Conditioning(labels=batch["label"] if is_conditional else None)
+        return model.bind(params, conditioning=conditioning)
 
     def clipped(diffusion: Diffusion) -> Diffusion:
         return thresholds.clipped(diffusion) if is_clipped else diffusion
@@ -183,18 +183,18 @@ def make_evaluator(
         diffusion = bound(params, batch)
         keys = example_keys(root, batch["index"])
         images = Batch(batch["image"], keys, batch["index"], edges)
-        found = estimator.estimate(clipped(diffusion), pixel_decoder, images)
+        estimated = estimator.estimate(clipped(diffusion), pixel_decoder, images)
         ends = diffusion.log_snr(jnp.array([0.0, 1.0]))
-        return found, ends
+        return estimated, ends
 
     def draw_pilot(params: Params, batch: Any) -> Any:
         assert estimator.pilot is not None
         keys = example_keys(pilot_root, batch["index"])
         images = Batch(batch["image"], keys, batch["index"])
         diffusion = clipped(bound(params, batch))
-        found = estimator.pilot.estimate(diffusion, pixel_decoder, images)
-        assert found.profile is not None
-        return jnp.stack([found.profile.t, found.profile.per_time])
+        estimated = estimator.pilot.estimate(diffusion, pixel_decoder, images)
+        assert estimated.profile is not None
+        return jnp.stack([estimated.profile.t, estimated.profile.per_time])
 
     return Evaluator(
         config,

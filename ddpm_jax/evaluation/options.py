@@ -1,4 +1,4 @@
-"""How samples are judged: the group config.eval.quality."""
+"""The config group of the quality of samples, config.eval.quality."""
 
 import dataclasses
 
@@ -11,9 +11,9 @@ from ddpm_jax.evaluation.extractors.table import EXTRACTORS
 class QualityOptions(ExtractorFiles):
     """Samples as config.sample describes them, by config.eval.weights, and their judge."""
 
-    extractor: str = chosen_from("inception", EXTRACTORS, "Of features.")
+    extractor: str = chosen_from("inception", EXTRACTORS, "Extractor of features.")
     reference: str = option("", 'File of --mode=reference; "": in the workdir.')
-    num_samples: int = option(50_000, "In a repetition.", at_least=1)
+    num_samples: int = option(50_000, "Samples in a repetition.", at_least=1)
     num_repeats: int = option(
-        1, "Of all that, with other samples: tells the error.", at_least=1
+        1, "Repetitions with other samples; 2 or more give the error.", at_least=1
     )

@@ -1,7 +1,7 @@
-"""What samples are compared with: features of every training image, kept in a file.
+"""The reference of samples: features of every training image, stored in a file.
 
-`--mode=reference` makes it; an evaluation of samples that finds none makes it too. The file
-says of which data and by which extractor it is, and is used for nothing else.
+`--mode=reference` makes it, and an evaluation of samples if there is none. The file records its
+data and its extractor, and is used for no others.
 """
 
 import io
@@ -27,17 +27,17 @@ from ddpm_jax.metrics.moments import Moments
 from ddpm_jax.models import build
 
 FOLDER = "reference"
-# Examples whose features are kept, evenly spaced over all, for what compares examples.
+# The number of examples, evenly spaced, whose features are kept for metrics of single examples.
 MOST_KEPT = 10_000
 
 
 class Reference(NamedTuple):
-    """Features of every training image, as far as they are kept.
+    """The moments of all training images' features, and the features of some.
 
     Attributes:
-      identity: data and extractor, for a report.
-      moments: of all of them.
-      features: of some, at most `MOST_KEPT`, evenly spaced.
+      identity: identity of data and extractor, for a report.
+      moments: moments of the features of all images.
+      features: features of at most `MOST_KEPT` evenly spaced images.
     """
 
     identity: dict[str, Any]
@@ -52,17 +52,17 @@ def make(
     source: Source,
     extractor: Extractor,
 ) -> tuple[epath.Path, Reference]:
-    """Writes the file of this data, whether or not there is one.
+    """Makes the reference anew and writes its file.
 
     Args:
-      config: of the run.
-      directory: its workdir.
+      config: config of the run.
+      directory: workdir of the run.
       mesh: the devices.
       source: the training images.
-      extractor: of their features.
+      extractor: extractor of their features.
 
     Returns:
-      The file, and what is in it.
+      The file, and the reference in it.
 
     Raises:
       ConfigError: config.eval.quality.reference names a file that is no reference.
@@ -73,56 +73,56 @@ def make(
             f"config.eval.quality.reference = {str(file)!r} is there and is no reference:"
             " write another file."
         )
-    return file, _made(config, file, mesh, source, extractor)
+    return file, _make(config, file, mesh, source, extractor)
 
 
 def of(
     config: Config, directory: epath.Path, mesh: Mesh, extractor: Extractor
 ) -> Reference:
-    """The reference of this config's data, from its file if it is there.
+    """The reference of the config's data, from its file if it is there.
 
     Raises:
-      ConfigError: config.eval.quality.reference names a file of something else, or none.
+      ConfigError: config.eval.quality.reference names no file, or one of other data.
     """
     source = build.source(config, config.data.train_split)
-    wanted = _identity(source, extractor)
+    expected = _identity(source, extractor)
     file, named = path_of(config, directory), config.eval.quality.reference
-    found = _read(file)
+    stored = _read(file)
     changed = (
-        _differences(wanted, found.identity) if found else ["no reference is there"]
+        _differences(expected, stored.identity) if stored else ["no reference is there"]
     )
     # All processes make it or none does.
     if not sharding.agreed(int(bool(changed))):
-        assert found is not None
-        return found
+        assert stored is not None
+        return stored
     if named:
         raise ConfigError(
             f"config.eval.quality.reference = {named!r} cannot be used"
             f" ({'; '.join(changed)}): make it with --mode=reference, or leave it out."
         )
-    return _made(config, file, mesh, source, extractor)
+    return _make(config, file, mesh, source, extractor)
 
 
 def path_of(config: Config, directory: epath.Path) -> epath.Path:
-    """The file: config.eval.quality.reference, or one in the workdir."""
+    """The path of the file: config.eval.quality.reference, or one in the workdir."""
     c = config.eval.quality
     return epath.Path(c.reference or directory / FOLDER / f"{c.extractor}.npz")
 
 
 def _identity(source: Source, extractor: Extractor) -> dict[str, Any]:
     whole = {"data": dict(source.identity), "extractor": dict(extractor.identity)}
-    found: dict[str, Any] = json.loads(json.dumps(whole))
-    return found
+    identity: dict[str, Any] = json.loads(json.dumps(whole))
+    return identity
 
 
-def _made(
+def _make(
     config: Config,
     file: epath.Path,
     mesh: Mesh,
     source: Source,
     extractor: Extractor,
 ) -> Reference:
-    """The features of every image of the source, once they are written."""
+    """Extracts the features of every image of the source, and writes the reference."""
     folders.make_folder(file.parent)
     logging.info("features of %d training images ...", len(source))
     kept: list[np.ndarray] = []
@@ -131,15 +131,15 @@ def _made(
     def batches() -> Iterator[np.ndarray]:
         size = config.eval.batch_size
         for batch, is_real in passes.each(mesh, source, size, "features"):
-            own = extractor.look(batch["image"]).features[is_real]
+            features = extractor.extract(batch["image"]).features[is_real]
             index = sharding.whole(mesh, batch["index"])[is_real]
-            kept.append(own[[int(i) in places for i in index]])
-            yield own
+            kept.append(features[[int(i) in places for i in index]])
+            yield features
 
-    of_all = moments.over(batches())
-    found = Reference(_identity(source, extractor), of_all, np.concatenate(kept))
-    _write(file, found)
-    return found
+    moments_of_all = moments.over(batches())
+    made = Reference(_identity(source, extractor), moments_of_all, np.concatenate(kept))
+    _write(file, made)
+    return made
 
 
 def _write(file: epath.Path, reference: Reference) -> None:
@@ -158,19 +158,19 @@ def _write(file: epath.Path, reference: Reference) -> None:
 
 
 def _read(file: epath.Path) -> Reference | None:
-    """What is there, if it is whole."""
-    if not file.is_file():  # Of a pipe there would be no end.
+    """Reads the reference in a file; None if there is none, or it is damaged."""
+    if not file.is_file():  # A pipe would have no end.
         return None
     try:
         with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as a:
-            found = Moments(int(a["num"]), a["mean"], a["covariance"])
-            return Reference(json.loads(str(a["identity"])), found, a["features"])
-    except Exception:  # Damage raises whatever it leads the decoder into.
+            stored = Moments(int(a["num"]), a["mean"], a["covariance"])
+            return Reference(json.loads(str(a["identity"])), stored, a["features"])
+    except Exception:  # A damaged file can raise any exception.
         return None
 
 
-def _differences(wanted: dict[str, Any], there: dict[str, Any]) -> list[str]:
-    ours, theirs = flat(wanted), flat(there)
+def _differences(expected: dict[str, Any], stored: dict[str, Any]) -> list[str]:
+    ours, theirs = flat(expected), flat(stored)
     return [
         f"{name} is {theirs.get(name)!r} there and {ours.get(name)!r} here"
         for name in sorted(ours.keys() | theirs.keys())

@@ -1,4 +1,4 @@
-"""Samples of config.sample in repetitions, as an extractor sees them.
+"""Repeated samples of config.sample, with an extractor's features.
 
 Repetition r has the numbers r N to (r + 1) N - 1, so that repetitions are independent.
 """
@@ -21,39 +21,39 @@ class Repetition(NamedTuple):
     """The samples of one repetition.
 
     Attributes:
-      seen: what the extractor made of each.
-      labels: the class that each was drawn for; -1: none.
-      num_evaluations: of the network, a sample, on average.
-      seconds: that drawing took, without the looking.
+      features: the extractor's features of the samples.
+      labels: class that each was drawn for; -1: none.
+      num_evaluations: mean number of evaluations of the network for a sample.
+      seconds: time of drawing, without extraction.
     """
 
-    seen: ExtractedFeatures
+    features: ExtractedFeatures
     labels: Int[np.ndarray, " samples"]
     num_evaluations: float
     seconds: float
 
     @property
     def accuracy(self) -> float:
-        """How often the extractor's class is the one that a sample was drawn for."""
-        told = self.labels >= 0
-        classes = np.argmax(self.seen.log_probs, 1)
-        return float(np.mean(classes[told] == self.labels[told]))
+        """The share of samples that the extractor assigns to the class they were drawn for."""
+        has_class = self.labels >= 0
+        classes = np.argmax(self.features.log_probs, 1)
+        return float(np.mean(classes[has_class] == self.labels[has_class]))
 
 
 class RepeatedSamples:
-    """Draws and looks at the samples of one repetition after another; compiles once.
+    """Draws the samples of one repetition after another, with features; compiles once.
 
     Args:
-      config: of the run.
-      restored: whose samples.
-      extractor: that sees them.
+      config: config of the run.
+      restored: the model that is sampled.
+      extractor: extractor of the samples' features.
     """
 
     def __init__(
         self, config: Config, restored: Restored[Denoiser], extractor: Extractor
     ) -> None:
         guide = guides.of(config, restored)
-        # What tells the guide's arrays from others.
+        # Fingerprints of the guide's arrays.
         self.others = guides.identity(config, guide)
         log_variance = analytic_variance.of(config, restored, guide)
         self._batches = sample_batches.Batches(
@@ -66,14 +66,14 @@ class RepeatedSamples:
         )
 
     def warm_up(self) -> None:
-        """Draws and looks at one batch: what compiles is compiled."""
+        """Draws one batch with features, so that all is compiled."""
         batch = self._batches.draw(self._restored.params, 0)
-        self._extractor.look(sharding.put_whole(self._restored.mesh, batch.pixels))
+        self._extractor.extract(sharding.put_whole(self._restored.mesh, batch.pixels))
 
     def draw(self, number: int) -> Repetition:
-        """Repetition `number`."""
+        """Draws the repetition of the given number."""
         first, seconds = number * self._num, 0.0
-        seen, labels, evaluations = [], [], []
+        features, labels, evaluations = [], [], []
         bar = progress.Bar(f"sampling ({number + 1})", self._num)
         with bar:
             for start in range(0, self._num, self._size):
@@ -82,12 +82,14 @@ class RepeatedSamples:
                 batch = self._batches.draw(self._restored.params, first + start, bar)
                 seconds += time.perf_counter() - begun
                 pixels = sharding.put_whole(self._restored.mesh, batch.pixels)
-                seen.append([part[:kept] for part in self._extractor.look(pixels)])
+                features.append(
+                    [part[:kept] for part in self._extractor.extract(pixels)]
+                )
                 labels.append(batch.labels[:kept])
                 evaluations.append(np.mean(batch.num_evaluations))
                 bar.update(kept)
         whole = ExtractedFeatures(
-            *(np.concatenate(parts) for parts in zip(*seen, strict=True))
+            *(np.concatenate(parts) for parts in zip(*features, strict=True))
         )
         return Repetition(
             whole, np.concatenate(labels), float(np.mean(evaluations)), seconds

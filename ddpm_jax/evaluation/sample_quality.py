@@ -1,4 +1,4 @@
-"""How good samples are: the estimators of config.eval.estimators that need samples.
+"""The quality of samples: the estimators of config.eval.estimators that need samples.
 
 Samples are those that config.sample describes. Every repetition of them is measured against the
 same reference of all training images.
@@ -30,7 +30,7 @@ NAME = "quality"
 
 
 def run(config: Config, restored: Restored[Denoiser]) -> Evaluation:
-    """Draws, measures, and writes eval/<step>_quality.json."""
+    """Draws and measures samples, and writes eval/<step>_quality.json."""
     tasks.without_files(config)
     extractor = features.make(config, restored.mesh, restored.source, restored.others)
     real = reference.of(config, restored.path, restored.mesh, extractor)
@@ -50,10 +50,10 @@ def run(config: Config, restored: Restored[Denoiser]) -> Evaluation:
                 " that %s has a bias; write () to have them drawn",
                 *(tuple(config.sample.classes), name),
             )
-    found = measured(config, real, samples)
+    results = measured(config, real, samples)
     report = {
         "estimators": estimators.names(config, "of_samples"),
-        **found,
+        **results,
         "num_samples": num,
         "num_repeats": config.eval.quality.num_repeats,
         "num_reference_features": len(real.features),
@@ -64,49 +64,49 @@ def run(config: Config, restored: Restored[Denoiser]) -> Evaluation:
     file = restored.path / FOLDER / f"{restored.step}_{NAME}.json"
     if jax.process_index() == 0:
         files.write(file, (json.dumps(report, indent=2) + "\n").encode())
-    figures = found["figures"]
+    figures = results["figures"]
     summary = ", ".join(
-        f"{name} {own['mean']:.4g}"
-        + ("" if own["stderr"] is None else f" (s.e. {own['stderr']:.2g})")
-        for name, own in figures.items()
+        f"{name} {figure['mean']:.4g}"
+        + ("" if figure["stderr"] is None else f" (s.e. {figure['stderr']:.2g})")
+        for name, figure in figures.items()
     )
     summary += f" of {num} samples by {real.identity['extractor']['name']} features"
-    scalars = {f"eval/{name}": own["mean"] for name, own in figures.items()}
+    scalars = {f"eval/{name}": figure["mean"] for name, figure in figures.items()}
     return Evaluation(scalars, {}, summary, str(file), failure="")
 
 
 def measured(
     config: Config, real: Reference, samples: RepeatedSamples
 ) -> dict[str, Any]:
-    """Each figure's mean over repetitions and its standard error, where there are some."""
+    """Each figure's mean over repetitions, with its standard error if there are two or more."""
     rows, evaluations = [], []
     for number in range(config.eval.quality.num_repeats):
-        own = samples.draw(number)
-        evaluations.append(own.num_evaluations)
-        rows.append(figures(config, real, own.seen))
+        repetition = samples.draw(number)
+        evaluations.append(repetition.num_evaluations)
+        rows.append(figures(config, real, repetition.features))
     return {
         "figures": {name: summarised([row[name] for row in rows]) for name in rows[0]},
         "num_network_evaluations": float(np.mean(evaluations)),
     }
 
 
-def figures(config: Config, real: Reference, seen: ExtractedFeatures) -> Figures:
-    """All that config.eval.estimators asks of some samples.
+def figures(config: Config, real: Reference, samples: ExtractedFeatures) -> Figures:
+    """The figures that config.eval.estimators asks for, of one repetition.
 
     Raises:
-      ConfigError: a metric cannot work with them.
+      ConfigError: a metric cannot be computed from them.
     """
     row: Figures = {}
     for name, metric in estimators.sample_metrics(config).items():
         try:
-            row |= metric.measure(real, seen)
+            row |= metric.measure(real, samples)
         except ValueError as error:
             raise ConfigError(f"config.eval.estimators, {name!r}: {error}") from error
     return row
 
 
 def summarised(values: list[float]) -> dict[str, Any]:
-    """Mean, standard error over independent repetitions, and each."""
+    """The mean over independent repetitions, its standard error, and the single values."""
     stderr = None
     if len(values) > 1:
         stderr = float(np.std(values, ddof=1) / math.sqrt(len(values)))

@@ -25,14 +25,14 @@ NUM_POINTS = 201
 def draw(
     config: Config, mesh: Mesh, model: Denoiser, params: Params, time_history: Any
 ) -> dict[str, plots.Picture]:
-    """By name, the pictures that this run has: of a learned schedule, of continuous time.
+    """The pictures of a run by name: its learned schedule, and its loss in continuous time.
 
     Args:
-      config: of the run.
+      config: config of the run.
       mesh: the devices that hold the parameters; every host must call.
-      model: what it trains.
-      params: whose schedule is drawn.
-      time_history: of the train state, on the host.
+      model: the denoiser.
+      params: parameters with the schedule.
+      time_history: history of losses in the train state, on the host.
     """
     drawn = {}
     if not isinstance(model.schedule, schedules.Schedule):
@@ -61,8 +61,10 @@ def _schedule(
     start = model.init_schedule(stream_key(config.seed, Stream.INIT))
     # Its parameters may be cut over the devices of several hosts.
     curve = sharding.compile_for_batch(mesh, lambda p, t: model.log_snr(p)(t))
-    own = {name: part for name, part in params.items() if name == "schedule"}
-    learned = np.asarray(curve(own, t))
+    schedule_params = {
+        name: part for name, part in params.items() if name == "schedule"
+    }
+    learned = np.asarray(curve(schedule_params, t))
     high, low = float(learned[0]), float(learned[-1])
     curves = {
         "at the start": model.log_snr(start)(jnp.asarray(t)),
@@ -77,13 +79,17 @@ def _schedule(
 def _loss(history: snr_history.SnrHistory) -> plots.Picture | None:
     mean, std = map(np.asarray, snr_history.moments(history))
     num = np.asarray(history.num)
-    seen = num >= snr_history.LEAST_COUNT
-    if np.sum(seen) < 2:
+    has_losses = num >= snr_history.LEAST_COUNT
+    if np.sum(has_losses) < 2:
         return None
     edges = np.asarray(history.edges)
     centre = 0.5 * (edges[1:] + edges[:-1])
     # Decaying weights w at an even rate: (sum w)^2 / sum w^2 = (1 + decay) sum w.
     stderr = std / np.sqrt(np.maximum(num, 1e-9) * (1.0 + snr_history.DECAY))
     return plots.loss_by_log_snr(
-        centre[seen], mean[seen], stderr[seen], std[seen], "the last losses"
+        centre[has_losses],
+        mean[has_losses],
+        stderr[has_losses],
+        std[has_losses],
+        "the last losses",
     )

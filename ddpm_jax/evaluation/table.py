@@ -1,4 +1,4 @@
-"""What an evaluation may measure, by name."""
+"""The table of estimators of evaluation."""
 
 from ddpm_jax.core.choice import Table
 from ddpm_jax.evaluation import accuracy

@@ -83,7 +83,7 @@ def look(extractor):
 
     def seen(images):
         padded = np.concatenate([images, images[: -len(images) % 8]])
-        found = extractor.look(jnp.asarray(padded))
+        found = extractor.extract(jnp.asarray(padded))
         return ExtractedFeatures(*(part[: len(images)] for part in found))
 
     return seen

@@ -44,7 +44,7 @@ def classifier(_: Options, files: ExtractorFiles) -> Load:
         )
         model = found.model
 
-        def look(params: Any, pixels: PixelImages) -> tuple[Array, Array]:
+        def extract(params: Any, pixels: PixelImages) -> tuple[Array, Array]:
             first = jnp.zeros(pixels.shape[0])
             alpha, _ = gaussian.alpha_sigma(
                 gaussian.per_example(model.log_snr(params)(first))
@@ -60,7 +60,7 @@ def classifier(_: Options, files: ExtractorFiles) -> Load:
             "arrays": fingerprint(found.params),
             "step": found.step,
         }
-        return compiled(mesh, identity, found.params, look)
+        return compiled(mesh, identity, found.params, extract)
 
     return load
 

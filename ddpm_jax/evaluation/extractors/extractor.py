@@ -1,4 +1,4 @@
-"""What judges images: a network, of which only its features of them are known."""
+"""Feature extractors: networks by whose features images are compared."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -18,11 +18,11 @@ from ddpm_jax.nets.inception.network import PREPARATIONS
 
 
 class ExtractedFeatures(NamedTuple):
-    """Features of images.
+    """Features of a batch of images.
 
     Attributes:
-      features: of each image, what distances are taken between.
-      log_probs: of the extractor's classes, of each image.
+      features: features of each image, between which distances are computed.
+      log_probs: log probabilities of the extractor's classes for each image.
     """
 
     features: Float[np.ndarray, "batch features"]
@@ -30,16 +30,16 @@ class ExtractedFeatures(NamedTuple):
 
 
 class Extractor(NamedTuple):
-    """A network that judges.
+    """A network that extracts features of images.
 
     Attributes:
-      identity: all that tells its features from others, for a report.
-      look: pixel values 0..V-1 of a batch, cut over the devices -> its features, on the host.
+      identity: all that determines its features, for a report.
+      extract: pixel values 0..V-1 of a batch over the devices -> its features, on the host.
         It is compiled once.
     """
 
     identity: Mapping[str, Any]
-    look: Callable[[Any], ExtractedFeatures]
+    extract: Callable[[Any], ExtractedFeatures]
 
 
 @runtime_checkable
@@ -57,10 +57,12 @@ class Load(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class ExtractorFiles(Options):
-    """Where extractors are read from: each has the field of its name."""
+    """Options of extractors: the files from which they are read, by their names."""
 
     inception: str = option("", "The file pt_inception-2015-12-05-6726825d.pth.")
-    preparation: str = option("tensorflow", "Of images for it.", one_of=PREPARATIONS)
+    preparation: str = option(
+        "tensorflow", "Resizing of images for Inception.", one_of=PREPARATIONS
+    )
     classifier: str = option("", "Workdir of a classifier of the same data.")
 
 
@@ -81,10 +83,10 @@ def compiled(
     mesh: Mesh,
     identity: Mapping[str, Any],
     params: Any,
-    look: Callable[..., tuple[Array, Array]],
+    extract: Callable[..., tuple[Array, Array]],
 ) -> Extractor:
     """An extractor of (params, pixels) -> (features, log probabilities)."""
-    on_devices = sharding.compile_for_batch(mesh, look)
+    on_devices = sharding.compile_for_batch(mesh, extract)
     return Extractor(
         identity,
         lambda pixels: ExtractedFeatures(*jax.device_get(on_devices(params, pixels))),

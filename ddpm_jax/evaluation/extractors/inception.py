@@ -42,7 +42,7 @@ def inception(_: Options, files: ExtractorFiles) -> Load:
         model = network.InceptionV3(files.preparation)
         last = source.num_values - 1
 
-        def look(params: Any, pixels: PixelImages) -> tuple[Array, Array]:
+        def extract(params: Any, pixels: PixelImages) -> tuple[Array, Array]:
             shown = jnp.round(pixels * (255.0 / last)).astype(jnp.uint8)
             found = model.apply({"params": params}, shown)
             assert isinstance(found, network.Features)
@@ -54,7 +54,7 @@ def inception(_: Options, files: ExtractorFiles) -> Load:
             "arrays": fingerprint(params),
             "preparation": files.preparation,
         }
-        return compiled(mesh, identity, params, look)
+        return compiled(mesh, identity, params, extract)
 
     return load
 

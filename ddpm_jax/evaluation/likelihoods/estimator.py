@@ -1,4 +1,4 @@
-"""An estimator of a likelihood: -log p of each image of a batch, and what that means."""
+"""The interface of likelihood estimators: estimates of -log p of each image of a batch."""
 
 import zlib
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder, Pixels
 
 
 class Setting(NamedTuple):
-    """What estimators share of a config, beside the options of their own.
+    """The inputs of estimators beside their own options.
 
     Attributes:
       num_draws: config.eval.num_draws.
       num_pilot_examples: config.eval.pilot_examples.
       num_steps: T, the number of latents, or `times.CONTINUOUS`.
-      seed: of the run.
-      outcome: what the probability is of, in a report's words: "pixels", or "pixels | class".
+      seed: the run's seed.
+      outcome: the random variable in words for a report: "pixels", or "pixels | class".
     """
 
     num_draws: int
@@ -33,13 +33,13 @@ class Setting(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Images to measure, and what their noise is drawn by.
+    """Images to measure, with the keys of their noise.
 
     Attributes:
-      pixels: integers.
-      keys: one an image, from its number alone.
-      numbers: of the images in the split.
-      edges: of strata of time, as a pilot pass found them; None: there was none.
+      pixels: pixel values 0..V-1.
+      keys: one for each image, from its number alone.
+      numbers: numbers of the images in the split.
+      edges: edges of strata of time, from a pilot pass; None: there was none.
     """
 
     pixels: Pixels
@@ -48,19 +48,19 @@ class Batch(NamedTuple):
     edges: Float[Array, " strata_and_one"] | None = None
 
 
-# (model, what made x of pixels, images) -> -log p of each, nats.
+# (model, pixel decoder, images) -> -log p of each in nats.
 Estimating = Callable[[Diffusion, PixelDecoder, Batch], Estimate]
 # (times, nats per unit of time there), each [draws, examples] -> edges of strata, from 0 to 1.
 Allocation = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Pilot(NamedTuple):
-    """A pass over some images that tells where along time draws are worth most.
+    """A pilot pass over some images, from which strata of time are chosen.
 
     Attributes:
-      estimate: of these images, with a profile; its noise is that of `Stream.PILOT`.
-      num_evaluations: of the network, an image.
-      edges: of strata, from the profiles of all of them.
+      estimate: estimate of these images with a profile, and the noise of `Stream.PILOT`.
+      num_evaluations: evaluations of the network for each image.
+      edges: edges of strata, from the profiles of all images.
     """
 
     estimate: Estimating
@@ -69,14 +69,14 @@ class Pilot(NamedTuple):
 
 
 class LikelihoodEstimator(NamedTuple):
-    """One of the estimators that config.eval.estimators may list.
+    """An estimator of a likelihood.
 
     Attributes:
       estimate: -log p of each image.
-      figure: what its mean in bits per dim is, in a report's words.
-      num_draws: independent ones of each image's noise.
-      stream: of its noise, which no other estimator has; None: one made of its name.
-      pilot: the pass before, if the config asks for one.
+      figure: the quantity that its mean estimates, in words for a report.
+      num_draws: independent draws of noise for each image.
+      stream: stream of its noise, which no other estimator has; None: made of its name.
+      pilot: the pilot pass, if the config asks for one.
     """
 
     estimate: Estimating

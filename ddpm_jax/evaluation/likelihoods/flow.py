@@ -34,7 +34,7 @@ class FlowOptions(SolverOptions, DivergenceOptions):
 
     @property
     def figure(self) -> str:
-        """What is estimated, and how, in a report's words."""
+        """The quantity that is estimated, and the method, in words for a report."""
         many, exact = self.num_importance > 1, self.found_by.is_exact
         weighted = (
             f"importance-weighted over {self.num_importance} latents"

@@ -1,4 +1,4 @@
-"""What an evaluation hands back once its files are written, and what can make one."""
+"""The result of an evaluation whose files are written, and the protocol of measurements."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -10,18 +10,18 @@ from ddpm_jax.training.state import Params
 
 
 class Evaluation(NamedTuple):
-    """For a log and a run's metrics.
+    """The result of an evaluation, for a log and for a run's metrics.
 
     Attributes:
-      scalars: a row of metrics.
-      drawn: pictures by name, uint8 [height, width, channels].
+      scalars: row of metrics.
+      pictures: pictures by name, uint8 [height, width, channels].
       summary: one line for a person.
-      file: where the whole report is.
+      file: path of the whole report.
       failure: one line, where a figure could not be given; else empty.
     """
 
     scalars: Mapping[str, float | None]
-    drawn: Mapping[str, np.ndarray]
+    pictures: Mapping[str, np.ndarray]
     summary: str
     file: str
     failure: str
@@ -29,7 +29,7 @@ class Evaluation(NamedTuple):
 
 @runtime_checkable
 class Measurement(Protocol):
-    """What can be measured of parameters again and again, between two steps of training too."""
+    """A measurement that can be repeated with other parameters, as between training steps."""
 
     @property
     def headline(self) -> str:

@@ -1,4 +1,4 @@
-"""Which figures may stand side by side, and the difference between two of them.
+"""Groups of figures that may be compared, and the difference between two of them.
 
 Image i of a split is measured with noise from (seed, i), the same for every run of that seed,
 so that the figures of two runs err alike. Their difference, taken image by image, is therefore
@@ -25,8 +25,8 @@ class Difference(NamedTuple):
 
     Attributes:
       bits_per_dim: mean over these images; None: not finite.
-      stderr: of it over draws of noise; None: not known.
-      stderr_images: of it over images; None: there is only one.
+      stderr: its standard error over draws of noise; None: not known.
+      stderr_images: its standard error over images; None: there is only one.
       num_images: these images.
       has_common_noise: both figures are of the same draws, and `stderr` is of their
         differences; else it is that of independent draws.
@@ -40,7 +40,7 @@ class Difference(NamedTuple):
 
 
 def groups(results: Iterable[Result]) -> list[list[Result]]:
-    """Those whose figures are of one kind together, in the order in which they come."""
+    """The results grouped by the kind of their figures, in their order."""
     found: dict[str, list[Result]] = {}
     for result in results:
         kind = [result.convention.get(field) for field in DEFINING]
@@ -49,7 +49,7 @@ def groups(results: Iterable[Result]) -> list[list[Result]]:
 
 
 def differing(results: Iterable[Result]) -> dict[str, dict[str, list[str]]]:
-    """Of a convention's fields those that differ: field -> value -> names of the runs."""
+    """The fields of a convention that differ: field -> value -> names of the runs."""
     conventions = [(result.name, flat(result.convention)) for result in results]
     found: dict[str, dict[str, list[str]]] = {}
     for field in dict.fromkeys(field for _, c in conventions for field in c):
@@ -109,7 +109,7 @@ def difference(ours: Result, theirs: Result) -> Difference | None:
 
 
 def _draws(result: Result) -> tuple[Any, ...]:
-    """What the noise of an image is drawn by."""
+    """All that determines the noise of an image."""
     options = result.convention.get("options", {})
     drawn = {name: options[name] for name in options if name not in NOT_DRAWING}
     return result.seed, result.num_draws, drawn

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from ddpm_jax.evaluation.results import pairs
 from ddpm_jax.evaluation.results.saved import Result
 
-# Of two standard errors: over draws, and over images.
+# Colours of the standard errors over draws and over images.
 DRAWS: dict[str, Any] = {"elinewidth": 3.0, "capsize": 0.0, "color": "C0"}
 IMAGES: dict[str, Any] = {"elinewidth": 1.0, "capsize": 3.0, "color": "0.45"}
-# Where one figure is so many times another, an axis of their ratios shows both.
+# The ratio of two figures from which the axis is logarithmic.
 WIDE = 20.0
 # Letters that fit above a panel.
 TITLE_WIDTH = 75
@@ -71,10 +71,16 @@ def _differences(axes: Axes, group: Sequence[Result]) -> None:
     axes.axvline(0.0, color="0.6", linewidth=1.0)
     differences = []
     for row, result in enumerate(group[1:], start=1):
-        found = pairs.difference(result, group[0])
-        if found is not None:
-            differences.append(found.bits_per_dim)
-            _point(axes, row, found.bits_per_dim, found.stderr, found.stderr_images)
+        difference = pairs.difference(result, group[0])
+        if difference is not None:
+            differences.append(difference.bits_per_dim)
+            _point(
+                axes,
+                row,
+                difference.bits_per_dim,
+                difference.stderr,
+                difference.stderr_images,
+            )
     if _is_wide([result.bits_per_dim for result in group]):
         sizes = [abs(value) for value in differences if value]
         axes.set_xscale("symlog", linthresh=float(np.median(sizes)))

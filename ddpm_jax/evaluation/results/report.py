@@ -1,4 +1,4 @@
-"""What an evaluation found: figures with their errors.
+"""The report of an evaluation: figures with their errors.
 
 Two errors are kept apart: that of this estimate of this test set's mean (over draws of
 noise), and that of the test set as a sample (over images).
@@ -34,10 +34,10 @@ def make(
     """Means over images in bits per dim.
 
     Args:
-      rows: of each image.
-      num_dims: of an image.
-      num_draws: of noise, for each image.
-      num_pilot_evaluations: of the network, beside those in the rows; in all.
+      rows: rows of all images.
+      num_dims: dimensions of an image.
+      num_draws: draws of noise for each image.
+      num_pilot_evaluations: evaluations of the network in the pilot pass.
       convention: all that must agree before two figures may stand side by side, with
         "estimator" and "data".
     """
@@ -80,7 +80,7 @@ def make(
 
 
 def _curve(rows: Rows, num_dims: int) -> dict[str, Any]:
-    """Where along log SNR the bound comes from, per unit of it, if the rows know."""
+    """The bound per unit of log SNR along log SNR, if the rows have it."""
     curve = loss_by_log_snr(rows, num_dims)
     if curve is None:
         return {}
@@ -99,7 +99,7 @@ def merged(reports: Mapping[str, Report], gaps: Mapping[str, Any]) -> Report:
 
 
 def gaps(rows: Mapping[str, Rows], num_dims: int) -> dict[str, Any]:
-    """Of each estimator from the first, image by image, in bits per dim.
+    """The difference of each estimator to the first, image by image, in bits per dim.
 
     Returns:
       "<name> - <first>" -> its mean over the images that both have, and the standard errors
@@ -107,16 +107,16 @@ def gaps(rows: Mapping[str, Rows], num_dims: int) -> dict[str, Any]:
     """
     (first, base), *others = rows.items()
     unit = num_dims * math.log(2.0)
-    found = {}
-    for name, own in others:
-        good = base["converged"] & own["converged"]
-        difference = (own["nats.total"] - base["nats.total"])[good] / unit
-        variance = (own["variance.total"] + base["variance.total"])[good] / unit**2
-        found[f"{name} - {first}"] = {
+    differences = {}
+    for name, single in others:
+        good = base["converged"] & single["converged"]
+        difference = (single["nats.total"] - base["nats.total"])[good] / unit
+        variance = (single["variance.total"] + base["variance.total"])[good] / unit**2
+        differences[f"{name} - {first}"] = {
             **_mean(difference, variance),
             "num_examples": int(difference.size),
         }
-    return found
+    return differences
 
 
 def _mean(values: np.ndarray, variance: np.ndarray) -> dict[str, float | None]:
@@ -133,7 +133,7 @@ def _mean(values: np.ndarray, variance: np.ndarray) -> dict[str, float | None]:
 
 
 def write(
-    path: epath.Path, step: int, found: Report, rows: Mapping[str, Rows]
+    path: epath.Path, step: int, report: Report, rows: Mapping[str, Rows]
 ) -> epath.Path:
     """Writes eval/<step>.json, and of each estimator eval/<step>_<estimator>.npz, whole.
 
@@ -142,30 +142,30 @@ def write(
     file = path / FOLDER / f"{step}.json"
     if jax.process_index() == 0:
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Of another evaluation of this step, which this one takes the place of.
+        # Files of an earlier evaluation of this step, which this one replaces.
         for old in (
             *file.parent.glob(f"{step}_*.npz"),
             *file.parent.glob(f"{step}_*.png"),
         ):
             old.unlink()
-        for name, own in rows.items():
+        for name, single in rows.items():
             buffer = io.BytesIO()
             np.savez(
                 buffer,
-                index=own["index"][own["converged"]],
-                nats=own["nats.total"][own["converged"]],
-                halves=own["halves"][own["converged"]].T,
-                num_dims=found["num_dims"],
+                index=single["index"][single["converged"]],
+                nats=single["nats.total"][single["converged"]],
+                halves=single["halves"][single["converged"]].T,
+                num_dims=report["num_dims"],
             )
             images = file.with_name(f"{step}_{name}.npz")
             files.replace_bytes(images, buffer.getvalue())
-        files.replace_text(file, json.dumps(found, indent=2, allow_nan=False) + "\n")
+        files.replace_text(file, json.dumps(report, indent=2, allow_nan=False) + "\n")
     return file
 
 
-def each(found: Report) -> list[Report]:
+def each(report: Report) -> list[Report]:
     """The report of every estimator, the first one first."""
-    return [found, *found.get("also", {}).values()]
+    return [report, *report.get("also", {}).values()]
 
 
 def headline(estimator: str, bounds: Collection[str]) -> str:
@@ -173,25 +173,25 @@ def headline(estimator: str, bounds: Collection[str]) -> str:
     return HEADLINE if estimator in bounds else f"{HEADLINE}_{estimator}"
 
 
-def scalars(found: Report, bounds: Collection[str]) -> dict[str, float | None]:
+def scalars(report: Report, bounds: Collection[str]) -> dict[str, float | None]:
     """The figures as a row of metrics.
 
     Args:
-      found: of one estimator or several.
+      found: report of one estimator or several.
       bounds: estimators of the bound: it has a name of its own, if it comes first.
     """
     row: dict[str, float | None] = {}
-    for own in each(found):
+    for single in each(report):
         # The bound's own name is for the first alone.
-        name = headline(own["estimator"], bounds if own is found else ())
-        prefix = "eval/" if name == HEADLINE else f"eval/{own['estimator']}_"
+        name = headline(single["estimator"], bounds if single is report else ())
+        prefix = "eval/" if name == HEADLINE else f"eval/{single['estimator']}_"
         row |= {
-            name: own["bits_per_dim"],
-            f"{name}_stderr": own["bits_per_dim_stderr"],
-            f"{name}_stderr_images": own["bits_per_dim_stderr_images"],
+            name: single["bits_per_dim"],
+            f"{name}_stderr": single["bits_per_dim_stderr"],
+            f"{name}_stderr_images": single["bits_per_dim_stderr_images"],
         }
         row |= {
             f"{prefix}{term}_bits_per_dim": figures["bits_per_dim"]
-            for term, figures in own["terms"].items()
+            for term, figures in single["terms"].items()
         }
     return row

@@ -1,4 +1,4 @@
-"""What is remembered of each image of an evaluation, and of its draws along log SNR."""
+"""Rows of an evaluation: the figures of each image, and sums of draws along log SNR."""
 
 import math
 from collections.abc import Sequence
@@ -7,24 +7,24 @@ import numpy as np
 
 from ddpm_jax.diffusion.likelihood.estimate import Estimate
 
-# Of each image, [n]: index, evaluations, converged, nats.<term> and variance.<term>, both
+# Arrays of images, [n]: index, evaluations, converged, nats.<term> and variance.<term>, both
 # with "total"; halves [n, 2]. Of a batch: profile [1, 3, NUM_BINS], count, sum and sum of
 # squares of the loss per unit of log SNR, and ends [1, 2], the log SNRs it lies between.
 Rows = dict[str, np.ndarray]
-# Of log SNR, in the picture of the loss.
+# Bins of log SNR in the picture of the loss.
 NUM_BINS = 32
 
 
 def of_batch(
     estimate: Estimate, ends: np.ndarray, index: np.ndarray, kept: np.ndarray
 ) -> Rows:
-    """What is remembered of a batch, the examples that fill it up left out.
+    """The rows of a batch, without padding.
 
     Args:
-      estimate: of the whole batch, on the host.
+      estimate: estimate of the whole batch, on the host.
       ends: log SNR at t = 0 and t = 1.
-      index: of each example in the data set.
-      kept: False for what fills up the batch.
+      index: index of each example in the data set.
+      kept: False for padding.
     """
     rows = {
         "index": index.astype(np.int64),
@@ -61,7 +61,7 @@ def joined(rows: Sequence[Rows]) -> Rows:
 def loss_by_log_snr(
     rows: Rows, num_dims: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
-    """Where the bound comes from, as `plots.loss_by_log_snr` takes it, in bits per dim.
+    """The bound along log SNR in bits per dim, as `plots.loss_by_log_snr` takes it.
 
     Returns:
       Log SNR, mean of the loss per unit of it, that mean's standard error, and the standard
@@ -73,10 +73,10 @@ def loss_by_log_snr(
     num, total, square = rows["profile"].sum(axis=0)
     low, high = rows["ends"][0]
     edges = np.linspace(low, high, NUM_BINS + 1)
-    seen = num > 1
-    num, total, square = num[seen], total[seen], square[seen]
+    has_draws = num > 1
+    num, total, square = num[has_draws], total[has_draws], square[has_draws]
     mean = total / num
     std = np.sqrt(np.maximum(square / num - mean**2, 0.0) * num / (num - 1))
-    centre = 0.5 * (edges[1:] + edges[:-1])[seen]
+    centre = 0.5 * (edges[1:] + edges[:-1])[has_draws]
     unit = num_dims * math.log(2.0)
     return centre, mean / unit, std / np.sqrt(num) / unit, std / unit

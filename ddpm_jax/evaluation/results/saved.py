@@ -1,4 +1,4 @@
-"""What evaluations left in workdirs, read back: figures, their errors, and what they mean."""
+"""Results of evaluations, read from workdirs: figures, errors, and their conventions."""
 
 import json
 import math
@@ -21,10 +21,10 @@ class Images(NamedTuple):
     """Figures of the single images that are in the mean.
 
     Attributes:
-      numbers: of each image in its split, increasing.
-      nats: of each, the mean over draws of noise.
-      halves: the same by either half of the draws; nan where not known.
-      num_dims: of an image.
+      numbers: numbers of the images in the split, increasing.
+      nats: mean over draws of noise for each image.
+      halves: means over either half of the draws; nan where not known.
+      num_dims: dimensions of an image.
     """
 
     numbers: Int64[np.ndarray, " images"]
@@ -34,7 +34,7 @@ class Images(NamedTuple):
 
     @property
     def nats_per_unit(self) -> float:
-        """What turns nats of an image into bits per dim."""
+        """The nats of an image that make one bit per dim."""
         return self.num_dims * math.log(2.0)
 
 
@@ -42,18 +42,18 @@ class Result(NamedTuple):
     """One estimator's figure of one run. None is what is not known, or not finite.
 
     Attributes:
-      name: of the run, for a person.
+      name: name of the run, for a person.
       path: its workdir.
-      step: of the weights.
-      seed: of the noise.
-      estimator: as config.eval names it.
+      step: step of the weights.
+      seed: seed of the noise.
+      estimator: name of the estimator.
       bits_per_dim: mean over images.
-      stderr: of it over draws of noise, the images fixed.
-      stderr_images: of it over images.
-      terms: what it is the sum of, bits per dim.
+      stderr: its standard error over draws of noise, the images fixed.
+      stderr_images: its standard error over images.
+      terms: terms of its sum, in bits per dim.
       num_network_evaluations: mean of an image.
       num_examples: images in the mean.
-      num_draws: of noise for each.
+      num_draws: draws of noise for each image.
       failed: numbers of the images of which there is no figure, by what went wrong.
       convention: all that the figure depends on.
       images: None where they were not kept.
@@ -77,7 +77,7 @@ class Result(NamedTuple):
 
 
 def steps(directory: epath.PathLike) -> list[int]:
-    """Those that a workdir holds evaluations of, increasing.
+    """The steps of which a workdir holds evaluations, in increasing order.
 
     Raises:
       ConfigError: it holds none.

@@ -15,9 +15,9 @@ class Table(NamedTuple):
     """Results of one kind.
 
     Attributes:
-      title: what the figures are.
+      title: the quantity of the figures.
       rows: the header, and a row for each result.
-      notes: what to know of the rows, a line each.
+      notes: remarks on the rows, a line each.
     """
 
     title: str
@@ -31,13 +31,13 @@ def text(results: Sequence[Result]) -> str:
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """The same for a document."""
+    """The tables in Markdown, for a document."""
     return _page(results, _piped)
 
 
 def rows(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """The same for a program: a row for each result; `kind` numbers the tables."""
-    found = []
+    """The tables as rows for a program, one for each result; `kind` numbers the tables."""
+    rows_of_tables = []
     for kind, group in enumerate(pairs.groups(results)):
         for result in group:
             row = {**result._asdict(), "path": str(result.path), "kind": kind}
@@ -47,8 +47,8 @@ def rows(results: Sequence[Result]) -> list[dict[str, Any]]:
                 "to": group[0].name,
                 **difference._asdict(),
             }
-            found.append(row)
-    return found
+            rows_of_tables.append(row)
+    return rows_of_tables
 
 
 def tables(results: Sequence[Result]) -> list[Table]:
@@ -123,24 +123,24 @@ def _line(
 
 
 def _remarks(result: Result, difference: Difference | None, first: Result) -> list[str]:
-    """What the columns of the difference do not say of themselves."""
+    """Remarks on the columns of differences."""
     if difference is None:
         return [
             f"{result.name} has no difference to {first.name}: one of the two keeps no"
             " values of single images, or they have none in common."
         ]
-    found = []
+    rows_of_tables = []
     if not difference.has_common_noise:
-        found.append(
+        rows_of_tables.append(
             f"{result.name} and {first.name} are not known to share their draws of noise:"
             " the error over draws of their difference is that of independent ones."
         )
     if not difference.num_images == result.num_examples == first.num_examples:
-        found.append(
+        rows_of_tables.append(
             f"{result.name} and {first.name} differ by that over the"
             f" {difference.num_images} images that both have."
         )
-    return found
+    return rows_of_tables
 
 
 def _to_first(result: Result, group: Sequence[Result]) -> Difference | None:

@@ -7,27 +7,27 @@ from ddpm_jax.evaluation.results import report
 from ddpm_jax.evaluation.results.table import aligned
 
 
-def summary(found: report.Report) -> str:
+def summary(result: report.Report) -> str:
     """One line for a person."""
     terms = ", ".join(
         f"{name} {number(term['bits_per_dim'])}"
-        for name, term in found["terms"].items()
+        for name, term in result["terms"].items()
     )
     return (
-        f"{number(found['bits_per_dim'])} bits per dim,"
-        f" s.e. {number(found['bits_per_dim_stderr'])} over draws and"
-        f" {number(found['bits_per_dim_stderr_images'])} over images ({terms};"
-        f" {found['num_examples']} images, {found['num_network_evaluations']:.4g} network"
-        f" evaluations each{_left_out(found)})"
+        f"{number(result['bits_per_dim'])} bits per dim,"
+        f" s.e. {number(result['bits_per_dim_stderr'])} over draws and"
+        f" {number(result['bits_per_dim_stderr_images'])} over images ({terms};"
+        f" {result['num_examples']} images, {result['num_network_evaluations']:.4g} network"
+        f" evaluations each{_left_out(result)})"
     )
 
 
-def _left_out(found: report.Report) -> str:
-    num = len(found["failed"]["not_converged"])
+def _left_out(result: report.Report) -> str:
+    num = len(result["failed"]["not_converged"])
     return f"; {num} more did not converge" if num else ""
 
 
-def table(found: report.Report) -> str:
+def table(result: report.Report) -> str:
     """Every figure with its errors, as lines for a terminal."""
     lines = [["", "bits/dim", "s.e. draws", "s.e. images", "evaluations"]]
 
@@ -36,49 +36,49 @@ def table(found: report.Report) -> str:
         images = number(figures["stderr_images"])
         lines.append([name, bits, draws, images, evaluations])
 
-    for own in report.each(found):
+    for single in report.each(result):
         total = {
-            "bits_per_dim": own["bits_per_dim"],
-            "stderr": own["bits_per_dim_stderr"],
-            "stderr_images": own["bits_per_dim_stderr_images"],
+            "bits_per_dim": single["bits_per_dim"],
+            "stderr": single["bits_per_dim_stderr"],
+            "stderr_images": single["bits_per_dim_stderr_images"],
         }
-        line(own["estimator"], total, f"{own['num_network_evaluations']:.4g}")
-        for term, figures in own["terms"].items():
+        line(single["estimator"], total, f"{single['num_network_evaluations']:.4g}")
+        for term, figures in single["terms"].items():
             line(f"  {term}", figures)
-    for name, figures in found.get("gaps", {}).items():
+    for name, figures in result.get("gaps", {}).items():
         line(name, figures)
     text = [aligned(lines)]
-    for own in report.each(found):
-        text.append(f"{own['estimator']}: {own['convention']['figure']}")
-        if own["num_pilot_evaluations"]:
+    for single in report.each(result):
+        text.append(f"{single['estimator']}: {single['convention']['figure']}")
+        if single["num_pilot_evaluations"]:
             text.append(
-                f"{own['estimator']}: {own['num_pilot_evaluations']} evaluations more in"
+                f"{single['estimator']}: {single['num_pilot_evaluations']} evaluations more in"
                 " the pilot pass"
             )
-        if index := own["failed"]["not_converged"]:
+        if index := single["failed"]["not_converged"]:
             text.append(
-                f"{own['estimator']}: the solve of {listed(index)} did not converge;"
+                f"{single['estimator']}: the solve of {listed(index)} did not converge;"
                 " left out of every mean"
             )
-    data = found["convention"]["data"]
+    data = result["convention"]["data"]
     text.append(
         f"{data['name']}, {data['version']}, split {data['split']!r}, resizing"
-        f" {data['resizing']}; weights {found['convention']['weights']}"
+        f" {data['resizing']}; weights {result['convention']['weights']}"
     )
     return "\n".join(text)
 
 
-def failure(found: report.Report) -> str:
+def failure(result: report.Report) -> str:
     """One line on an estimator that has no mean to give; empty if each has one."""
-    for own in report.each(found):
-        name, failed = own["estimator"], own["failed"]
+    for single in report.each(result):
+        name, failed = single["estimator"], single["failed"]
         if index := failed["not_finite"]:
-            split = own["convention"]["data"]["split"]
+            split = single["convention"]["data"]["split"]
             return (
                 f"{name}: the figure of {listed(index)} of split {split!r} is not a finite"
                 " number, so that no mean is given."
             )
-        if not own["num_examples"]:
+        if not single["num_examples"]:
             return (
                 f"{name}: no solve converged ({listed(failed['not_converged'])}): raise"
                 f" config.eval.{name}.max_steps, rtol or atol, or look at the weights."

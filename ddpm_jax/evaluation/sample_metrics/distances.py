@@ -13,19 +13,19 @@ MOST_PAIRED = 10_000
 SUBSET = 1000
 
 
-def fid(real: Reference, seen: ExtractedFeatures) -> Figures:
+def fid(real: Reference, samples: ExtractedFeatures) -> Figures:
     """The Frechet distance."""
-    return {"fid": frechet.distance(real.moments, moments.of(seen.features))}
+    return {"fid": frechet.distance(real.moments, moments.of(samples.features))}
 
 
-def kid(real: Reference, seen: ExtractedFeatures) -> Figures:
+def kid(real: Reference, samples: ExtractedFeatures) -> Figures:
     """The kernel distance."""
-    if max(len(real.features), len(seen.features)) <= MOST_PAIRED:
-        return {"kid": kernel.distance(real.features, seen.features)}
-    # Of a small data set, subsets are no larger than it is.
-    size = min(SUBSET, len(real.features), len(seen.features))
+    if max(len(real.features), len(samples.features)) <= MOST_PAIRED:
+        return {"kid": kernel.distance(real.features, samples.features)}
+    # Subsets are no larger than a small data set.
+    size = min(SUBSET, len(real.features), len(samples.features))
     found = kernel.over_subsets(
-        real.features, seen.features, np.random.default_rng(0), subset_size=size
+        real.features, samples.features, np.random.default_rng(0), subset_size=size
     )
     return {"kid": found.mean}
 

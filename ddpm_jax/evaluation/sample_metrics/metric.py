@@ -1,4 +1,4 @@
-"""What a metric of samples is: figures of their features against a reference's."""
+"""The interface of sample metrics: figures of samples' features against a reference's."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,17 +6,17 @@ from typing import NamedTuple
 from ddpm_jax.evaluation.extractors.extractor import ExtractedFeatures
 from ddpm_jax.evaluation.reference import Reference
 
-# By name.
+# Figures by name.
 Figures = dict[str, float]
 
 
 class SampleMetric(NamedTuple):
-    """One of the metrics of samples that config.eval.estimators may list.
+    """A metric of samples.
 
     Attributes:
       measure: (reference, features of samples) -> figures. A ValueError of it is told as
         the config's.
-      least_samples: that it needs.
+      least_samples: the number of samples that it needs.
     """
 
     measure: Callable[[Reference, ExtractedFeatures], Figures]

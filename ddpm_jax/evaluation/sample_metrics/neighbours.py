@@ -11,21 +11,21 @@ from ddpm_jax.evaluation.sample_metrics.metric import Figures, SampleMetric
 from ddpm_jax.metrics import neighbours
 
 
-def precision_recall(real: Reference, seen: ExtractedFeatures) -> Figures:
-    """How many samples are like the data, and how much of it they are like."""
-    found = neighbours.precision_recall(real.features, _some(seen))
+def precision_recall(real: Reference, samples: ExtractedFeatures) -> Figures:
+    """Precision and recall of samples."""
+    found = neighbours.precision_recall(real.features, _some(samples))
     return found._asdict()
 
 
-def density_coverage(real: Reference, seen: ExtractedFeatures) -> Figures:
-    """The same by counts, which outliers among the images do not raise."""
-    found = neighbours.density_coverage(real.features, _some(seen))
+def density_coverage(real: Reference, samples: ExtractedFeatures) -> Figures:
+    """Density and coverage of samples, which outliers among the images do not raise."""
+    found = neighbours.density_coverage(real.features, _some(samples))
     return found._asdict()
 
 
-def _some(seen: ExtractedFeatures) -> Float[np.ndarray, "some features"]:
-    """As many as the reference keeps, at most."""
-    return np.asarray(seen.features[: reference.MOST_KEPT])
+def _some(samples: ExtractedFeatures) -> Float[np.ndarray, "some features"]:
+    """The samples, at most as many as the reference keeps."""
+    return np.asarray(samples.features[: reference.MOST_KEPT])
 
 
 # One more than the neighbours that it looks at.

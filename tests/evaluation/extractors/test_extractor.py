@@ -34,7 +34,7 @@ def test_looking_gives_both_parts_on_the_host_and_compiles_once():
     )
     pixels = np.arange(12.0, dtype=np.float32).reshape(3, 2, 2, 1)
     for _ in range(2):
-        seen = made.look(jnp.asarray(pixels))
+        seen = made.extract(jnp.asarray(pixels))
     assert traced == [1] and made.identity == {"name": "own"}
     assert all(isinstance(part, np.ndarray) for part in seen)
     np.testing.assert_array_equal(seen.features, 2.0 * pixels.reshape(3, 4))

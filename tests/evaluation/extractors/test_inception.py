@@ -51,7 +51,7 @@ def make(monkeypatch):
 
 def test_pixels_fill_eight_bits_and_classes_are_judged_without_their_bias(make):
     pixels = np.random.default_rng(0).integers(0, 17, (5, 8, 8, 1), np.uint8)
-    seen = make().look(jax.device_put(pixels))
+    seen = make().extract(jax.device_put(pixels))
     shown = np.rint(pixels.reshape(5, -1) * 255.0 / 16.0)
     np.testing.assert_array_equal(seen.features, shown)
     expected = scipy.special.log_softmax(0.1 * shown[:, :3], axis=1)

@@ -38,5 +38,5 @@ def test_the_headline_is_one_of_the_scalars(config, tmp_path):
     assert "\n" not in found.summary
     file = epath.Path(found.file)
     assert file.exists() and file.parent == epath.Path(tmp_path) / "eval"
-    for picture in found.drawn.values():
+    for picture in found.pictures.values():
         assert picture.dtype == np.uint8 and picture.ndim == 3
