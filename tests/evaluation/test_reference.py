@@ -38,8 +38,8 @@ def test_of_many_images_some_are_kept_evenly(
 @pytest.fixture
 def ask(restored, judged, tmp_path, monkeypatch):
     """Asks for a reference in one folder; with it comes how often one was made."""
-    made, make = [], reference._made
-    monkeypatch.setattr(reference, "_made", lambda *args: made.append(1) or make(*args))
+    made, make = [], reference._make
+    monkeypatch.setattr(reference, "_make", lambda *args: made.append(1) or make(*args))
 
     def ask(extractor, **changes):
         made.clear()
