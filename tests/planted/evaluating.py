@@ -160,8 +160,8 @@ MISTAKES = (
     Mistake(
         "samples of no class count among those of a wrong one",
         "ddpm_jax/evaluation/repeated_samples.py",
-        "told = self.labels >= 0",
-        "told = self.labels >= -1",
+        "has_class = self.labels >= 0",
+        "has_class = self.labels >= -1",
         ("tests/evaluation/test_repeated_samples.py",),
     ),
     Mistake(
