@@ -63,7 +63,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
         form=c.format,
         is_writer=jax.process_index() == 0,
     )
-    done = sharding.agreed(store.begin())
+    done = sharding.from_process_0(store.begin())
     log_variance = None
     if done < c.num_samples or c.film.num_frames:
         log_variance = analytic_variance.of(config, restored, guide)

@@ -19,7 +19,7 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.check import check_config
 from ddpm_jax.config import combinations
 from ddpm_jax.core import progress, terminal
-from ddpm_jax.core.errors import errors_are_the_users
+from ddpm_jax.core.errors import as_config_errors
 from ddpm_jax.data import pipeline
 from ddpm_jax.evaluation import in_training, schedule_plots
 from ddpm_jax.evaluation.results.evaluation import Measurement
@@ -70,7 +70,7 @@ def train(config: Config, workdir: epath.PathLike) -> None:
       KeyboardInterrupt: a signal stopped it, after a checkpoint; the same call goes on.
     """
     terminal.begin_log()
-    with errors_are_the_users():
+    with as_config_errors():
         check_config(config)
         combinations.devices(config, jax.device_count())
     if run(config, workdir):
@@ -94,7 +94,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     checkpoints = Checkpoints(
         path, keep_last=every.keep_last, keep_every=every.keep_every
     )
-    with errors_are_the_users():
+    with as_config_errors():
         restored = checkpoints.restore_newest(training.abstract)
     start, state = (0, None) if restored is None else restored
     if state is not None:

@@ -179,7 +179,7 @@ def execute(values: flags.FlagValues, mode: str) -> int:
     if values.compilation_cache:
         jax.config.update("jax_compilation_cache_dir", values.compilation_cache)
     try:
-        with errors.errors_are_the_users():
+        with errors.as_config_errors():
             distributed.initialize(
                 values.coordinator_address, values.num_processes, values.process_id
             )

@@ -23,7 +23,7 @@ def choose(table: Mapping[str, T], name: str, field: str) -> T:
 
 
 @contextlib.contextmanager
-def errors_are_the_users() -> Iterator[None]:
+def as_config_errors() -> Iterator[None]:
     """Turns a ValueError raised while building from a config into a ConfigError."""
     try:
         yield

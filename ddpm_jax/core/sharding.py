@@ -51,7 +51,7 @@ def put_whole(mesh: Mesh, values: np.ndarray) -> Array:
     return jax.make_array_from_callback(values.shape, sharding, values.__getitem__)
 
 
-def whole(mesh: Mesh, values: Any) -> np.ndarray:
+def gathered(mesh: Mesh, values: Any) -> np.ndarray:
     """A sharded array as a whole numpy array on every host."""
     return np.asarray(jax.device_put(values, replicated(mesh)))
 
@@ -59,7 +59,7 @@ def whole(mesh: Mesh, values: Any) -> np.ndarray:
 def put_masked(mesh: Mesh, batch: HostBatch) -> tuple[dict[str, Array], np.ndarray]:
     """A batch on the devices, and the mask of its examples that are not padding."""
     placed = put_batch(mesh, batch)
-    return placed, whole(mesh, placed["mask"]).astype(bool)
+    return placed, gathered(mesh, placed["mask"]).astype(bool)
 
 
 def compile_for_batch(mesh: Mesh, fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,7 +67,7 @@ def compile_for_batch(mesh: Mesh, fn: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(fn, out_shardings=replicated(mesh))
 
 
-def agreed(number: int) -> int:
+def from_process_0(number: int) -> int:
     """Process 0's value of a number, on every process."""
     if jax.process_count() > 1:
         return int(multihost_utils.broadcast_one_to_all(np.int32(number)))

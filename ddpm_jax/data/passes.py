@@ -23,7 +23,7 @@ def batches(source: Source, batch_size: int) -> pipeline.Batches:
     )
 
 
-def each(
+def device_batches(
     mesh: Mesh, source: Source, batch_size: int, title: str
 ) -> Iterator[tuple[dict[str, Array], np.ndarray]]:
     """Yields each batch on the devices, and the mask of its examples that are not padding."""

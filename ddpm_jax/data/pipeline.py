@@ -189,7 +189,7 @@ def iterate(
         yield from iterator
 
 
-class Part:
+class Subset:
     """A subset of a source, in the source's order."""
 
     def __init__(
@@ -215,14 +215,14 @@ def first(source: Source, num_examples: int) -> Source:
     """The first `num_examples` of a source; itself where it has no more."""
     if num_examples >= len(source):
         return source
-    return Part(source, range(num_examples), f"the first {num_examples}")
+    return Subset(source, range(num_examples), f"the first {num_examples}")
 
 
-def spaced(source: Source, num_examples: int) -> Source:
+def evenly_spaced(source: Source, num_examples: int) -> Source:
     """`num_examples` of a source, evenly spaced, or all where it has fewer."""
     num = min(num_examples, len(source))
     indices = [i * len(source) // num for i in range(num)]
-    return Part(source, indices, f"{num} of it evenly spaced")
+    return Subset(source, indices, f"{num} of it evenly spaced")
 
 
 def _local_positions(

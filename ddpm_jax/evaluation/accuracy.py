@@ -111,7 +111,7 @@ class Accuracy:
         """[images, (is right, nats, log SNR), levels]."""
         size, title = self._config.eval.batch_size, f"evaluating ({NAME})"
         rows = []
-        for batch, kept in passes.each(self._mesh, self._source, size, title):
+        for batch, kept in passes.device_batches(self._mesh, self._source, size, title):
             found = np.asarray(self._look(params, batch), np.float64)
             rows.append(found[kept])
         return np.concatenate(rows)

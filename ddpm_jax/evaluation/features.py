@@ -4,7 +4,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core.choice import chosen, made, read
-from ddpm_jax.core.errors import errors_are_the_users
+from ddpm_jax.core.errors import as_config_errors
 from ddpm_jax.data.source import Source
 from ddpm_jax.evaluation.extractors.extractor import Extractor, Load
 from ddpm_jax.evaluation.extractors.table import EXTRACTORS
@@ -19,7 +19,7 @@ def check(config: Config) -> None:
     _load(config)
 
 
-@errors_are_the_users()
+@as_config_errors()
 def make(config: Config, mesh: Mesh, source: Source, others: OtherRuns) -> Extractor:
     """The extractor that the config names, for images like those of `source`.
 

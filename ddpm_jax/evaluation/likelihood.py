@@ -70,7 +70,7 @@ class Evaluator:
         """Measures every image in order; `store` keeps rows, also those of an earlier start."""
         batches = self._batches(self.source)
         all_rows = store.read(len(batches)) if store else []
-        done = sharding.agreed(len(all_rows)) if store else 0
+        done = sharding.from_process_0(len(all_rows)) if store else 0
         edges = self._edges(params) if done < len(batches) else None
         bar = progress.Bar(
             f"evaluating ({self.chosen.name})", len(batches), initial=done
@@ -80,7 +80,7 @@ class Evaluator:
                 batch, kept = sharding.put_masked(self.mesh, local)
                 result = self.estimate(params, batch, edges)
                 estimate, ends = jax.device_get(result)
-                index = sharding.whole(self.mesh, batch["index"])
+                index = sharding.gathered(self.mesh, batch["index"])
                 rows = rows_lib.of_batch(estimate, ends, index, kept)
                 if store:
                     store.add(number, rows)
@@ -135,7 +135,7 @@ class Evaluator:
         return passes.batches(source, self.config.eval.batch_size)
 
     def _pilot_source(self) -> Source:
-        return pipeline.spaced(self.source, self.config.eval.pilot_examples)
+        return pipeline.evenly_spaced(self.source, self.config.eval.pilot_examples)
 
     def _pilot_evaluations(self) -> int:
         """The number of evaluations of the network in the pilot pass."""

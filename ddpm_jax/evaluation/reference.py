@@ -92,7 +92,7 @@ def of(
         _differences(expected, stored.identity) if stored else ["no reference is there"]
     )
     # All processes make it or none does.
-    if not sharding.agreed(int(bool(changed))):
+    if not sharding.from_process_0(int(bool(changed))):
         assert stored is not None
         return stored
     if named:
@@ -130,13 +130,13 @@ def _make(
 
     def batches() -> Iterator[np.ndarray]:
         size = config.eval.batch_size
-        for batch, is_real in passes.each(mesh, source, size, "features"):
+        for batch, is_real in passes.device_batches(mesh, source, size, "features"):
             features = extractor.extract(batch["image"]).features[is_real]
-            index = sharding.whole(mesh, batch["index"])[is_real]
+            index = sharding.gathered(mesh, batch["index"])[is_real]
             kept.append(features[[int(i) in places for i in index]])
             yield features
 
-    moments_of_all = moments.over(batches())
+    moments_of_all = moments.from_batches(batches())
     made = Reference(_identity(source, extractor), moments_of_all, np.concatenate(kept))
     _write(file, made)
     return made

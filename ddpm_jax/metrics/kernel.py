@@ -38,7 +38,7 @@ def distance(real: Features, generated: Features) -> float:
     return _unbiased(real, generated)
 
 
-def over_subsets(
+def mean_over_subsets(
     real: Features,
     generated: Features,
     rng: np.random.Generator,

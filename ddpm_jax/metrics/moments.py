@@ -48,16 +48,16 @@ class _Part(NamedTuple):
     scatter: Float[np.ndarray, "features features"]
 
 
-def of(features: Features) -> Moments:
+def from_features(features: Features) -> Moments:
     """The moments of one array of examples.
 
     Raises:
       ValueError: fewer than 2 examples, or features that are not finite.
     """
-    return over([features])
+    return from_batches([features])
 
 
-def over(batches: Iterable[Features]) -> Moments:
+def from_batches(batches: Iterable[Features]) -> Moments:
     """The moments of all batches' examples together; a batch may hold one example.
 
     Raises:

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import sharding
 from ddpm_jax.core.choice import Options, Table, chosen, in_full, made, read
-from ddpm_jax.core.errors import ConfigError, errors_are_the_users
+from ddpm_jax.core.errors import ConfigError, as_config_errors
 from ddpm_jax.core.randomness import Stream, stream_key
 from ddpm_jax.data import table
 from ddpm_jax.data.source import Source
@@ -40,13 +40,13 @@ from ddpm_jax.training.state import Params, TrainState
 Bound = TypeVar("Bound", bound=Backbone)
 
 
-@errors_are_the_users()
+@as_config_errors()
 def mesh(config: Config) -> Mesh:
     """The mesh of all devices, in the groups of config.parallel.fsdp."""
     return sharding.make_mesh(config.parallel.fsdp)
 
 
-@errors_are_the_users()
+@as_config_errors()
 def source(config: Config, split: str) -> Source:
     """One split of the data set that config.data names."""
     data = config.data
@@ -101,7 +101,7 @@ def _make(table: Table, config: Config, group: str, field: str, *inputs: Any) ->
     return made(choice, options, where, *inputs)
 
 
-@errors_are_the_users()
+@as_config_errors()
 def model(config: Config, data: Source) -> Denoiser:
     """The denoiser for images like those of `data`."""
     if is_classifier(config):
@@ -122,7 +122,7 @@ def model(config: Config, data: Source) -> Denoiser:
     return _checked(config, data, unbound)
 
 
-@errors_are_the_users()
+@as_config_errors()
 def classifier_model(config: Config, data: Source) -> ClassifierModel:
     """The classifier of noisy images like those of `data`."""
     num_classes = _num_classes(config, data, f"name = {config.model.name!r}")
@@ -227,7 +227,7 @@ def weights(config: Config, state: TrainState, name: str) -> Params:
     return state.ema_params[decay]
 
 
-@errors_are_the_users()
+@as_config_errors()
 def training(
     config: Config, mesh: Mesh, model: Denoiser | ClassifierModel
 ) -> parallel.Training:

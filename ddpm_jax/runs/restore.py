@@ -11,7 +11,7 @@ from etils import epath
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.config.schema import default
-from ddpm_jax.core.errors import ConfigError, choose, errors_are_the_users, flat
+from ddpm_jax.core.errors import ConfigError, as_config_errors, choose, flat
 from ddpm_jax.data.source import Source
 from ddpm_jax.models import build
 from ddpm_jax.models.classifier import ClassifierModel
@@ -67,7 +67,7 @@ def _load(
     source = build.source(config, config.data.eval_split)
     model = make(config, source)
     abstract = build.training(config, mesh, model).abstract
-    with errors_are_the_users():
+    with as_config_errors():
         checkpoints = Checkpoints(path, read_only=True)
         if step >= 0:
             found = step, checkpoints.restore(step, abstract)

@@ -43,7 +43,7 @@ def of(
     _, options = samplers.sampler_choice(config)
     if not options.variance_examples:
         return None
-    source = pipeline.spaced(
+    source = pipeline.evenly_spaced(
         build.source(config, config.data.train_split), options.variance_examples
     )
     settings = {
@@ -59,7 +59,7 @@ def of(
     file = restored.path / FOLDER / f"{restored.step}.json"
     table = _saved(file, settings)
     # All processes estimate or none does, and none writes before all have read.
-    if not sharding.agreed(int(table is not None)) or table is None:
+    if not sharding.from_process_0(int(table is not None)) or table is None:
         folders.make_folder(file.parent)
         logging.info("estimating the variance from %d examples ...", len(source))
         table = _estimate(config, restored, guide, source)
@@ -100,7 +100,7 @@ def _estimate(
     compiled = sharding.compile_for_batch(restored.mesh, errors)
     params, size = (restored.params, guide.params), config.sample.batch_size
     stored = []
-    for batch, kept in passes.each(
+    for batch, kept in passes.device_batches(
         restored.mesh, source, size, "estimating the variance"
     ):
         stored.append(np.asarray(compiled(params, batch), np.float64)[kept])

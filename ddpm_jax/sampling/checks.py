@@ -3,7 +3,7 @@
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core.choice import chosen
-from ddpm_jax.core.errors import ConfigError, choose, errors_are_the_users
+from ddpm_jax.core.errors import ConfigError, as_config_errors, choose
 from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS
@@ -79,7 +79,7 @@ def check_rollout(config: Config) -> None:
             raise ConfigError(message)
     check_guidance(config)
     tasks.check(config)
-    with errors_are_the_users():
+    with as_config_errors():
         samplers.threshold(config)
         if uses_grid:
             samplers.num_evaluations(config)

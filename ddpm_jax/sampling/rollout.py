@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.core.errors import ConfigError, errors_are_the_users
+from ddpm_jax.core.errors import ConfigError, as_config_errors
 from ddpm_jax.diffusion.conditioning import editing, linear_constraints
 from ddpm_jax.diffusion.likelihood import probability_flow
 from ddpm_jax.diffusion.model import Diffusion
@@ -41,7 +41,7 @@ class Samples(NamedTuple):
 Draw = Callable[..., Samples]
 
 
-@errors_are_the_users()
+@as_config_errors()
 def make(
     config: Config,
     model: Denoiser,

@@ -25,7 +25,7 @@ def test_a_choice_like_nothing_gets_no_guess():
 def test_errors_of_what_is_built_are_the_users():
     with (
         pytest.raises(ConfigError, match="too many"),
-        errors.errors_are_the_users(),
+        errors.as_config_errors(),
     ):
         raise ValueError("too many")
 
@@ -39,10 +39,10 @@ def test_a_flag_is_named_as_it_is_written():
 
 def test_an_error_of_the_config_stays_as_it_is_and_another_kind_passes():
     first = ConfigError("this")
-    with pytest.raises(ConfigError) as error, errors.errors_are_the_users():
+    with pytest.raises(ConfigError) as error, errors.as_config_errors():
         raise first
     assert error.value is first
-    with pytest.raises(KeyError), errors.errors_are_the_users():
+    with pytest.raises(KeyError), errors.as_config_errors():
         raise KeyError("that")
 
 

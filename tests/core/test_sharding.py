@@ -40,7 +40,7 @@ def test_a_batch_that_every_host_has_is_cut_and_comes_back_whole():
     mesh, values = sharding.make_mesh(4), np.arange(48.0).reshape(16, 3)
     placed = sharding.put_whole(mesh, values)
     assert {shard.data.shape for shard in placed.addressable_shards} == {(2, 3)}
-    back = sharding.whole(mesh, placed)
+    back = sharding.gathered(mesh, placed)
     assert type(back) is np.ndarray
     np.testing.assert_array_equal(back, values)
 
@@ -55,7 +55,7 @@ def test_the_mask_says_which_examples_fill_up():
 
 
 def test_all_processes_take_the_number_of_the_first(monkeypatch):
-    assert sharding.agreed(7) == 7
+    assert sharding.from_process_0(7) == 7
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     asked = []
 
@@ -64,4 +64,4 @@ def test_all_processes_take_the_number_of_the_first(monkeypatch):
         return np.int32(4)
 
     monkeypatch.setattr(sharding.multihost_utils, "broadcast_one_to_all", broadcast)
-    assert sharding.agreed(7) == 4 and asked == [7]
+    assert sharding.from_process_0(7) == 4 and asked == [7]

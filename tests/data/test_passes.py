@@ -12,7 +12,7 @@ from ddpm_jax.data import builtin, passes, pipeline
 def test_every_example_comes_once_and_in_order(size):
     source = pipeline.first(builtin.digits("test"), 21)
     mesh, images, indices = sharding.make_mesh(1), [], []
-    for batch, kept in passes.each(mesh, source, size, "looking"):
+    for batch, kept in passes.device_batches(mesh, source, size, "looking"):
         assert batch["image"].shape == (size, 8, 8, 1) and kept.shape == (size,)
         images.append(np.asarray(batch["image"])[kept])
         indices.append(np.asarray(batch["index"])[kept])

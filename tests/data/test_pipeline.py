@@ -287,7 +287,7 @@ def test_the_first_examples(counting):
 @pytest.mark.parametrize(("length", "num"), [(10, 7), (10, 3), (10, 10), (150, 100)])
 def test_spaced_examples_reach_all_over_a_source(counting, length, num):
     whole = counting(length)
-    source = pipeline.spaced(whole, num)
+    source = pipeline.evenly_spaced(whole, num)
     labels = [source[i]["label"] for i in range(num)]
     places = whole.reads
     assert labels == [place % 7 for place in places]
@@ -486,7 +486,7 @@ def test_a_pixel_beyond_the_values_there_are_is_named(batches):
 
 def test_a_part_has_the_classes_of_the_whole():
     whole = table.make("digits", "test")
-    for part in (pipeline.first(whole, 7), pipeline.spaced(whole, 7)):
+    for part in (pipeline.first(whole, 7), pipeline.evenly_spaced(whole, 7)):
         assert len(part) == 7 and part.num_classes == 10
 
 
@@ -494,7 +494,7 @@ def test_a_part_has_the_classes_of_the_whole():
 def test_spaced_examples_are_one_of_each_part_from_the_first_to_the_tail(
     counting, length, num
 ):
-    source = pipeline.spaced(counting(length), num)
+    source = pipeline.evenly_spaced(counting(length), num)
     num = min(num, length)
     assert len(source) == source.identity["num_examples"] == num
     assert source.identity["split"] == f"train, {num} of it evenly spaced"

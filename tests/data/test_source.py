@@ -9,7 +9,7 @@ from ddpm_jax.data.source import Source
 SOURCES = {
     "digits": lambda: builtin.digits("test"),
     "photos": lambda: builtin.photos("train", patch_size=16, stride=8),
-    "a part": lambda: pipeline.spaced(builtin.digits("train"), 7),
+    "a part": lambda: pipeline.evenly_spaced(builtin.digits("train"), 7),
 }
 
 

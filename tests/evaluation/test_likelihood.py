@@ -310,7 +310,7 @@ def test_rows_depend_on_every_field_of_the_config_the_images_and_the_weights():
         assert json.dumps(other.settings(weights)) != before, name
     for part in source.identity:
         identity = {**source.identity, part: "other"}
-        own = pipeline.Part(source, range(3), "three")
+        own = pipeline.Subset(source, range(3), "three")
         own.identity = identity
         other = dataclasses.replace(evaluator, source=own)
         assert json.dumps(other.settings(weights)) != before, part
@@ -469,7 +469,7 @@ def test_bits_with_the_class_are_another_figure_by_another_convention():
     # With them, of sevens alone: the row for seven.
     c.eval.class_conditional, c.eval.num_examples = True, 0
     places = [i for i in range(len(source)) if source[i]["label"] == 7][:20]
-    sevens = pipeline.Part(source, places, "sevens")
+    sevens = pipeline.Subset(source, places, "sevens")
     net["time"]["bias"] += params["net"]["class"]["table"]["embedding"][7] - none
     found = []
     for own, weights in ((c, params), (plain, {"net": net})):

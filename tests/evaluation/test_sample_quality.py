@@ -179,7 +179,7 @@ class KnownSamples(RepeatedSamples):
 
 def test_training_images_are_perfect_samples(judged, look, train_images, real):
     few, c = real[::4], judged()
-    own = Reference({}, moments.of(few), few)
+    own = Reference({}, moments.from_features(few), few)
     same = KnownSamples(look(train_images[::4]))
     found = sample_quality.measured(c, own, same)["figures"]
     assert found["fid"]["mean"] < 1e-6
@@ -194,7 +194,7 @@ def test_training_images_are_perfect_samples(judged, look, train_images, real):
 
 def test_a_metric_that_cannot_work_is_named(judged, real):
     broken = np.full((24, 8), np.nan, np.float32)
-    own = Reference({}, moments.of(real), real)
+    own = Reference({}, moments.from_features(real), real)
     log_probs = np.full((24, 3), -math.log(3.0), np.float32)
     seen = ExtractedFeatures(broken, log_probs)
     message = r"config.eval.estimators, 'fid': .*features of example 0 are not finite"

@@ -9,12 +9,17 @@ from ddpm_jax.metrics import features, frechet, kernel, moments, neighbours
 PAIRED = {
     "kernel": (kernel.distance, 2),
     "subsets": (
-        lambda a, b: kernel.over_subsets(a, b, np.random.default_rng(0), 3, 5),
+        lambda a, b: kernel.mean_over_subsets(a, b, np.random.default_rng(0), 3, 5),
         5,
     ),
     "precision_recall": (neighbours.precision_recall, 4),
     "density_coverage": (lambda a, b: neighbours.density_coverage(a, b, 3), 4),
-    "frechet": (lambda a, b: frechet.distance(moments.of(a), moments.of(b)), 2),
+    "frechet": (
+        lambda a, b: frechet.distance(
+            moments.from_features(a), moments.from_features(b)
+        ),
+        2,
+    ),
 }
 
 

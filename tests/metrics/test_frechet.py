@@ -69,25 +69,27 @@ def test_of_fewer_examples_than_features(sizes, rng):
     expected -= 2.0 * cross
     # Rounding of an eigenvalue that is 0 is a root of 1e-8 in a space that b fills.
     np.testing.assert_allclose(
-        frechet.distance(moments.of(a), moments.of(b)), expected, rtol=1e-6
+        frechet.distance(moments.from_features(a), moments.from_features(b)),
+        expected,
+        rtol=1e-6,
     )
 
 
 @pytest.mark.parametrize("num", [5, 200])
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_of_equal_moments_it_is_zero_to_rounding(num, scale, rng):
-    a = moments.of(scale * rng.normal(size=(num, 40)))
+    a = moments.from_features(scale * rng.normal(size=(num, 40)))
     assert 0.0 <= frechet.distance(a, a) < 1e-12 * np.trace(a.covariance)
 
 
 def test_it_is_never_negative(rng):
     """Rounding takes about half of these below 0 where nothing keeps them."""
-    samples = [moments.of(rng.normal(size=(30, 20))) for _ in range(20)]
+    samples = [moments.from_features(rng.normal(size=(30, 20))) for _ in range(20)]
     assert min(frechet.distance(a, a) for a in samples) >= 0.0
 
 
 def test_neither_is_first(rng):
-    a, b = random_gaussian(rng), moments.of(rng.normal(size=(5, 12)))
+    a, b = random_gaussian(rng), moments.from_features(rng.normal(size=(5, 12)))
     np.testing.assert_allclose(
         frechet.distance(a, b), frechet.distance(b, a), rtol=1e-13
     )

@@ -81,7 +81,7 @@ def test_of_gaussians_it_is_that_of_their_moments(mean, std, rng):
 def test_subsets_of_all_examples_are_all(rng):
     """Without replacement: every subset is the whole, in another order."""
     real, generated = rng.normal(size=(2, 30, 4))
-    got = kernel.over_subsets(real, generated, rng, num_subsets=5, subset_size=30)
+    got = kernel.mean_over_subsets(real, generated, rng, num_subsets=5, subset_size=30)
     np.testing.assert_allclose(got.mean, by_loops(real, generated), rtol=1e-9)
     assert got.standard_error < 1e-10
 
@@ -90,7 +90,7 @@ def test_subsets_mean_and_error_are_of_the_distance_of_all(rng):
     """Over 100 draws: 5 deviations of a mean, and of a spread (7% of it), once in a
     million seeds."""
     real, generated = rng.normal(size=(2, 40, 3))
-    found = [kernel.over_subsets(real, generated, rng, 10, 10) for _ in range(100)]
+    found = [kernel.mean_over_subsets(real, generated, rng, 10, 10) for _ in range(100)]
     means, errors = np.array(found).T
     error = np.sqrt(np.mean(errors**2))
     exact = kernel.distance(real, generated)
@@ -101,7 +101,7 @@ def test_subsets_mean_and_error_are_of_the_distance_of_all(rng):
 def test_the_generator_alone_decides_the_subsets(rng):
     real, generated = rng.normal(size=(2, 40, 3))
     one, same, other = (
-        kernel.over_subsets(real, generated, np.random.default_rng(seed), 5, 10)
+        kernel.mean_over_subsets(real, generated, np.random.default_rng(seed), 5, 10)
         for seed in (1, 1, 2)
     )
     assert one == same
@@ -113,7 +113,7 @@ def test_subsets_are_two_of_two_or_more(name, rng):
     real, generated = rng.normal(size=(2, 10, 3))
     sizes = {"num_subsets": 3, "subset_size": 5, name: 1}
     with pytest.raises(ValueError, match=f"{name} = 1: write 2 or more"):
-        kernel.over_subsets(real, generated, rng, **sizes)
+        kernel.mean_over_subsets(real, generated, rng, **sizes)
 
 
 def test_memory_is_of_blocks(rng, monkeypatch):

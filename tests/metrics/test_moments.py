@@ -25,12 +25,12 @@ def assert_moments(got, examples, rtol=1e-12):
 )
 def test_of_batches_they_are_numpys_of_all(cuts, rng):
     examples = correlated(rng)
-    assert_moments(moments.over(iter(np.split(examples, cuts))), examples)
+    assert_moments(moments.from_batches(iter(np.split(examples, cuts))), examples)
 
 
 def test_merged_they_are_numpys_of_all(rng):
     examples = correlated(rng)
-    parts = [moments.of(part) for part in np.split(examples, [2, 31])]
+    parts = [moments.from_features(part) for part in np.split(examples, [2, 31])]
     a, b, c = parts
     assert_moments(moments.merged(moments.merged(a, b), c), examples)
     assert_moments(moments.merged(a, moments.merged(b, c)), examples)
@@ -41,7 +41,7 @@ def test_an_offset_of_all_examples_costs_no_digits(rng):
     """Of sums of squares 16 digits would be gone: 1e8 squared is 1e16 variances."""
     # On a grid that float64 holds exactly beside the offset.
     examples = np.round(correlated(rng) * 2**20) / 2**20
-    got = moments.over(np.split(examples + 1e8, 6))
+    got = moments.from_batches(np.split(examples + 1e8, 6))
     np.testing.assert_allclose(
         got.covariance, np.cov(examples, rowvar=False), rtol=1e-6, atol=1e-7
     )
@@ -49,13 +49,15 @@ def test_an_offset_of_all_examples_costs_no_digits(rng):
 
 def test_float32_features_are_summed_in_float64(rng):
     examples = (correlated(rng) + 1000.0).astype(np.float32)
-    assert_moments(moments.over(np.split(examples, 6)), examples.astype(np.float64))
+    assert_moments(
+        moments.from_batches(np.split(examples, 6)), examples.astype(np.float64)
+    )
 
 
 def test_features_given_are_left_as_they_are(rng):
     examples = correlated(rng)
     before = examples.copy()
-    moments.of(examples)
+    moments.from_features(examples)
     np.testing.assert_array_equal(examples, before)
 
 
@@ -69,12 +71,12 @@ def test_features_given_are_left_as_they_are(rng):
 )
 def test_too_few_examples_are_counted(sizes, message):
     with pytest.raises(ValueError, match=message):
-        moments.over([np.zeros((size, 3)) for size in sizes])
+        moments.from_batches([np.zeros((size, 3)) for size in sizes])
 
 
 def test_batches_and_parts_have_one_number_of_features(rng):
     three, four = correlated(rng, 9, 3), correlated(rng, 9, 4)
     with pytest.raises(ValueError, match="have 3 features and others 4"):
-        moments.over([three, four])
+        moments.from_batches([three, four])
     with pytest.raises(ValueError, match="have 4 features and others 3"):
-        moments.merged(moments.of(four), moments.of(three))
+        moments.merged(moments.from_features(four), moments.from_features(three))

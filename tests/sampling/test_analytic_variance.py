@@ -159,7 +159,7 @@ def test_each_level_and_example_has_its_own_noise_and_each_example_counts_once(
 
     monkeypatch.setattr(of_samplers, "error", error)
     c = tiny.config(sample__batch_size=size, seed=3)
-    source = pipeline.spaced(build.source(c, "train"), 12)
+    source = pipeline.evenly_spaced(build.source(c, "train"), 12)
     guide = Guide(0, (), lambda params, *_: plain.model.bind(params))
     table = analytic_variance._estimate(c, plain, guide, source)
 

@@ -15,7 +15,9 @@ SUBSET = 1000
 
 def fid(real: Reference, samples: ExtractedFeatures) -> Figures:
     """The Frechet distance."""
-    return {"fid": frechet.distance(real.moments, moments.of(samples.features))}
+    return {
+        "fid": frechet.distance(real.moments, moments.from_features(samples.features))
+    }
 
 
 def kid(real: Reference, samples: ExtractedFeatures) -> Figures:
@@ -24,7 +26,7 @@ def kid(real: Reference, samples: ExtractedFeatures) -> Figures:
         return {"kid": kernel.distance(real.features, samples.features)}
     # Subsets are no larger than a small data set.
     size = min(SUBSET, len(real.features), len(samples.features))
-    found = kernel.over_subsets(
+    found = kernel.mean_over_subsets(
         real.features, samples.features, np.random.default_rng(0), subset_size=size
     )
     return {"kid": found.mean}

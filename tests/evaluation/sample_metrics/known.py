@@ -17,7 +17,7 @@ def features(seed: int, num: int, *, offset: float = 0.0) -> np.ndarray:
 
 def reference(values: np.ndarray, num_kept: int | None = None) -> Reference:
     """Of these, of which the first are kept."""
-    return Reference({}, moments.of(values), values[:num_kept])
+    return Reference({}, moments.from_features(values), values[:num_kept])
 
 
 def seen(values: np.ndarray, num_classes: int = 3) -> ExtractedFeatures:

@@ -41,13 +41,13 @@ def test_the_kernels_is_of_all_pairs_that_are_kept():
 def test_of_many_it_is_a_mean_over_subsets(num, monkeypatch):
     """No larger than a small data set, and near the distance of all pairs."""
     monkeypatch.setattr(distances, "MOST_PAIRED", 100)
-    sizes, over_subsets = [], kernel.over_subsets
+    sizes, over_subsets = [], kernel.mean_over_subsets
 
     def counted(*args, subset_size):
         sizes.append(subset_size)
         return over_subsets(*args, subset_size=subset_size)
 
-    monkeypatch.setattr(distances.kernel, "over_subsets", counted)
+    monkeypatch.setattr(distances.kernel, "mean_over_subsets", counted)
     real, drawn = known.features(2, num[0]), known.features(3, num[1], offset=1.0)
     found = distances.kid(known.reference(real), known.seen(drawn))["kid"]
     assert sizes == [90]
