@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 DIGITS := runs/digits
 CACHE := .cache/xla
 
-.PHONY: digits test lint lock clean
+.PHONY: digits test test-long lint lock clean
 
 digits: $(INSTALLED)
 	$(RUN) main.py --config=configs/digits.py --workdir=$(DIGITS) --compilation_cache=$(CACHE)
@@ -16,6 +16,11 @@ digits: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(RUN) -m pytest --numprocesses=2 --dist=loadfile
+
+# Campaigns that take long: a run killed at random, and mistakes planted one at a time.
+test-long: $(INSTALLED)
+	$(RUN) -m tests.kill_and_resume --kills=20
+	$(RUN) -m tests.planted
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .

@@ -47,3 +47,17 @@ def test_dropout_belongs_to_the_example():
     assert np.max(np.abs(other - together)) > 1e-3
     still = model.bind(params).denoise(z, t).eps
     assert np.max(np.abs(still - together)) > 1e-3
+
+
+def test_a_learned_variance_is_the_second_half_of_the_output_from_0_to_1():
+    _, model = simple_model_of(reverse_variance="learned")
+    params = model.init(jax.random.key(0))
+    z = jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
+    t = jnp.array([0.0, 1.0])
+    output = model.network.apply({"params": params["net"]}, z, 9.0 * t, train=False)
+    eps, head = jnp.split(output, 2, axis=-1)
+    found = model.bind(params).denoise(z, t)
+    np.testing.assert_allclose(found.eps, eps, rtol=1e-5, atol=1e-6)
+    # A head of -1 is the posterior's variance, one of 1 the forward process's.
+    wanted = (np.asarray(head, np.float64) + 1.0) / 2.0
+    np.testing.assert_allclose(found.variance_fraction, wanted, rtol=1e-5, atol=1e-6)

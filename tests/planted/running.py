@@ -261,7 +261,7 @@ MISTAKES = (
         BUILD,
         "Interface(2 * num_channels if has_head else num_channels)",
         "Interface(num_channels)",
-        ("tests/models/test_denoiser.py", "-k", "consistent"),
+        ("tests/models/test_build.py", "-k", "classes_and_variance"),
     ),
     Mistake(
         "the network of a chain sees 0..T",
