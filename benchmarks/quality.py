@@ -89,7 +89,7 @@ def cell(
     for number in range(config.eval.quality.num_repeats):
         drawn = samples.draw(number)
         seconds += drawn.seconds
-        distances.append(sample_quality.figures(config, real, drawn.seen)["fid"])
+        distances.append(sample_quality.figures(config, real, drawn.features)["fid"])
     num = config.eval.quality.num_samples * config.eval.quality.num_repeats
     return {
         "frechet_distance": sample_quality.summarised(distances),

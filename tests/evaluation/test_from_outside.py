@@ -80,7 +80,9 @@ def test_their_options_are_the_configs():
 
 def test_one_that_is_of_no_kind_is_refused(monkeypatch):
     monkeypatch.setitem(ESTIMATORS, "own", Choice(Options, spread))
-    message = r"'own' needs one of the traits likelihood, of_a_classifier, of_samples\.$"
+    message = (
+        r"'own' needs one of the traits likelihood, of_a_classifier, of_samples\.$"
+    )
     with pytest.raises(ConfigError, match=message):
         check_config(tiny.config(eval__estimators="own"))
 
