@@ -15,7 +15,7 @@ from ddpm_jax.evaluation import features
 from ddpm_jax.evaluation.likelihoods.estimator import LikelihoodEstimator, Setting
 from ddpm_jax.evaluation.results.evaluation import Measurement
 from ddpm_jax.evaluation.sample_metrics.metric import SampleMetric
-from ddpm_jax.evaluation.table import ESTIMATORS
+from ddpm_jax.evaluation.table import ESTIMATORS, KINDS
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.table import MODELS
 
@@ -114,6 +114,10 @@ def check(config: Config) -> None:
     if len(set(listed_names)) < len(listed_names):
         raise ConfigError(f"{field} names one twice: write each once.")
     for name in listed_names:
+        if len(ESTIMATORS[name].traits & KINDS) != 1:
+            raise ConfigError(
+                f"{field}: {name!r} needs one of the traits {', '.join(sorted(KINDS))}."
+            )
         _check_fits(config, name, field)
     takers = [name for name, choice in ESTIMATORS.items() if choice.has("takes_pilot")]
     if config.eval.pilot_examples > 0 and not set(takers) & set(listed_names):
@@ -165,7 +169,6 @@ def _names(config: Config) -> list[str]:
     return [name.strip() for name in config.eval.estimators.split(",")]
 
 
-def _make(estimator_choice: Chosen, *inputs: Any) -> Any:
-    return made(
-        estimator_choice.choice, estimator_choice.options, "config.eval", *inputs
-    )
+def _make(estimator: Chosen, *inputs: Any) -> Any:
+    where = f"config.eval.{estimator.name}"
+    return made(estimator.choice, estimator.options, where, *inputs)

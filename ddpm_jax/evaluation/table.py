@@ -31,3 +31,4 @@ ESTIMATORS: Table = {
     "density_coverage": neighbours.DENSITY_COVERAGE,
     "accuracy": accuracy.CHOICE,
 }
+KINDS = frozenset({"likelihood", "of_samples", "of_a_classifier"})

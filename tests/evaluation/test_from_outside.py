@@ -30,6 +30,8 @@ class Longer(Options):
 
 def longer(options, setting):
     num_draws = options.factor * setting.num_draws
+    if num_draws > 100:
+        raise ValueError(f"factor = {options.factor}: these are {num_draws} draws.")
 
     def estimate(diffusion, pixel_decoder, batch):
         found = elbo.stratified(
@@ -65,6 +67,7 @@ def test_their_options_are_the_configs():
     assert c.eval.longer.to_dict() == {"factor": 4, "offset": 0.0}
     for changes, message in (
         ({"longer__factor": 0}, r"^config.eval.longer.factor = 0: write 1 or more"),
+        ({"longer__factor": 99}, r"^config.eval.longer.factor = 99: these are 198"),
         ({"estimators": "longr"}, r"'longr' is not one of .*Did you mean 'longer'"),
         ({"pilot_examples": 4}, r"is of use to the estimator 'stratified' alone"),
     ):
@@ -73,6 +76,15 @@ def test_their_options_are_the_configs():
         with pytest.raises(ConfigError, match=message) as error:
             check_config(wrong)
         assert "\n" not in str(error.value)
+
+
+def test_one_that_is_of_no_kind_is_refused(monkeypatch):
+    monkeypatch.setitem(ESTIMATORS, "own", Choice(Options, spread))
+    message = (
+        r"'own' needs one of the traits likelihood, of_a_classifier, of_samples\.$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        check_config(tiny.config(eval__estimators="own"))
 
 
 def test_an_estimator_stands_beside_those_that_are_here(run):

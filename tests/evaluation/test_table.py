@@ -18,13 +18,12 @@ from ddpm_jax.evaluation.likelihoods.estimator import (
 )
 from ddpm_jax.evaluation.results.evaluation import Measurement
 from ddpm_jax.evaluation.sample_metrics.metric import SampleMetric
-from ddpm_jax.evaluation.table import ESTIMATORS
+from ddpm_jax.evaluation.table import ESTIMATORS, KINDS
 from ddpm_jax.models import build
 from tests import tiny
 from tests.diffusion import closed_form
 
 pytestmark = pytest.mark.usefixtures("small_network", "one_device")
-KINDS = {"likelihood", "of_samples", "of_a_classifier"}
 LIKELIHOODS = [n for n, c in ESTIMATORS.items() if c.has("likelihood")]
 T = 10
 SETTING = Setting(num_draws=4, num_pilot_examples=3, num_steps=T, seed=0)

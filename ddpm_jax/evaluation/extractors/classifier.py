@@ -27,7 +27,7 @@ def classifier(_: Options, files: ExtractorFiles) -> Load:
     """The newest averaged weights of the run that config.eval.quality.classifier names.
 
     Raises:
-      ValueError: that is empty.
+      ConfigError: that is empty.
     """
     directory = needed(
         "classifier",

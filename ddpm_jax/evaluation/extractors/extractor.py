@@ -12,6 +12,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import sharding
 from ddpm_jax.core.choice import Options, option
+from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.data.source import Source
 from ddpm_jax.models.restored import OtherRuns
 from ddpm_jax.nets.inception.network import PREPARATIONS
@@ -70,12 +71,11 @@ def needed(name: str, value: str, what: str) -> str:
     """The value of an extractor's field.
 
     Raises:
-      ValueError: it is empty.
+      ConfigError: it is empty.
     """
     if not value:
-        raise ValueError(
-            f"extractor = {name!r} needs config.eval.quality.{name}, {what}."
-        )
+        group = "config.eval.quality"
+        raise ConfigError(f"{group}.extractor = {name!r} needs {group}.{name}, {what}.")
     return value
 
 

@@ -31,7 +31,7 @@ def inception(_: Options, files: ExtractorFiles) -> Load:
     """The network with the weights of config.eval.quality.inception.
 
     Raises:
-      ValueError: that is empty.
+      ConfigError: that is empty.
     """
     file = needed("inception", files.inception, f"the file {WEIGHTS}")
 

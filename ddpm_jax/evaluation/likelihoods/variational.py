@@ -1,6 +1,7 @@
 """The variational bound of the reverse process: from a few times an image, or from all."""
 
 from ddpm_jax.core.choice import Choice, Options
+from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.core.randomness import Stream, stream_key
 from ddpm_jax.diffusion.likelihood import elbo, strata
 from ddpm_jax.diffusion.likelihood.estimate import Estimate
@@ -19,9 +20,12 @@ def stratified(_: Options, setting: Setting) -> LikelihoodEstimator:
     """`elbo.stratified`, with times that cover all images of the split evenly.
 
     Raises:
-      ValueError: num_draws is neither 2 nor a multiple of 4.
+      ConfigError: num_draws is neither 2 nor a multiple of 4.
     """
-    num_strata = elbo.num_strata(setting.num_draws)
+    try:
+        num_strata = elbo.num_strata(setting.num_draws)
+    except ValueError as error:
+        raise ConfigError(f"config.eval.{error}") from error
     # Four borders for each stratum to choose from.
     num_pilot_draws = 4 * strata.PER_BIN * num_strata
     pilot = Pilot(

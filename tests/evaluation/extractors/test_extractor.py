@@ -5,14 +5,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.evaluation.extractors import extractor
 from tests import tiny
 
 
 def test_a_field_that_is_needed_is_named_where_it_is_empty():
     assert extractor.needed("judge", "a/file", "the file") == "a/file"
-    message = r"^extractor = 'judge' needs config.eval.quality.judge, the file\.$"
-    with pytest.raises(ValueError, match=message):
+    message = (
+        r"^config.eval.quality.extractor = 'judge' needs config.eval.quality.judge, the"
+        r" file\.$"
+    )
+    with pytest.raises(ConfigError, match=message):
         extractor.needed("judge", "", "the file")
 
 

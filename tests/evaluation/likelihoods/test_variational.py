@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.core.randomness import Stream, stream_key
 from ddpm_jax.diffusion.likelihood import elbo, strata
 from ddpm_jax.diffusion.likelihood.estimate import Estimate
@@ -91,7 +92,8 @@ def test_what_they_are():
 
 @pytest.mark.parametrize("num_draws", [3, 6])
 def test_stratified_refuses_draws_that_are_no_pairs_of_pairs(num_draws):
-    with pytest.raises(ValueError, match=rf"^num_draws = {num_draws}: .*multiple of 4"):
+    message = rf"^config.eval.num_draws = {num_draws}: .*multiple of 4"
+    with pytest.raises(ConfigError, match=message):
         stratified(SETTING._replace(num_draws=num_draws))
 
 

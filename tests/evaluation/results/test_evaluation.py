@@ -30,7 +30,7 @@ def test_the_headline_is_one_of_the_scalars(config, tmp_path):
     model = build.backbone(c, source)
     measurement = in_training.while_training(c, tiny.one_device(), model, source)
     assert isinstance(measurement, Measurement)
-    params = tiny.away_from_start(model.init(jax.random.key(0)))
+    params = tiny.away_from_start(jax.jit(model.init)(jax.random.key(0)))
     found = measurement.measured(epath.Path(tmp_path), params, 3)
     assert isinstance(found, Evaluation) and found.failure == ""
     assert found.scalars[measurement.headline] is not None
