@@ -265,8 +265,8 @@ def load(
     if build.is_classifier(config):
         raise ConfigError(f"{field} is of a classifier, which draws nothing.")
     with restore.errors_about(field):
-        evaluated = restore.load(config, directory, step=step, weights=weights)
-    return Run(config, evaluated)
+        restored = restore.load(config, directory, step=step, weights=weights)
+    return Run(config, restored)
 
 
 def _check_count(name: str, value: int, at_least: int) -> None:

@@ -27,6 +27,10 @@ def test_keywords_are_fields_and_dicts_are_groups():
     # The config itself stays as it is.
     assert before.to_dict() == tiny.config().to_dict()
     assert applied(seed=None).to_dict() == before.to_dict()
+    other = tiny.config(seed=5)
+    for seed, wanted in ((0, 0), (None, 5)):
+        own = options.applied(other, "sample", {}, excluded=(), seed=seed)
+        assert own.seed == wanted
 
 
 @pytest.mark.parametrize("times", [[9, 4, 0], (9, 4, 0), np.array([9, 4, 0])])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.planted import evaluating, running, sampling, theory
+from tests.planted import entering, evaluating, running, sampling, theory
 from tests.planted.mistake import Mistake
 
 PARTS: Mapping[str, tuple[Mistake, ...]] = {
@@ -10,6 +10,7 @@ PARTS: Mapping[str, tuple[Mistake, ...]] = {
     "running": running.MISTAKES,
     "evaluating": evaluating.MISTAKES,
     "theory": theory.MISTAKES,
+    "entering": entering.MISTAKES,
 }
 
 
