@@ -1,18 +1,29 @@
 # `make digits` trains, evaluates and samples; `make test` runs the tests. Both install first.
+# CONFIG, WORKDIR and WITH='--config.FIELD=VALUE ...' say of what, where and what else.
 
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
-DIGITS := runs/digits
-CACHE := .cache/xla
+CONFIG := configs/digits_cond.py
+WORKDIR := runs/digits_cond
+WITH :=
+MAIN := $(RUN) main.py --config=$(CONFIG) --workdir=$(WORKDIR) --compilation_cache=.cache/xla $(WITH)
 
-.PHONY: digits test test-long lint lock clean
+.PHONY: digits eval sample test test-long lint lock clean
 
 digits: $(INSTALLED)
-	$(RUN) main.py --config=configs/digits.py --workdir=$(DIGITS) --compilation_cache=$(CACHE)
-	$(RUN) main.py --config=configs/digits.py --workdir=$(DIGITS) --compilation_cache=$(CACHE) --mode=sample
-	$(RUN) main.py --config=configs/digits.py --workdir=$(DIGITS) --compilation_cache=$(CACHE) --mode=eval
+	$(MAIN)
+	$(MAIN) --mode=eval
+	$(MAIN) --mode=sample
+	@echo
+	@echo 'What to try next:'
+	@echo '  make sample WITH=--config.sample.film.num_frames=12         # how they came about'
+	@echo '  make sample WITH=--config.sample.classifier_free.scale=4    # clearer, but less varied'
+	@echo '  make digits WORKDIR=runs/v WITH=--config.prediction=v       # a network that predicts v'
+
+eval sample: $(INSTALLED)
+	$(MAIN) --mode=$@
 
 test: $(INSTALLED)
 	$(RUN) -m pytest --numprocesses=2 --dist=loadfile
@@ -33,9 +44,9 @@ $(INSTALLED): requirements.lock
 	$(VENV)/bin/uv pip install --quiet --system-certs --compile-bytecode --python $(RUN) -r requirements.lock
 	touch $(INSTALLED)
 
-# Exact versions for Python 3.11 to 3.13, from the ranges of requirements*.txt.
+# Exact versions for Python 3.11 to 3.14, from the ranges of requirements*.txt.
 lock: $(INSTALLED)
-	$(VENV)/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 requirements-dev.txt -o requirements.lock
+	$(VENV)/bin/uv pip compile --quiet --upgrade --system-certs --universal --python-version 3.11 requirements-dev.txt -o requirements.lock
 
 clean:
-	rm -rf $(VENV) $(CACHE)
+	rm -rf $(VENV) .cache/xla

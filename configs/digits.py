@@ -1,7 +1,6 @@
 """scikit-learn's 8x8 digits, 17 grey values: a whole run in minutes on a laptop.
 
-One run:    make digits, or
-            python main.py --config=configs/digits.py --workdir=runs/digits
+One run:    python main.py --config=configs/digits.py --workdir=runs/digits
 Longer:     ... --config.training.num_steps=6000 --config.optimizer.decay_steps=6000
 One knob:   ... --config.prediction=v
 One minute: ... --config=configs/digits.py:smoke

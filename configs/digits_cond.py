@@ -24,6 +24,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     smoke.check_variant(variant)
     c = digits.get_config()
     c.model.update(class_conditional=True, label_dropout=0.1)
+    c.training.eval_every = 900
     c.sample.update(
         sampler="unipc",
         num_steps=20,

@@ -97,7 +97,8 @@ def run(config: Config, directory: epath.PathLike) -> None:
     picture = folder.with_name(f"{folder.name}.png")
     files.write(picture, encoding.png(grid))
     print(f"step {restored.step}: {c.num_samples} samples in {folder}")
-    print(f"the first of them: {picture}")
+    which = "all" if num_shown == c.num_samples else f"the first {num_shown}"
+    print(f"a picture of {which}: {picture}")
     if evaluations:
         print(f"evaluations of the network, a sample: {np.mean(evaluations):.4g}")
     for suffix, data in pictures.items():

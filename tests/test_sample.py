@@ -43,7 +43,9 @@ def sampled(run, folder, **changes):
     return images
 
 
-def test_a_picture_has_whole_rows_of_the_classes_in_turn(tmp_path_factory, monkeypatch):
+def test_a_picture_has_whole_rows_of_the_classes_in_turn(
+    tmp_path_factory, monkeypatch, capsys
+):
     known = {"model__class_conditional": True, "training__num_steps": 1}
     path = tmp_path_factory.mktemp("told")
     assert train.run(tiny.config(**known), path) == 0
@@ -61,6 +63,8 @@ def test_a_picture_has_whole_rows_of_the_classes_in_turn(tmp_path_factory, monke
         first, *rest = shown.pop()
         np.testing.assert_array_equal(first, encoding.to_uint8(images[:num], 17))
         assert rest == [period]
+        said = f"a picture of the first {num}: {folder}.png\n"
+        assert said in capsys.readouterr().out
         picture = Image.open(f"{folder}.png")
         np.testing.assert_array_equal(picture, grid(first, period)[..., 0])
 
@@ -136,6 +140,7 @@ def test_the_default_folder_is_named_after_step_and_sampler(run, capsys):
     assert picture.mode == "L" and picture.width > 100
     said = capsys.readouterr().out
     assert f"9 samples in {folder}\n" in said
+    assert f"a picture of all: {folder}.png\n" in said
     assert "evaluations of the network, a sample: 7\n" in said
 
 

@@ -1,11 +1,12 @@
 """Arguments of commands: one line and status 2 for what is wrong with them."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from ddpm_jax.core import arguments
+from ddpm_jax.core import arguments, terminal
 from ddpm_jax.core.errors import ConfigError
 
 
@@ -57,3 +58,11 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     process.stdout.read(10)
     process.stdout.close()
     assert process.stderr.read() == b"" and process.wait() == 1
+
+
+def test_libraries_are_quiet_before_a_command_begins(monkeypatch):
+    for name in terminal.ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    found = {}
+    assert arguments.run(lambda argv: found.update(os.environ) or 0, []) == 0
+    assert found.items() >= terminal.ENVIRONMENT.items()

@@ -82,8 +82,8 @@ def test_a_line_stands_above_a_progress_bar(capsys):
     assert "training:" in line.split("\n")[1]
 
 
-def in_a_program(*lines, **environment):
-    """Standard error of a program of these lines, after `begin_log` under absl's `app`."""
+def in_a_program(*lines, start="app.run(main)", **environment):
+    """Standard error of a program of these lines, after `begin_log`, by default of absl's."""
     program = [
         "import os, logging, sys",
         "from absl import app, logging as absl_logging",
@@ -92,7 +92,7 @@ def in_a_program(*lines, **environment):
         "    terminal.quiet_libraries()",
         "    terminal.begin_log()",
         *(f"    {line}" for line in lines),
-        "app.run(main)",
+        start,
     ]
     env = {k: v for k, v in os.environ.items() if k not in terminal.ENVIRONMENT}
     done = subprocess.run(
@@ -105,12 +105,14 @@ def in_a_program(*lines, **environment):
     return done.stderr.splitlines()
 
 
-def test_each_record_is_written_once_whoever_logs_it():
+@pytest.mark.parametrize("start", ["app.run(main)", "main([])"])
+def test_each_record_is_written_once_whoever_logs_it(start):
     lines = in_a_program(
         "terminal.begin_log()",
         "absl_logging.info('by absl')",
         "absl_logging.error('an error by absl')",
         "logging.getLogger('other').info('by another logger')",
+        start=start,
     )
     ends = [re.sub(DATED, "", line) for line in lines]
     assert ends == ["by absl", "error: an error by absl", "by another logger"]

@@ -125,8 +125,8 @@ def test_a_line_for_a_person_has_what_is_known():
     }
     line = writers.progress_line(scalars)
     assert line == "loss 2.3457, 212 images/s, 3.3 minutes left"
-    few = {"loss": None, "skipped_steps": 3, "images_per_second": None}
-    assert writers.progress_line(few) == "3 steps skipped"
+    few = {"loss": None, "skipped_steps": 3, "minutes_left": 0.0}
+    assert writers.progress_line(few) == "3 steps skipped, 0.0 minutes left"
 
 
 def test_text_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
