@@ -26,8 +26,8 @@ def test_each_repetition_has_the_next_samples_by_number(
     for number in (0, 1):
         own, numbers = samples.draw(number), slice(number * NUM, (number + 1) * NUM)
         expected = look(pixels[numbers])
-        np.testing.assert_allclose(own.seen.features, expected.features, atol=1e-6)
-        np.testing.assert_allclose(own.seen.log_probs, expected.log_probs, atol=1e-5)
+        np.testing.assert_allclose(own.features.features, expected.features, atol=1e-6)
+        np.testing.assert_allclose(own.features.log_probs, expected.log_probs, atol=1e-5)
         assert own.labels.tolist() == NUM * [-1]
         # As many as config.sample.num_steps, of a sampler that asks once a step.
         assert own.num_evaluations == 3.0 and own.seconds > 0.0
@@ -37,7 +37,7 @@ def test_looking_ahead_changes_nothing(samples):
     first = samples.draw(0)
     samples.warm_up()
     again = samples.draw(0)
-    np.testing.assert_array_equal(again.seen.features, first.seen.features)
+    np.testing.assert_array_equal(again.features.features, first.features.features)
 
 
 def test_an_unguided_model_tells_of_no_other(samples):
