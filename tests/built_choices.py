@@ -16,6 +16,8 @@ from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.process.pixel_decoder import PixelDecoder
 from ddpm_jax.diffusion.samplers import loop, repaint
 from ddpm_jax.diffusion.samplers.setting import Setting
+from ddpm_jax.evaluation.extractors.extractor import ExtractorFiles
+from ddpm_jax.evaluation.likelihoods import estimator as likelihoods
 from ddpm_jax.models import build
 from ddpm_jax.nets.classifier import ClassifierOutput
 from ddpm_jax.nets.interface import Interface
@@ -221,13 +223,13 @@ def task(c, choice, options):
 
 def estimator(c, choice, options):
     """Of one of three kinds."""
-    from ddpm_jax.evaluation.likelihoods.estimator import Setting
-
     assert len(choice.traits & {"likelihood", "of_samples", "of_a_classifier"}) == 1
     if choice.has("likelihood"):
-        made = choice.make(options, Setting(16, 0, c.schedule.num_steps, 0))
+        made = choice.make(options, likelihoods.Setting(16, 0, c.schedule.num_steps, 0))
         assert made.num_draws >= 1 and "-log2 P(pixels) / dims" in made.figure
-        sees_pilot = choice.make(options, Setting(16, 8, c.schedule.num_steps, 0)).pilot
+        sees_pilot = choice.make(
+            options, likelihoods.Setting(16, 8, c.schedule.num_steps, 0)
+        ).pilot
         assert (sees_pilot is not None) == choice.has("takes_pilot")
     elif choice.has("of_samples"):
         made = choice.make(options)
@@ -236,8 +238,6 @@ def estimator(c, choice, options):
 
 def extractor(c, choice, options):
     """What loads it, of the files of its group."""
-    from ddpm_jax.evaluation.extractors.extractor import ExtractorFiles
-
     assert callable(choice.make(options, ExtractorFiles("a", "tensorflow", "b")))
 
 
