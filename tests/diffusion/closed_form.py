@@ -164,6 +164,7 @@ class OneWayCodec(PixelDecoder):
     num_values = 3
     bin_width = 1.0
     mean_from = "x_hat"
+    description = "one way"
 
     def decode(self, x):
         raise NotImplementedError
