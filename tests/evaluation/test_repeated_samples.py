@@ -27,7 +27,9 @@ def test_each_repetition_has_the_next_samples_by_number(
         own, numbers = samples.draw(number), slice(number * NUM, (number + 1) * NUM)
         expected = look(pixels[numbers])
         np.testing.assert_allclose(own.features.features, expected.features, atol=1e-6)
-        np.testing.assert_allclose(own.features.log_probs, expected.log_probs, atol=1e-5)
+        np.testing.assert_allclose(
+            own.features.log_probs, expected.log_probs, atol=1e-5
+        )
         assert own.labels.tolist() == NUM * [-1]
         # As many as config.sample.num_steps, of a sampler that asks once a step.
         assert own.num_evaluations == 3.0 and own.seconds > 0.0
