@@ -2,9 +2,11 @@
 
 import pathlib
 
+import pytest
+
 from configs.sweeps import digits_ablation
 from ddpm_jax.commands import sweep_file
-from ddpm_jax.core.errors import flat
+from ddpm_jax.core.errors import ConfigError, flat
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = """
