@@ -336,13 +336,8 @@ MISTAKES = (
         "SDEdit's strength is rounded down",
         "ddpm_jax/sampling/samplers.py",
         "max(1, round(share * num_times(config)))",
-        "max(1, int(share * num_times(config)) - 1)",
-        (
-            "tests/sampling/test_samplers.py",
-            "tests/sampling/test_image_tasks.py",
-            "-k",
-            "strength or visited",
-        ),
+        "max(1, int(share * num_times(config)))",
+        ("tests/sampling/test_samplers.py", "-k", "share"),
     ),
     Mistake(
         "evaluations are one too few",

@@ -1,5 +1,6 @@
 """Guidance by classes: what the strength does, and which class a sample is of."""
 
+import jax
 import numpy as np
 import pytest
 import scipy.stats
@@ -58,6 +59,14 @@ def test_drawn_labels_are_uniform_independent_and_each_its_samples_own():
     assert scipy.stats.chisquare(pairs).pvalue > 1e-6
     np.testing.assert_array_equal(draw(np.arange(100, 107)), labels[100:107])
     assert not np.array_equal(labels_of(10, seed=1)(np.arange(50)), labels[:50])
+
+
+def test_drawn_labels_have_a_stream_of_their_own():
+    root = jax.random.fold_in(jax.random.key(5), 12)
+    keys = [jax.random.fold_in(root, number) for number in range(20)]
+    wanted = [int(jax.random.randint(key, (), 0, 10)) for key in keys]
+    found = labels_of(10, seed=5)(np.arange(20))
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_listed_labels_come_in_turn():

@@ -102,9 +102,14 @@ def test_ends_and_thresholds_and_variances_matter():
 
 def test_a_variance_of_its_own_is_used():
     analytic = {"sample__ancestral__variance": "analytic"}
-    of_posterior = ancestral.fixed_variance(0.0)
-    found = drawn(analytic, log_variance=of_posterior).pixels
-    np.testing.assert_array_equal(found, drawn({}).pixels)
+    # The config's own is the posterior's.
+    for fraction, same in (
+        (0.0, {}),
+        (1.0, {"sample__ancestral__variance": "forward"}),
+    ):
+        given = ancestral.fixed_variance(fraction)
+        found = drawn(analytic, log_variance=given).pixels
+        np.testing.assert_array_equal(found, drawn(same).pixels)
     with pytest.raises(ConfigError, match="'analytic' is estimated from a checkpoint"):
         drawn(analytic)
 
