@@ -28,8 +28,9 @@ eval sample: $(INSTALLED)
 test: $(INSTALLED)
 	$(RUN) -m pytest --numprocesses=2 --dist=loadfile
 
-# Campaigns that take long: a run killed at random, and mistakes planted one at a time.
+# What takes long: the slowest tests, a run killed at random, and mistakes planted one at a time.
 test-long: $(INSTALLED)
+	$(RUN) -m pytest -m long
 	$(RUN) -m tests.kill_and_resume --kills=20
 	$(RUN) -m tests.planted
 

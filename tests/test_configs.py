@@ -154,7 +154,15 @@ def test_smoke_shrinks_sizes_and_keeps_the_experiment(name):
     assert smoke["training.num_steps"] == 4
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+# Those that differ from another in sizes or data alone take their time.
+LARGER = ("imagenet64", "imagenet32_vdm", "imagenet64_vdm", "celeba64", "cifar10_cond")
+SMOKED = [
+    pytest.param(name, marks=[pytest.mark.long] if name in LARGER else [])
+    for name in PARAMETERS
+]
+
+
+@pytest.mark.parametrize("name", SMOKED)
 def test_smoke_runs(name, tmp_path, tfds_dir, tfds_leavings, monkeypatch):
     # The U-Net itself runs in test_main; here data, schedule and objective do.
     tiny.use_small_network(monkeypatch)

@@ -25,6 +25,7 @@ def test_measured_network_is_cifar10s():
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == bare_step.NUM_PARAMS
 
 
+@pytest.mark.long
 def test_steps_lower_the_loss():
     run = bare_step.Runner(tiny(num_levels=1), batch_size=2)
     first = run()
@@ -33,6 +34,7 @@ def test_steps_lower_the_loss():
     assert run(20) < first - 0.01
 
 
+@pytest.mark.long
 def test_remat_needs_less_memory_here_and_changes_no_number():
     losses, temporaries = [], []
     for remat in (False, True):

@@ -23,6 +23,7 @@ def test_streams_have_their_numbers_for_good():
         "SAMPLE_END": 10,
         "VARIANCE": 11,
         "SAMPLE_CLASS": 12,
+        "EVAL_OTHER": 13,
     }
 
 

@@ -1,13 +1,20 @@
 """A denoiser and a classifier that judges its samples, trained once for all of these tests."""
 
+import contextlib
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 
-@pytest.fixture(scope="session")
-def small_runs():
-    """The small networks, for fixtures that outlive a module."""
+@pytest.fixture(scope="module", autouse=True)
+def small_runs(small_network, one_device):
+    """Runs of these tests are of small networks, on one device."""
+
+
+@contextlib.contextmanager
+def small():
+    """The same for what outlives a module."""
     # Not earlier: what is imported before pytest is configured has no types checked.
     from tests import tiny
 
@@ -18,24 +25,26 @@ def small_runs():
 
 
 @pytest.fixture(scope="session")
-def judge(tmp_path_factory, small_runs):
+def judge(tmp_path_factory):
     """The workdir of a classifier, with checkpoints of steps 1 and 2."""
     from ddpm_jax import train
     from tests import tiny
 
     path = tmp_path_factory.mktemp("judge")
-    assert train.run(tiny.sorting(training__checkpoint_every=1), path) == 0
+    with small():
+        assert train.run(tiny.sorting(training__checkpoint_every=1), path) == 0
     return path
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory, small_runs):
+def run(tmp_path_factory):
     """The workdir of a denoiser, at step 2."""
     from ddpm_jax import train
     from tests import tiny
 
     path = tmp_path_factory.mktemp("run")
-    assert train.run(tiny.config(training__num_steps=2), path) == 0
+    with small():
+        assert train.run(tiny.config(training__num_steps=2), path) == 0
     return path
 
 
@@ -60,20 +69,22 @@ def judged(judge):
 
 
 @pytest.fixture(scope="session")
-def restored(run, small_runs):
+def restored(run):
     """The denoiser as its checkpoint has it."""
     from ddpm_jax.runs import restore
     from tests import tiny
 
-    return restore.load(tiny.config(), run, step=-1, weights="ema")
+    with small():
+        return restore.load(tiny.config(), run, step=-1, weights="ema")
 
 
 @pytest.fixture(scope="session")
-def extractor(judged, restored, small_runs):
+def extractor(judged, restored):
     """The classifier's features."""
     from ddpm_jax.evaluation import features
 
-    return features.make(judged(), restored.mesh, restored.source, restored.others)
+    with small():
+        return features.make(judged(), restored.mesh, restored.source, restored.others)
 
 
 @pytest.fixture(scope="session")

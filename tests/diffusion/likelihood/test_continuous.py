@@ -105,7 +105,7 @@ def mean_and_error(found):
     return total / unit, np.sqrt(variance) / unit
 
 
-@pytest.mark.parametrize("num_values", [17, 256])
+@pytest.mark.parametrize("num_values", [17, pytest.param(256, marks=pytest.mark.long)])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_bound_of_the_best_model_is_the_entropy(schedule, num_values):
     mean, error = estimate(schedule, num_values, WIDE[num_values])

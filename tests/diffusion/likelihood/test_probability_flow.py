@@ -72,6 +72,7 @@ def correlated() -> tuple[np.ndarray, np.ndarray]:
     return 0.5 * rng.standard_normal((8, 8, 3)), (basis * scales**2) @ basis.T
 
 
+@pytest.mark.long
 def test_density_of_a_gaussian_in_192_dimensions():
     mean, covariance = correlated()
     rng = np.random.default_rng(2)
