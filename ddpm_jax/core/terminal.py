@@ -37,7 +37,10 @@ def begin_log() -> None:
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     for handler in root.handlers[:]:
-        if handler is absl_logging.get_absl_handler() or isinstance(handler, Handler):
+        # A library that logged before this has made Python add one to standard error.
+        is_pythons = getattr(handler, "stream", None) is sys.stderr
+        is_absls = handler is absl_logging.get_absl_handler()
+        if is_pythons or is_absls or isinstance(handler, Handler):
             root.removeHandler(handler)
     root.addHandler(Handler())
 
