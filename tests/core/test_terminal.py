@@ -90,7 +90,7 @@ def in_a_program(*lines, start="app.run(main)", **environment):
         "from ddpm_jax.core import terminal",
         "def main(_):",
         "    terminal.quiet_libraries()",
-        "    logging.info('before it begins: Python adds a handler of its own')",
+        "    logging.debug('unheard, but Python adds a handler of its own')",
         "    terminal.begin_log()",
         *(f"    {line}" for line in lines),
         start,

@@ -96,9 +96,8 @@ def test_gaps_of_dequantisation_are_theorys():
     assert gaps["truncated_normal"] < 0.1 * gaps["uniform"]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("uniform", marks=pytest.mark.long), "decoder"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["uniform", "decoder"])
 def test_importance_weighting_falls_towards_the_entropy(name):
     means, errors = zip(
         *(per_pixel(estimate(name, 600, num_importance=k), 600) for k in (1, 4, 16)),
