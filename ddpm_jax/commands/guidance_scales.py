@@ -126,7 +126,7 @@ def measured(
     extractor: Extractor,
     real: reference.Reference,
 ) -> dict[str, Any]:
-    """Of each of `COLUMNS` what `sample_quality.summarised` says."""
+    """The mean, error and repetitions of each of `COLUMNS`."""
     samples = RepeatedSamples(config, restored, extractor)
     rows = []
     for number in range(config.eval.quality.num_repeats):

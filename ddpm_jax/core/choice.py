@@ -292,3 +292,18 @@ def made(choice: Choice, options: Options, where: str, *inputs: Any) -> Any:
         raise
     except ValueError as error:
         raise ConfigError(in_full(str(error), type(options), where)) from error
+
+
+def make_chosen(table: Table, values: Any, field: str, where: str, *inputs: Any) -> Any:
+    """The object that the choice named by a field of a config group makes.
+
+    Args:
+      table, values, field, where: as `chosen` takes them.
+      inputs: further inputs of the choice's `make`.
+
+    Raises:
+      ConfigError: there is no such choice, or it cannot be made of its options.
+    """
+    choice, options = chosen(table, values, field, where)
+    group_name = f"{where}.{values[field]}" if where else values[field]
+    return made(choice, options, f"config.{group_name}", *inputs)

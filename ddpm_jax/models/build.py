@@ -11,7 +11,14 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import sharding
-from ddpm_jax.core.choice import Options, Table, chosen, in_full, made, read
+from ddpm_jax.core.choice import (
+    Options,
+    Table,
+    chosen,
+    in_full,
+    make_chosen,
+    read,
+)
 from ddpm_jax.core.errors import ConfigError, as_config_errors
 from ddpm_jax.core.randomness import Stream, stream_key
 from ddpm_jax.data import table
@@ -96,9 +103,7 @@ def is_classifier(config: Config) -> bool:
 def _make(table: Table, config: Config, group: str, field: str, *inputs: Any) -> Any:
     """The object that a field of a config group names."""
     values = config[group] if group else config
-    choice, options = chosen(table, values, field, group)
-    where = ".".join(["config", *([group] if group else []), values[field]])
-    return made(choice, options, where, *inputs)
+    return make_chosen(table, values, field, group, *inputs)
 
 
 @as_config_errors()

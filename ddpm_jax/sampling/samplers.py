@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.core.choice import Choice, chosen, made
+from ddpm_jax.core.choice import Choice, chosen, make_chosen
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.diffusion.conditioning.thresholds import THRESHOLDS
 from ddpm_jax.diffusion.likelihood import probability_flow
@@ -75,10 +75,8 @@ def num_visited(config: Config) -> int:
 
 def sampler_of(config: Config, log_variance: LogVariance | None = None) -> loop.Sampler:
     """The sampler on a list of times, with the task's resampling if it has one."""
-    choice, options = sampler_choice(config)
     setting = Setting(config.schedule.num_steps, log_variance)
-    where = f"config.sample.{config.sample.sampler}"
-    sampler: loop.Sampler = made(choice, options, where, setting)
+    sampler: loop.Sampler = _from_sample_config(SAMPLERS, config, "sampler", setting)
     # Any sampler satisfies a constraint; only RePaint's jumps need the sampler wrapped.
     resampling = tasks.options_of(config).resampling
     if resampling is None:
@@ -88,9 +86,9 @@ def sampler_of(config: Config, log_variance: LogVariance | None = None) -> loop.
 
 def solve_of(config: Config) -> probability_flow.Solve:
     """The ODE's solver, of a sampler that chooses its own steps."""
-    choice, options = sampler_choice(config)
-    where = f"config.sample.{config.sample.sampler}"
-    solve: probability_flow.Solve = made(choice, options, where, Setting())
+    solve: probability_flow.Solve = _from_sample_config(
+        SAMPLERS, config, "sampler", Setting()
+    )
     return solve
 
 
@@ -114,5 +112,4 @@ def times_of(config: Config, log_snr: LogSnr) -> Float[Array, " num_times"]:
 def _from_sample_config(
     table: dict[str, Choice], config: Config, field: str, *inputs: Any
 ) -> Any:
-    choice, options = chosen(table, config.sample, field, "sample")
-    return made(choice, options, f"config.sample.{config.sample[field]}", *inputs)
+    return make_chosen(table, config.sample, field, "sample", *inputs)

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -162,27 +161,6 @@ def test_the_picture_is_one_and_replaces_another(two, tmp_path, capsys):
     assert picture.format == "PNG" and picture.width == 1100
     assert len(set(picture.convert("L").getdata())) > 10
     assert list(tmp_path.glob("*.tmp")) == []
-
-
-def test_the_bars_are_the_standard_errors(two):
-    (group,) = pairs.groups(compare.gather(two))
-    left, right = plot.draw([group]).axes
-    a, b = group
-    d = pairs.difference(b, a)
-    for axes, drawn in (
-        (left, [(0, a), (1, b)]),
-        (right, [(1, d)]),
-    ):
-        bars = [c.get_segments()[0] for c in axes.collections]
-        expected = [
-            [[found.bits_per_dim - error, row], [found.bits_per_dim + error, row]]
-            for row, found in drawn
-            for error in (found.stderr_images, found.stderr)
-        ]
-        np.testing.assert_allclose(bars, expected)
-    labels = [text.get_text() for text in left.get_legend().get_texts()]
-    assert labels == ["s.e. over images", "s.e. over draws"]
-    assert [label.get_text() for label in left.get_yticklabels()] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
