@@ -22,6 +22,7 @@ from ddpm_jax.config import plugins as plugin_files
 from ddpm_jax.config.schema import default
 from ddpm_jax.core import terminal
 from ddpm_jax.core.errors import ConfigError, choose
+from ddpm_jax.core.limits import LARGEST_INT
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.evaluation import estimators, likelihood
 from ddpm_jax.evaluation.results import report, wording
@@ -155,6 +156,8 @@ class Run:
         """
         _check_count("num_samples", num_samples, at_least=1)
         _check_count("first", first, at_least=0)
+        # The numbers of samples are 32-bit integers.
+        _check_count("first + num_samples", first + num_samples, at_least=1)
         config = options.applied(
             *(self.config, "sample", choices), excluded=EXCLUDED_FROM_SAMPLE, seed=seed
         )
@@ -272,6 +275,8 @@ def load(
 def _check_count(name: str, value: int, at_least: int) -> None:
     if value < at_least:
         raise ConfigError(f"{name} = {value}: write a whole number from {at_least} on.")
+    if value > LARGEST_INT:
+        raise ConfigError(f"{name} = {value}: write at most {LARGEST_INT}.")
 
 
 def _divisible(size: int) -> int:

@@ -14,8 +14,8 @@ from ddpm_jax.config.eval_options import Eval
 from ddpm_jax.config.model_options import Data, Decoder, Loss, Model, Schedule
 from ddpm_jax.config.sample_options import Sample
 from ddpm_jax.config.training_options import Ema, Optimizer, Parallel, Training
-from ddpm_jax.core import choice
-from ddpm_jax.core.choice import Leaf, Options, chosen_from, group, option
+from ddpm_jax.core import choice, randomness
+from ddpm_jax.core.choice import Leaf, Options, chosen_from, group
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.models.table import (
     REVERSE_VARIANCES,
@@ -26,7 +26,7 @@ from ddpm_jax.models.table import (
 class Whole(Options):
     """All fields and groups of a config."""
 
-    seed: int = option(0, "Seed of every draw.")
+    seed: int = randomness.seed_option(0, "Seed of every draw, of 64 bits.")
     prediction: str = chosen_from("eps", PREDICTIONS, "The network's prediction.")
     reverse_variance: str = chosen_from(
         "forward", REVERSE_VARIANCES, "Variance of p(z_s | z_t)."

@@ -36,7 +36,7 @@ class Limits:
             raise ValueError(
                 f"{name} = {value}: {self.remedy or self._range_in_words()}."
             )
-        is_count = self.at_least is not None
+        is_count = self.at_least is not None and self.at_most is None
         if is_count and any(type(i) is int and i > LARGEST_INT for i in items):
             raise ValueError(f"{name} = {value}: write at most {LARGEST_INT}.")
 

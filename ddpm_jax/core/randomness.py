@@ -6,10 +6,16 @@ eight do.
 """
 
 import enum
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Int, Key
+
+from ddpm_jax.core import choice
+
+LARGEST_SEED = 2**64 - 1
+_WORD = 2**32
 
 
 class Stream(enum.IntEnum):
@@ -31,9 +37,43 @@ class Stream(enum.IntEnum):
     EVAL_OTHER = 13  # Estimators of plugins, each by its name.
 
 
+def seed_option(default: int, meaning: str, *, at_least: int = 0) -> Any:
+    """A field of `Options` that is a seed, any whole number of 64 bits.
+
+    Args:
+      default: its value unless a config says another.
+      meaning: one line of description.
+      at_least: -1 where that stands for another field's seed.
+    """
+    return choice.option(
+        default,
+        meaning,
+        at_least=at_least,
+        at_most=LARGEST_SEED,
+        remedy=f"write a whole number from {at_least} to {LARGEST_SEED}, 2^64 - 1",
+    )
+
+
+def seed_key(seed: int | Int[Array, ""]) -> Key[Array, ""]:
+    """The key of a seed, to which all its 64 bits count; an array on a device has 32.
+
+    It is the key that `jax.random.key` makes where 64-bit integers are enabled. Without
+    them, JAX leaves out the high 32 bits.
+    """
+    if isinstance(seed, jax.Array):
+        return jax.random.key(seed)
+    high, low = divmod(seed, _WORD)
+    key = jax.random.key(low)
+    if not high:
+        return key
+    # Pairs of words, the high one first: one pair by Threefry, two by RBG.
+    words = jax.random.key_data(key).at[::2].set(np.uint32(high))
+    return jax.random.wrap_key_data(words)
+
+
 def stream_key(seed: int | Int[Array, ""], stream: Stream) -> Key[Array, ""]:
     """The root key of one stream."""
-    return jax.random.fold_in(jax.random.key(seed), stream)
+    return jax.random.fold_in(seed_key(seed), stream)
 
 
 def step_key(seed: int, stream: Stream, step: int | Int[Array, ""]) -> Key[Array, ""]:

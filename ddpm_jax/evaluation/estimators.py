@@ -8,6 +8,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core.choice import Choice, Options, made, read
 from ddpm_jax.core.errors import ConfigError, choose
+from ddpm_jax.core.limits import LARGEST_INT
 from ddpm_jax.data.source import Source
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS
@@ -161,6 +162,13 @@ def _check_samples(config: Config) -> None:
                 f"config.eval.quality.num_samples = {num_samples} is too few for {name!r}:"
                 f" write {metric.least_samples} or more."
             )
+    quality = config.eval.quality
+    if quality.num_repeats * quality.num_samples > LARGEST_INT:
+        raise ConfigError(
+            f"config.eval.quality.num_repeats = {quality.num_repeats} of {num_samples}"
+            " samples each: samples have 32-bit numbers, so write at most"
+            f" {LARGEST_INT // num_samples}."
+        )
     if metrics:
         features.check(config)
 

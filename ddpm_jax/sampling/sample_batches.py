@@ -107,7 +107,8 @@ class Batches:
         """
         num_local = self._size // jax.process_count()
         begin = first + jax.process_index() * num_local
-        index = np.arange(begin, begin + num_local, dtype=np.int32)
+        # Padding behind the largest number wraps.
+        index = np.arange(begin, begin + num_local).astype(np.int32)
         self._bar = bar
         batch = sharding.put_batch(self._mesh, {"index": index})
         converged, results = jax.device_get(

@@ -120,6 +120,8 @@ def test_choices_make_other_samples(run):
     plain = run.sample(8)
     for choices in (
         {"seed": 1},
+        {"seed": 2**32},
+        {"seed": 2**63},
         {"classes": 3},
         {"sampler": "ddim"},
         {"num_steps": 3},
@@ -240,6 +242,8 @@ def test_a_figure_that_is_no_number_is_an_error(directory):
     [
         ("sample", {"num_samples": 0}, "num_samples = 0: write a whole number from 1"),
         ("sample", {"first": -1}, "first = -1: write a whole number from 0 on."),
+        ("sample", {"first": 2**31 - 9}, f"first + num_samples = {2**31 + 7}: write"),
+        ("sample", {"seed": -1}, "seed = -1: write a whole number from 0 to 1844"),
         ("sample", {"sampler": "unipcc"}, "sampler = 'unipcc' is not one of"),
         ("sample", {"folder": "x"}, "folder = 'x' is not an option."),
         ("sample", {"weights": "raw"}, "weights = 'raw' is not an option."),

@@ -77,3 +77,4 @@ def test_a_count_is_no_larger_than_32_bits_hold_and_a_seed_may_be():
         with pytest.raises(ValueError, match=rf": write at most {LARGEST_INT}\.$"):
             own.check("x", value)
     Limits().check("x", LARGEST_INT + 1)
+    Limits(at_least=0, at_most=2**64 - 1).check("x", 2**64 - 1)

@@ -3,8 +3,17 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from ddpm_jax.core import randomness
+from ddpm_jax.config import schema
+from ddpm_jax.core import choice, randomness
+from ddpm_jax.core.errors import ConfigError
+
+SEEDS = (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40 + 3, 2**63, 2**64 - 1)
+
+
+def words(key):
+    return tuple(jax.random.key_data(key).tolist())
 
 
 def test_streams_have_their_numbers_for_good():
@@ -47,4 +56,45 @@ def test_an_examples_key_does_not_depend_on_its_batch():
     part = randomness.example_keys(root, jnp.array([4, 1]))
     np.testing.assert_array_equal(
         jax.random.key_data(part), jax.random.key_data(whole[jnp.array([4, 1])])
+    )
+
+
+@pytest.mark.parametrize("implementation", ["threefry2x32", "rbg"])
+def test_a_seed_of_64_bits_has_the_key_that_jax_gives_with_integers_of_64(
+    implementation,
+):
+    with jax.default_prng_impl(implementation):
+        keys = {seed: words(randomness.seed_key(seed)) for seed in SEEDS}
+        with jax.enable_x64(True):
+            wide = {seed: words(jax.random.key(np.uint64(seed))) for seed in SEEDS}
+        # What runs began with before the high word counted.
+        narrow = {seed: words(jax.random.key(seed)) for seed in SEEDS if seed < 2**32}
+    assert keys == wide
+    assert {seed: keys[seed] for seed in narrow} == narrow
+    assert len(set(keys.values())) == len(SEEDS)
+
+
+def test_seeds_that_differ_in_any_bit_share_no_key():
+    seeds = [0, *(2**bit for bit in range(64))]
+    steps = jnp.arange(3)
+    for stream in (randomness.Stream.INIT, randomness.Stream.NOISE):
+        roots = {words(randomness.stream_key(seed, stream)) for seed in seeds}
+        assert len(roots) == len(seeds)
+
+    def of_step(seed):
+        draw = jax.jit(lambda step: randomness.step_key(seed, stream, step))
+        return {words(draw(step)) for step in steps}
+
+    own, others = of_step(0), set().union(*(of_step(2**b) for b in (32, 33, 40, 63)))
+    # Nor is a seed's high word taken for a stream, or a stream for a step.
+    assert len(own) == 3 and len(others) == 12 and not own & others
+
+
+@pytest.mark.parametrize("seed", [-1, -(2**31), 2**64, 2**70])
+def test_a_seed_out_of_range_is_refused_with_the_range(seed):
+    with pytest.raises(ConfigError) as error:
+        choice.read(schema.Whole, {**schema.default(), "seed": seed}, "config")
+    assert str(error.value) == (
+        f"config.seed = {seed}: write a whole number from 0 to 18446744073709551615,"
+        " 2^64 - 1."
     )

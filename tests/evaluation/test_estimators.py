@@ -116,6 +116,10 @@ SAMPLES = {
             {"quality__extractor": "inception"},
             r"needs config.eval.quality.inception, the file pt_",
         ),
+        (
+            {"quality__num_samples": 2**16, "quality__num_repeats": 2**16},
+            r"num_repeats = 65536 of 65536 samples each: .* write at most 32767\.",
+        ),
         ({"quality__extractor": "clasifier"}, r"Did you mean 'classifier'"),
         ({"quality__preparation": "tensorflw"}, r"Did you mean 'tensorflow'"),
         ({"estimators": "fid,kdi"}, r"Did you mean 'kid'"),

@@ -118,7 +118,7 @@ MISTAKES = (
     Mistake(
         "time is drawn from the same noise at every step",
         "ddpm_jax/core/randomness.py",
-        "    return jax.random.fold_in(jax.random.key(seed), stream)\n",
+        "    return jax.random.fold_in(seed_key(seed), stream)\n",
         "    return jax.random.fold_in(jax.random.key(0), stream)\n",
         ("tests/core/test_randomness.py",),
     ),

@@ -45,6 +45,15 @@ def test_another_seed_draws_other_samples():
     assert not np.array_equal(drawn(), drawn(seed=1))
 
 
+def test_the_last_numbers_there_are_can_be_drawn(told):
+    c = guided.config(sample__batch_size=24)
+    batches = sample_batches.Batches(c, told.mesh, told.model, guides.of(c, told))
+    # Of a batch of 24, nine have a number and the others are padding.
+    labels = batches.draw(told.params, 2**31 - 9).labels
+    numbers = np.arange(2**31 - 9, 2**31)
+    np.testing.assert_array_equal(labels[:9], guided.labels_of(10)(numbers))
+
+
 @pytest.mark.parametrize(
     "done, starts", [(0, [0, 8, 16]), (7, [0, 8, 16]), (8, [8, 16])]
 )
