@@ -2,7 +2,15 @@
 
 import sys
 
-from ddpm_jax.commands import table
+from ddpm_jax.core import ending
+
+
+def main() -> int:
+    """Runs the command that the arguments name; imported once a signal finds it ready."""
+    from ddpm_jax.commands import table
+
+    return table.main()
+
 
 if __name__ == "__main__":
-    sys.exit(table.main())
+    sys.exit(ending.status_of(main))

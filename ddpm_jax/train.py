@@ -6,7 +6,7 @@ The same command continues a run that was stopped anywhere, and ends with the sa
 import contextlib
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -18,8 +18,8 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.check import check_config
 from ddpm_jax.config import combinations
-from ddpm_jax.core import progress, terminal
-from ddpm_jax.core.errors import as_config_errors
+from ddpm_jax.core import outside, progress, terminal
+from ddpm_jax.core.errors import ConfigError, OutsideError, as_config_errors
 from ddpm_jax.data import pipeline
 from ddpm_jax.evaluation import in_training, schedule_plots
 from ddpm_jax.evaluation.results.evaluation import Measurement
@@ -108,6 +108,8 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
             state = training.from_global(begun)
     if restored is not None:
         logging.info("continuing from the checkpoint of step %d", start)
+    if start < every.num_steps and every.checkpoint_every:
+        checkpoints.check_room(every.num_steps, training.abstract)
     # All parts of the config could be built: from here on, it is this workdir's config.
     workdir.remember_config(path, config)
 
@@ -138,9 +140,16 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     def is_due(step: int, cadence: int) -> bool:
         return cadence > 0 and (step == every.num_steps or step % cadence == 0)
 
+    def checkpoint(step: int, state: Any) -> None:
+        while in_flight:
+            nonfinite.check(*in_flight.pop(0), every.max_skipped)
+        with clock.paused():
+            writers.flush()
+            checkpoints.save(step, training.to_global(state))
+
     with (
-        contextlib.closing(writers),
-        contextlib.closing(checkpoints),
+        _closing(writers),
+        _closing(checkpoints),
         contextlib.closing(batches),
         StopRequest(jax.process_count()) as stop,
         progress.Bar("training", every.num_steps, initial=start) as bar,
@@ -154,7 +163,14 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
         try:
             for step in range(start + 1, every.num_steps + 1):
                 # Take a batch, step, log, evaluate, sample, and last of all checkpoint.
-                batch = training.put(next(batches))
+                try:
+                    local = next(batches)
+                except (ConfigError, OutsideError, OSError):
+                    # Of the data, and the state is whole.
+                    if step > start + 1:
+                        checkpoint(step - 1, state)
+                    raise
+                batch = training.put(local)
                 with jax.profiler.StepTraceAnnotation("train", step_num=step):
                     state = training.step(state, batch)
                 if step == start + 1:
@@ -177,12 +193,9 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
                 if status is None:
                     with clock.paused():
                         report(step, state, is_due)
+                checkpoints.check_saving()
                 if is_last or is_due(step, every.checkpoint_every):
-                    while in_flight:
-                        nonfinite.check(*in_flight.pop(0), every.max_skipped)
-                    with clock.paused():
-                        writers.flush()
-                        checkpoints.save(step, training.to_global(state))
+                    checkpoint(step, state)
                 if status is not None:
                     checkpoints.wait()
                     logging.info("stopped after step %d, its checkpoint saved", step)
@@ -221,7 +234,8 @@ def _reporter(
             weights = build.weights(
                 config, training.to_global(state), config.eval.weights
             )
-            evaluation = evaluator.measured(path, weights, step)
+            with outside.memory_saved_by("lower config.eval.batch_size"):
+                evaluation = evaluator.measured(path, weights, step)
             if evaluation.failure:
                 logging.error("step %d: %s", step, evaluation.failure)
             pictures = {}
@@ -238,7 +252,8 @@ def _reporter(
                 config, training.to_global(state), config.sample.weights
             )
             try:
-                images = snapshots.first(config, draws, weights)
+                with outside.memory_saved_by("lower config.sample.batch_size"):
+                    images = snapshots.first(config, draws, weights)
             except sample_batches.NotConvergedError as error:
                 # The ODE of a network that still learns may be too stiff; training goes on.
                 logging.error("step %d: no samples: %s", step, error)
@@ -249,6 +264,20 @@ def _reporter(
             writers.image(step, "samples", picture)
 
     return report
+
+
+@contextlib.contextmanager
+def _closing(resource: Writers | Checkpoints) -> Iterator[None]:
+    """Closes at the end; after an error what closing raises is logged, not raised."""
+    try:
+        yield
+    except BaseException:
+        try:
+            resource.close()
+        except Exception as error:
+            logging.debug("while closing after an error: %s", error)
+        raise
+    resource.close()
 
 
 def _host(training: parallel.Training, part: Any) -> Any:

@@ -6,18 +6,18 @@
 
 FILE is a path. With `python -m ddpm_jax` the command's name is the mode: train, eval, sample or
 reference. Exit status: 0 done, 2 a wrong flag, config or workdir, 143 or 130 stopped by a
-signal, 1 anything else.
+signal, 1 anything else: a cause outside the program, such as a full disk, in one line, or a
+fault of the program's own, with a traceback.
 """
 
 import functools
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from absl import app, flags
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.core import terminal
+from ddpm_jax.core import ending, outside, terminal
 from ddpm_jax.core.arguments import PLUGINS
 from ddpm_jax.core.errors import ConfigError, choose
 
@@ -44,12 +44,13 @@ def main(argv: Sequence[str] | None = None, mode: str = "") -> int:
         try:
             return parse(argv, FLAGS, mode)
         except Exception as error:  # Values of overrides may lead to anything.
-            sys.exit(_complain(error, status=2))
+            sys.exit(ending.complain(str(error) or repr(error), status=2))
 
     def run(_: Sequence[str]) -> int:
         return execute(FLAGS, mode or FLAGS.mode)
 
-    return app.run(run, [sys.argv[0], *arguments], flags_parser=read)
+    argv = [sys.argv[0], *arguments]
+    sys.exit(ending.status_of(lambda: app.run(run, argv, flags_parser=read)))
 
 
 # The commands of `table.COMMANDS`.
@@ -178,21 +179,17 @@ def execute(values: flags.FlagValues, mode: str) -> int:
     terminal.begin_log()
     if values.compilation_cache:
         jax.config.update("jax_compilation_cache_dir", values.compilation_cache)
+    with errors.as_config_errors():
+        distributed.initialize(
+            values.coordinator_address, values.num_processes, values.process_id
+        )
+        check_config(values.config)
+        combinations.devices(values.config, jax.device_count())
     try:
-        with errors.as_config_errors():
-            distributed.initialize(
-                values.coordinator_address, values.num_processes, values.process_id
-            )
-            check_config(values.config)
-            combinations.devices(values.config, jax.device_count())
-        return MODES[mode](values.config, values.workdir, values.profile_steps)
-    except ConfigError as error:
-        return _complain(error, status=2)
+        with outside.memory_saved_by(SMALLER[mode]):
+            return MODES[mode](values.config, values.workdir, values.profile_steps)
     except NonFiniteError as error:
-        return _complain(error, status=1)
-    except KeyboardInterrupt:
-        print("stopped: the same command goes on from what is written", file=sys.stderr)
-        return 128 + signal.SIGINT
+        return ending.complain(str(error), status=1)
 
 
 def _train(config: Config, workdir: str, profile_steps: int) -> int:
@@ -230,9 +227,10 @@ MODES: Mapping[str, Callable[[Config, str, int], int]] = {
     "sample": _sample,
     "reference": _reference,
 }
-
-
-def _complain(error: Exception, status: int) -> int:
-    text = " ".join(str(error).split()) or repr(error)
-    print(f"error: {text}", file=sys.stderr)
-    return status
+# What takes less memory of a device, in each mode.
+SMALLER: Mapping[str, str] = {
+    "train": "raise config.training.num_microbatches, such as to twice as many",
+    "eval": "lower config.eval.batch_size",
+    "sample": "lower config.sample.batch_size",
+    "reference": "lower config.eval.batch_size",
+}

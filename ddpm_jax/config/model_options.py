@@ -47,7 +47,9 @@ class Data(Options):
         False, "The network takes a flag of both; it is 0 in evaluation."
     )
     skip_broken: bool = option(
-        False, "Leave out image files of a folder that cannot be read."
+        False,
+        "Leave out image files of a folder that cannot be read.",
+        may_change=True,
     )
     num_threads: int = option(
         4,

@@ -76,7 +76,10 @@ class Training(Options):
         800_000, "Steps of the whole run.", at_least=1, may_change=True
     )
     num_microbatches: int = option(
-        1, "Pieces of a batch, differentiated one by one.", at_least=1
+        1,
+        "Pieces of a batch, differentiated one by one; more take less memory.",
+        at_least=1,
+        may_change=True,
     )
     start_from: str = option(
         "", 'A workdir whose network a new run starts with; "": a new network.'

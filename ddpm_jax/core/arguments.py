@@ -1,12 +1,11 @@
 """Command-line arguments: a wrong one is told in one line, with exit status 2."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from ddpm_jax.core import terminal
+from ddpm_jax.core import ending, terminal
 from ddpm_jax.core.errors import ConfigError
 
 # What the flag of several commands means.
@@ -31,16 +30,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(command: Callable[[list[str]], int], argv: Sequence[str] | None) -> int:
-    """Runs a command and returns its exit status; a ConfigError goes to stderr as one line."""
+    """Runs a command of these arguments, by default the process's, to its exit status."""
     terminal.quiet_libraries()
-    try:
-        status = command(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:
-        # The reader of the pipe has closed it, as `head` does: nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except ConfigError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    given = list(sys.argv[1:] if argv is None else argv)
+    return ending.status_of(lambda: command(given))

@@ -12,6 +12,10 @@ class ConfigError(ValueError):
     """A config, flag or workdir that cannot work. Its text is one line for the user."""
 
 
+class OutsideError(RuntimeError):
+    """A cause outside the program that stops it. Its text is one line for the user."""
+
+
 def choose(table: Mapping[str, T], name: str, field: str) -> T:
     """table[name], or an error that says what could have been written."""
     if name in table:

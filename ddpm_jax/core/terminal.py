@@ -13,6 +13,8 @@ from collections.abc import Mapping
 import tqdm
 from absl import logging as absl_logging
 
+from ddpm_jax.core import outside
+
 # Variables that the C++ code of TensorFlow and XLA reads: errors alone, and no notes on the
 # instructions of this machine.
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_ENABLE_ONEDNN_OPTS": "0"}
@@ -66,7 +68,13 @@ class Handler(logging.Handler):
 
 
 def is_heard(record: logging.LogRecord) -> bool:
-    """Whether a record is logged: the program's own, or a library's of a high level."""
+    """Whether a record is logged: the program's own, or a library's of a high level.
+
+    One with an error from outside the program is not: the error itself arrives, and is told.
+    """
+    error = record.exc_info and record.exc_info[1]
+    if error and outside.line(error) is not None:
+        return False
     parts = pathlib.PurePath(record.pathname).parts
     for folder, name in itertools.pairwise(parts):
         if folder in INSTALLED:

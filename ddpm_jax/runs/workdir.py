@@ -1,12 +1,15 @@
 """The workdir: a run's folder, which holds its config and is locked by one process."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import platform
 from collections.abc import Iterator
 
 import jax
+from absl import logging
 from etils import epath
 from ml_collections import ConfigDict as Config
 
@@ -16,13 +19,16 @@ from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.runs import plugin_record
 
 CONFIG, LOCK = "config.json", ".lock"
+# The errors of a file system that has no locks, as those of clusters often are.
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 
 
 @contextlib.contextmanager
 def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
     """Makes the workdir and locks it against other training processes on this file system.
 
-    The lock ends with the process, however it ends. On remote storage there is none.
+    The lock ends with the process, however it ends. On remote storage there is none, and on a
+    file system without locks the name of the process that claimed it.
 
     Raises:
       ConfigError: the folder cannot be written, or a live process trains in it.
@@ -43,18 +49,61 @@ def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
         yield path
         return
     with lock:
+        lock.seek(0)
+        holder = lock.read().strip()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            lock.seek(0)
-            raise ConfigError(
-                f"--workdir={path} is in use by the live process {lock.read().strip()}:"
-                " wait for it, stop it, or write another folder."
-            ) from error
+            raise _in_use(path, holder) from error
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            _check_by_name(path, holder, error)
         lock.truncate(0)
-        lock.write(str(os.getpid()))
+        lock.write(f"{os.getpid()} on {platform.node()}")
         lock.flush()
-        yield path
+        try:
+            yield path
+        finally:
+            with contextlib.suppress(OSError):
+                lock.truncate(0)
+
+
+def _check_by_name(path: epath.Path, holder: str, error: OSError) -> None:
+    """Checks who has claimed a workdir whose file system has no locks.
+
+    A process of this machine that lives is refused; one that was killed is not, and of those
+    of other machines nothing is known.
+    """
+    number, _, machine = holder.partition(" on ")
+    if machine == platform.node() and number.isdecimal() and _is_alive(int(number)):
+        raise _in_use(path, holder) from error
+    logging.warning(
+        "--workdir=%s lies on a file system without locks (%s): see to it that no other"
+        " machine trains there",
+        *(path, error.strerror or error),
+    )
+
+
+def _is_alive(process: int) -> bool:
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # It is somebody else's.
+        return True
+    return True
+
+
+def _in_use(path: epath.Path, holder: str) -> ConfigError:
+    number, _, machine = holder.partition(" on ")
+    of = f"{machine}, " if machine else "the "
+    return ConfigError(
+        f"--workdir={path} is in use by {of}live process {number}: wait for it, stop it, or"
+        " write another folder."
+    )
 
 
 def remember_config(workdir: epath.Path, config: Config) -> None:

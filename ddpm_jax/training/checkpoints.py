@@ -4,8 +4,10 @@ Beside the state lies a digest, one number for each array. A checkpoint whose ar
 give its digest, or that cannot be read, is reported and moved aside; the one before it is used.
 """
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -16,9 +18,12 @@ from absl import logging
 from etils import epath
 from jaxtyping import Array, UInt32
 
-from ddpm_jax.core import files
+from ddpm_jax.core import files, outside
+from ddpm_jax.core.errors import OutsideError
 
 STATE, DIGEST = "state", "digest"
+# Bytes that a checkpoint takes beside its arrays, at most.
+MARGIN = 2**20
 FOLDER, SET_ASIDE = "checkpoints", "checkpoints_damaged"
 
 
@@ -56,6 +61,7 @@ class Checkpoints:
             create=not read_only,
             read_only=read_only,
         )
+        self._saving: int | None = None
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
@@ -73,27 +79,96 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def save(self, step: int, state: Any) -> None:
-        """Starts to write a checkpoint; returns once the state may be donated."""
+        """Starts to write a checkpoint; returns once the state may be donated.
+
+        Raises:
+          OutsideError: there is no room for it, or the one before could not be written.
+        """
         if step in self._manager.all_steps():
             return
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                **{
-                    STATE: ocp.args.StandardSave(state),
-                    DIGEST: ocp.args.JsonSave(digest(state)),
-                }
-            ),
-            force=True,
-        )
+        self.wait()
+        self.check_room(step, state)
+        self._saving = step
+        with self._unfinished_removed():
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    **{
+                        STATE: ocp.args.StandardSave(state),
+                        DIGEST: ocp.args.JsonSave(digest(state)),
+                    }
+                ),
+                force=True,
+            )
+
+    def check_saving(self) -> None:
+        """Raises the error of a save that has failed since it was started, at once."""
+        is_alone = jax.process_count() == 1  # Else all would have to wait at one step.
+        if is_alone and self._saving and not self._manager.is_saving_in_progress():
+            self.wait()
 
     def wait(self) -> None:
-        """Waits until all checkpoints are written."""
-        self._manager.wait_until_finished()
+        """Waits until all checkpoints are written.
+
+        Raises:
+          OutsideError: one cannot be; those before it stay.
+        """
+        with self._unfinished_removed():
+            self._manager.wait_until_finished()
+        self._saving = None
 
     def close(self) -> None:
-        self._manager.wait_until_finished()
-        self._manager.close()
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
+
+    def check_room(self, step: int, state: Any) -> None:
+        """Checks that the disk has room for a checkpoint.
+
+        Args:
+          step: the step of which it would be.
+          state: arrays, or their shapes and dtypes.
+
+        Raises:
+          OutsideError: it has not.
+        """
+        free = files.free_bytes(self._workdir / FOLDER)
+        needed = MARGIN + sum(
+            leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)
+        )
+        if jax.process_index() == 0 and free is not None and free < needed:
+            raise OutsideError(
+                f"{self._workdir / FOLDER} has room for {files.in_words(free)}, and the"
+                f" checkpoint of step {step} takes {files.in_words(needed)}: make room,"
+                f" {outside.AGAIN}. {self._newest_in_words()}"
+            )
+
+    @contextlib.contextmanager
+    def _unfinished_removed(self) -> Iterator[None]:
+        """Has a save that fails leave nothing behind, and say so in one line."""
+        try:
+            yield
+        except Exception as error:
+            step, self._saving = self._saving, None
+            if jax.process_index() == 0:
+                for part in (self._workdir / FOLDER).glob(f"{step}.*tmp*"):
+                    with contextlib.suppress(OSError):
+                        part.rmtree()
+            reason = outside.line(error)
+            if reason is None:
+                raise
+            raise OutsideError(
+                f"the checkpoint of step {step} cannot be written ({reason.rstrip('.')})."
+                f" {self._newest_in_words()}"
+            ) from error
+
+    def _newest_in_words(self) -> str:
+        # Orbax's own list leaves out at once what a save that succeeds will remove.
+        steps = self._manager.all_steps(read=True)
+        if not steps:
+            return "No checkpoint is written yet."
+        return f"The run will go on from the checkpoint of step {max(steps)}."
 
     def restore_newest(self, abstract: Any) -> tuple[int, Any] | None:
         """Restores the newest undamaged checkpoint as (step, state); None if there is none.
@@ -104,7 +179,8 @@ class Checkpoints:
         Raises:
           OtherModelError: it holds other arrays than `abstract`; the first difference is
             named.
-          RuntimeError: there are checkpoints, and all are damaged.
+          OutsideError: there are checkpoints, and all are damaged; or the newest cannot be
+            read for a cause that may pass.
         """
         steps = self.steps()
         damaged: list[int] = []
@@ -115,6 +191,8 @@ class Checkpoints:
             except OtherModelError:
                 raise
             except Exception as error:  # Orbax and TensorStore raise many types.
+                if outside.is_passing(error):
+                    raise
                 self._warn(step, error)
                 damaged.append(step)
             else:
@@ -122,7 +200,7 @@ class Checkpoints:
                 self._set_aside(damaged)
                 return step, state
         if steps:
-            raise RuntimeError(
+            raise OutsideError(
                 f"no checkpoint of {self._workdir} can be read (steps {steps}): put back"
                 " what they need, or start again in another --workdir."
             )
@@ -133,15 +211,25 @@ class Checkpoints:
 
         Raises:
           ValueError: there is none, or it holds other arrays (OtherModelError).
-          RuntimeError: it is damaged.
+          OutsideError: it is damaged.
         """
         if step not in self.steps():
             raise ValueError(
                 f"{self._workdir / FOLDER} has no checkpoint of step {step}:"
                 f" it has {self.steps()}."
             )
-        self._check_same_arrays(step, abstract)
-        return self._restore(step, abstract)
+        try:
+            self._check_same_arrays(step, abstract)
+            return self._restore(step, abstract)
+        except (OtherModelError, OutsideError):
+            raise
+        except Exception as error:  # Orbax and TensorStore raise many types.
+            if outside.is_passing(error):
+                raise
+            raise OutsideError(
+                f"the checkpoint of step {step} in {self._workdir} is damaged"
+                f" ({_first_line(error)}): choose another step, of {self.steps()}."
+            ) from error
 
     def _restore(self, step: int, abstract: Any) -> Any:
         restored = self._manager.restore(
@@ -156,19 +244,18 @@ class Checkpoints:
         now, then = digest(restored[STATE]), restored[DIGEST]
         changed = sorted(name for name in now if then.get(name) != now[name])
         if changed:
-            raise RuntimeError(
+            raise OutsideError(
                 f"the checkpoint of step {step} in {self._workdir} is damaged:"
-                f" {changed[0]} is not what was written"
-                f" ({len(changed)} of {len(now)} arrays)."
+                f" {changed[0]} is not what was written ({len(changed)} of {len(now)}"
+                f" arrays): choose another step, of {self.steps()}."
             )
         return restored[STATE]
 
     def _warn(self, step: int, error: Exception) -> None:
-        reason = str(error).strip().splitlines()[0] if str(error) else repr(error)
         logging.warning(
             "the checkpoint of step %d is damaged; using the one before it. Reason: %s",
             step,
-            reason,
+            _first_line(error),
         )
 
     def _set_aside(self, steps: list[int]) -> None:
@@ -239,6 +326,10 @@ def _bit_sum(a: Array) -> UInt32[Array, ""]:
         # Odd factors are invertible modulo 2^32: no single changed bit can cancel.
         place = place * jnp.uint32(2654435761) + 2 * along
     return jnp.sum(bits * place, dtype=jnp.uint32)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error) else repr(error)
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:

@@ -9,6 +9,7 @@ def test_what_may_change_in_a_run_is_known_field_by_field():
     may = {
         *("data.data_dir", "data.num_threads", "data.num_workers"),
         *("data.num_prefetch", "training.num_steps", "training.max_skipped"),
+        *("data.skip_broken", "training.num_microbatches"),
         *("training.log_every", "training.eval_every", "training.sample_every"),
         *("training.checkpoint_every", "training.keep_last", "training.keep_every"),
         *(f"model.{name}.remat" for name in ("unet", "vdm_unet", "classifier")),

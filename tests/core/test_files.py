@@ -1,6 +1,7 @@
 """Files that are whole or not there, and what is said where they cannot be."""
 
 import errno
+import io
 import os
 
 import pytest
@@ -60,3 +61,68 @@ def test_what_cannot_be_written_is_told_with_its_reason(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"x.png cannot be written \(No space") as e:
         files.write(epath.Path(tmp_path / "x.png"), b"")
     assert "\n" not in str(e.value)
+
+
+def limited(monkeypatch, num_bytes):
+    """Has files take so many bytes more, of which a write may be the part that fits."""
+    real = io.FileIO.write
+    left = [num_bytes]
+
+    class Full(io.FileIO):
+        def write(self, data):
+            if not left[0]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            num = real(self, bytes(data)[: left[0]])
+            left[0] -= num
+            return num
+
+    monkeypatch.setattr(
+        files, "open", lambda path, *_, **__: Full(path, "a+"), raising=False
+    )
+
+
+def test_a_line_that_does_not_fit_is_not_there_at_all(tmp_path, monkeypatch):
+    path = epath.Path(tmp_path / "rows")
+    files.append_line(path, "one")
+    with monkeypatch.context() as patch:
+        limited(patch, 2)
+        with pytest.raises(OSError, match="No space left") as error:
+            files.append_line(path, "two")
+        assert error.value.filename == str(path)
+    assert path.read_text() == "one\n"
+    files.append_line(path, "two")
+    assert path.read_text() == "one\ntwo\n"
+
+
+def test_a_line_that_a_kill_cut_off_does_not_spoil_the_next(tmp_path):
+    path = epath.Path(tmp_path / "rows")
+    path.write_text("one\ntw")
+    files.append_line(path, "three")
+    assert path.read_text() == "one\ntw\nthree\n"
+
+
+def test_what_cannot_be_replaced_leaves_nothing_half_and_names_the_file(
+    tmp_path, monkeypatch
+):
+    path = epath.Path(tmp_path / "file")
+    files.replace_text(path, "first")
+
+    def full(number):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left") as error:
+            files.replace_bytes(path, b"second")
+    assert error.value.filename == str(path) and path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_the_room_of_a_local_folder_is_known_and_a_number_has_its_unit(tmp_path):
+    room = files.free_bytes(tmp_path)
+    assert room is not None and 0 < room < 2**60
+    assert files.free_bytes("gs://bucket/run") is None
+    assert files.free_bytes(tmp_path / "nothing") is None
+    words = {0: "0 bytes", 1023: "1023 bytes", 1536: "1.5 KiB", 3 * 2**30: "3 GiB"}
+    assert {number: files.in_words(number) for number in words} == words
+    assert files.in_words(2**60) == "1.049e+06 TiB"

@@ -71,6 +71,18 @@ def test_a_traceback_comes_with_its_error(capsys):
     assert lines[1].startswith("Traceback") and lines[-1] == "ValueError: the cause"
 
 
+def test_an_error_from_outside_is_told_where_it_arrives_and_not_by_libraries(capsys):
+    for path in (installed("orbax"), "/usr/lib/python3/asyncio/base_events.py"):
+        for cause, heard in (
+            (OSError(28, "No space left"), False),
+            (KeyError(1), True),
+        ):
+            error = (type(cause), cause, None)
+            record = logging.LogRecord("x", 40, path, 1, "it failed", None, error)
+            terminal.Handler().handle(record)
+            assert bool(capsys.readouterr().err) == heard
+
+
 def test_a_line_stands_above_a_progress_bar(capsys):
     with tqdm.tqdm(total=3, desc="training", file=sys.stderr, mininterval=0) as bar:
         bar.update()

@@ -129,16 +129,16 @@ MISTAKES = (
     ),
     Mistake(
         "an interrupt has the status of an error",
-        MODES,
-        "return 128 + signal.SIGINT",
+        "ddpm_jax/core/ending.py",
+        "return 128 + (signal.SIGTERM if is_term else signal.SIGINT)",
         "return 1",
         OF_MODES,
     ),
     Mistake(
         "numbers that are none have the status of a wrong flag",
         MODES,
-        "return _complain(error, status=1)",
-        "return _complain(error, status=2)",
+        "return ending.complain(str(error), status=1)",
+        "return ending.complain(str(error), status=2)",
         OF_MODES,
     ),
     Mistake(

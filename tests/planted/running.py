@@ -433,8 +433,8 @@ MISTAKES = (
     Mistake(
         "a row may be lost when the machine stops",
         "ddpm_jax/core/files.py",
-        '        stream.write(line + "\\n")\n        stream.flush()\n',
-        '        stream.write(line + "\\n")\n',
+        "            os.fsync(file.fileno())\n",
+        "",
         ("tests/core/test_files.py",),
     ),
     Mistake(

@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+import platform
 import subprocess
 import sys
 
@@ -94,3 +96,48 @@ def test_a_workdir_is_free_again_after_use(tmp_path):
     for _ in range(2):
         with workdir.claimed(tmp_path):
             pass
+
+
+@pytest.fixture
+def without_locks(monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(workdir.fcntl, "flock", flock)
+
+
+def test_a_file_system_without_locks_is_trained_on_with_a_warning(
+    tmp_path, without_locks, caplog
+):
+    for _ in range(2):
+        with workdir.claimed(tmp_path):
+            assert f"{os.getpid()} on " in (tmp_path / ".lock").read_text()
+    assert caplog.text.count("lies on a file system without locks (Function not") == 2
+
+
+def test_without_locks_a_live_process_of_this_machine_is_refused_by_its_number(
+    tmp_path, without_locks
+):
+    lock = tmp_path / ".lock"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as other:
+        lock.write_text(f"{other.pid} on {platform.node()}")
+        with (
+            pytest.raises(ConfigError, match=rf"live process {other.pid}:"),
+            workdir.claimed(tmp_path),
+        ):
+            pass
+    # It was killed, and its claim is stale.
+    with workdir.claimed(tmp_path):
+        pass
+    lock.write_text("1 on another-machine")
+    with workdir.claimed(tmp_path):
+        pass
+
+
+def test_another_error_of_the_lock_is_not_taken_for_that(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(workdir.fcntl, "flock", flock)
+    with pytest.raises(OSError, match="Input/output"), workdir.claimed(tmp_path):
+        pass

@@ -1,9 +1,15 @@
+import contextlib
+import errno
+import resource
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ddpm_jax.core import sharding
+from ddpm_jax.core import files, sharding
+from ddpm_jax.core.errors import OutsideError
 from ddpm_jax.training import parallel
 from ddpm_jax.training.checkpoints import FOLDER, SET_ASIDE, Checkpoints, digest
 from tests.training import toy
@@ -205,3 +211,68 @@ def test_the_digest_sees_bits_and_places_and_no_shards():
         other = state | {"params": state["params"] | {"kernel": changed}}
         differing = {k for k, v in digest(other).items() if v != plain[k]}
         assert differing == {"params/kernel"}
+
+
+@contextlib.contextmanager
+def small_files(num_bytes):
+    """Has this process write no file beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("where", ["wait", "close", "save", "check_saving"])
+def test_a_save_that_fails_is_one_line_and_costs_no_earlier_one(saved, where):
+    before = sorted((saved / FOLDER).rglob("*"))
+    checkpoints = Checkpoints(saved, keep_last=1)
+    with pytest.raises(OutsideError) as error, small_files(2_000):
+        checkpoints.save(3, tree(3))
+        while checkpoints._manager.is_saving_in_progress():
+            time.sleep(0.01)
+        {"save": lambda: checkpoints.save(4, tree(4))}.get(
+            where, lambda: getattr(checkpoints, where)()
+        )()
+    assert "the checkpoint of step 3 cannot be written (" in str(error.value)
+    assert "File too large: raise the limit" in str(error.value)
+    assert str(error.value).endswith("will go on from the checkpoint of step 2.")
+    assert sorted((saved / FOLDER).rglob("*")) == before
+    again = Checkpoints(saved, keep_last=1)
+    again.save(3, tree(3))
+    again.close()
+    assert Checkpoints(saved).steps() == [3]
+
+
+def test_room_is_looked_for_before_a_save(saved, monkeypatch):
+    monkeypatch.setattr(files, "free_bytes", lambda path: 2**20)
+    checkpoints = Checkpoints(saved)
+    with pytest.raises(
+        OutsideError, match=r"has room for 1 MiB, .* step 3 takes 1\.01"
+    ):
+        checkpoints.save(3, tree(3))
+    with pytest.raises(OutsideError, match="of step 7 takes"):
+        checkpoints.check_room(7, abstract())
+    monkeypatch.setattr(files, "free_bytes", lambda path: None)
+    checkpoints.check_room(7, abstract())
+
+
+def test_a_cause_that_may_pass_sets_nothing_aside(saved, monkeypatch):
+    checkpoints = Checkpoints(saved)
+
+    def denied(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", "2/state")
+
+    monkeypatch.setattr(checkpoints, "_restore", denied)
+    with pytest.raises(PermissionError):
+        checkpoints.restore_newest(abstract())
+    with pytest.raises(PermissionError):
+        checkpoints.restore(2, abstract())
+    assert not (saved / SET_ASIDE).exists()
+
+
+def test_a_damaged_one_that_was_asked_for_is_named(saved):
+    truncate(biggest_file(saved, 2))
+    with pytest.raises(OutsideError, match=r"step 2 in .* is damaged .* of \[1, 2\]"):
+        Checkpoints(saved).restore(2, abstract())
