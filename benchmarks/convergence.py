@@ -282,8 +282,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--results", type=pathlib.Path, default=measure.RESULTS)
-    parser.add_argument("--plot", type=pathlib.Path, default=PLOT)
+    parser.add_argument("--results", type=measure.path, default=measure.RESULTS)
+    parser.add_argument("--plot", type=measure.path, default=PLOT)
     args = parser.parse_args()
     report = measure.environment()
     with jax.enable_x64(True):

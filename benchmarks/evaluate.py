@@ -13,7 +13,6 @@ is measured on the first images alone. Last, what the compiler sets aside for st
 import argparse
 import json
 import math
-import pathlib
 import time
 from typing import Any
 
@@ -129,7 +128,7 @@ def memory_section(config: Config, found: restored.Restored) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workdir", type=pathlib.Path, required=True)
+    parser.add_argument("--workdir", type=measure.path, required=True)
     parser.add_argument("--flow_images", type=int, default=64)
     args = parser.parse_args()
 

@@ -15,6 +15,9 @@ from typing import Any
 
 import jax
 
+from ddpm_jax.core import paths
+from ddpm_jax.core.errors import ConfigError
+
 RESULTS = pathlib.Path(__file__).parent / "results"
 
 # Dense bfloat16 TFLOP/s by the makers' data sheets. The first name that the
@@ -96,10 +99,18 @@ def environment() -> dict[str, Any]:
 def write(name: str, report: Mapping[str, Any], folder: pathlib.Path) -> pathlib.Path:
     """The report as JSON, in a file named after the benchmark and the device."""
     device = re.sub(r"[^a-z0-9]+", "_", jax.devices()[0].device_kind.lower()).strip("_")
-    path = folder / f"{name}_{device}.json"
+    file = folder / f"{name}_{device}.json"
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
-    return path
+    file.write_text(json.dumps(report, indent=2) + "\n")
+    return file
+
+
+def path(written: str) -> pathlib.Path:
+    """A path of a command line, as `paths.expanded` reads it; for argparse."""
+    try:
+        return pathlib.Path(paths.expanded(written, repr(written)))
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def peer(module: str) -> Any:

@@ -214,8 +214,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--results", type=pathlib.Path, default=measure.RESULTS)
-    parser.add_argument("--golden", type=pathlib.Path, help="write this file instead")
+    parser.add_argument("--results", type=measure.path, default=measure.RESULTS)
+    parser.add_argument("--golden", type=measure.path, help="write this file instead")
     args = parser.parse_args()
     if args.golden:
         write_golden(args.golden)

@@ -22,7 +22,6 @@ of few samples is larger. A cell that is in the results already is not measured 
 import argparse
 import json
 import math
-import pathlib
 from typing import Any
 
 import jax
@@ -128,7 +127,7 @@ def main() -> None:
     parser.add_argument("--num-samples", type=int, default=500)
     parser.add_argument("--num-repeats", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=250)
-    parser.add_argument("--out", type=pathlib.Path, default="benchmarks/results")
+    parser.add_argument("--out", type=measure.path, default="benchmarks/results")
     args = parser.parse_args()
     config = restore.config_of("the workdir", args.workdir, default())
     with config.unlocked():

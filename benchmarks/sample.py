@@ -374,7 +374,7 @@ def main() -> None:
     )
     parser.add_argument("--throughput-steps", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--results", type=pathlib.Path, default=measure.RESULTS)
+    parser.add_argument("--results", type=measure.path, default=measure.RESULTS)
     args = parser.parse_args()
     # A peer on the same GPU needs room, and so do the processes that measure memory.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

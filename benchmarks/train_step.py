@@ -20,7 +20,6 @@ import functools
 import gc
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import tempfile
@@ -146,7 +145,7 @@ def main() -> None:
         type=float,
         help="of the device in bfloat16, if it is not known",
     )
-    parser.add_argument("--results", type=pathlib.Path, default=measure.RESULTS)
+    parser.add_argument("--results", type=measure.path, default=measure.RESULTS)
     args = parser.parse_args()
     # A peer on the same GPU needs room, and so do the processes that only compile.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

@@ -13,7 +13,6 @@ training step, ours against the published design's, in turns.
 
 import argparse
 import json
-import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -186,7 +185,7 @@ def advance(training: parallel.Training, batch: Any, steps: int) -> Callable[[],
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workdir", type=pathlib.Path, required=True)
+    parser.add_argument("--workdir", type=measure.path, required=True)
     parser.add_argument("--batches", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()

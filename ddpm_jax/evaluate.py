@@ -12,7 +12,7 @@ from absl import logging
 from etils import epath
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.core import files, folders
+from ddpm_jax.core import files, folders, paths
 from ddpm_jax.evaluation import (
     estimators,
     features,
@@ -68,7 +68,7 @@ def make_reference(config: Config, directory: epath.PathLike) -> None:
     features.check(config)
     mesh, source = build.mesh(config), build.source(config, config.data.train_split)
     extractor = features.make(config, mesh, source, restore.OTHERS)
-    path = epath.Path(directory)
+    path = paths.expanded(directory, f"--workdir={directory}")
     file, found = reference.make(config, path, mesh, source, extractor)
     if jax.process_index() == 0:
         num, num_features = found.moments.num, found.moments.mean.size

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.config.schema import default
-from ddpm_jax.core import files, folders, sharding
+from ddpm_jax.core import files, folders, paths, sharding
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.diffusion.conditioning.thresholds import THRESHOLDS
 from ddpm_jax.diffusion.samplers.table import SAMPLERS
@@ -47,7 +47,10 @@ def run(config: Config, directory: epath.PathLike) -> None:
         logging.warning("%s is of no effect on this sampler", field)
     restored = restore.load(config, directory, step=c.step, weights=c.weights)
     name = f"{restored.step}_{samplers.name(config)}"
-    folder = files.absolute(c.folder) if c.folder else restored.path / FOLDER / name
+    folder = restored.path / FOLDER / name
+    if c.folder:
+        field = f"config.sample.folder = {c.folder!r}"
+        folder = files.absolute(paths.expanded(c.folder, field))
     _make_parent(config, folder)
     guide = guides.of(config, restored)
     guides.labels(config, guide)  # Wrong classes are reported before files are read.

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from ddpm_jax.core import arguments, files
+from ddpm_jax.core import arguments, files, paths
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.evaluation.results import pairs, plot, saved, table
 from ddpm_jax.evaluation.results.saved import Result
@@ -34,17 +34,22 @@ def _main(argv: list[str]) -> int:
     parser.add_argument("--out", metavar="FILE.png", help="where to draw the figures")
     parser.add_argument("--json", action="store_true", help="print rows for a program")
     flags = parser.parse_args(argv)
-    if flags.out and not flags.out.endswith(".png"):
-        raise ConfigError(f"--out={flags.out} will be a PNG picture: write FILE.png.")
+    out = None
+    if flags.out is not None:
+        out = paths.expanded(flags.out, f"--out={flags.out}")
+        if out.suffix != ".png":
+            raise ConfigError(
+                f"--out={flags.out} will be a PNG picture: write FILE.png."
+            )
     results = gather(flags.directories, flags.step)
-    if flags.estimator:
+    if flags.estimator is not None:
         results = only(results, flags.estimator)
     if flags.json:
         print(json.dumps(table.rows(results), indent=2))
     else:
         print(table.text(results))
-    if flags.out:
-        write_picture(epath.Path(flags.out), results)
+    if out is not None:
+        write_picture(out, results)
     return 0
 
 
@@ -76,9 +81,10 @@ def gather(
 
 def _read(directory: epath.PathLike, step: int | None) -> list[Result]:
     """The results of DIR or of DIR@STEP."""
-    path, at, chosen_step = os.fspath(directory).rpartition("@")
-    if not at or not chosen_step.isdecimal() or epath.Path(directory).is_dir():
-        return saved.read(directory, step)
+    whole = paths.expanded(directory, f"the workdir {os.fspath(directory)!r}")
+    path, at, chosen_step = os.fspath(whole).rpartition("@")
+    if not at or not chosen_step.isdecimal() or whole.is_dir():
+        return saved.read(whole, step)
     results = saved.read(path, int(chosen_step))
     return [result._replace(name=f"{result.name}@{chosen_step}") for result in results]
 

@@ -13,6 +13,7 @@ and scale, and trajectories of the first samples of each scale, all from the sam
 import argparse
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.check import check_config
 from ddpm_jax.config import plugins
 from ddpm_jax.config.schema import default
-from ddpm_jax.core import arguments, files, folders, terminal
+from ddpm_jax.core import arguments, files, folders, paths, terminal
 from ddpm_jax.core.errors import ConfigError, choose
 from ddpm_jax.evaluation import convention, features, reference, sample_quality
 from ddpm_jax.evaluation.extractors.extractor import Extractor
@@ -55,9 +56,7 @@ def _main(argv: list[str]) -> int:
     parser.add_argument("--judge", required=True, help="a classifier's workdir")
     parser.add_argument("--scales", default="0,0.5,1,1.5,2,3,4", help="by commas")
     parser.add_argument("--guidance", default="classifier_free")
-    parser.add_argument(
-        "--guide", default="", help="the guide's workdir, if it has one"
-    )
+    parser.add_argument("--guide", help="the guide's workdir, if it has one")
     parser.add_argument("--guide-step", type=int, default=-1)
     parser.add_argument("--sampler", default="unipc")
     parser.add_argument("--num-steps", type=int, default=20)
@@ -67,7 +66,7 @@ def _main(argv: list[str]) -> int:
     plugins.add_argument(parser)
     flags = parser.parse_args(argv)
     terminal.begin_log()
-    plugins.load(flags.plugins)
+    plugins.load_flags(flags.plugins)
     config = _config(flags)
     scales = _scales(flags.scales)
     for scale in scales:
@@ -140,13 +139,17 @@ def measured(
 
 def _config(flags: argparse.Namespace) -> Config:
     """The run's config, with the sampling that the flags ask for."""
-    field = f"the workdir {flags.directory}"
+    field = f"the workdir {flags.directory!r}"
     config = restore.config_of(field, flags.directory, default())
     if build.is_classifier(config):
         raise ConfigError(f"{field} is a classifier's, which draws nothing.")
     guided = {n: g for n, g in GUIDES.items() if not g.has("unguided")}
     choose(guided, flags.guidance, "--guidance")
-    if flags.guide and "workdir" not in config.sample[flags.guidance]:
+    judge = paths.expanded(flags.judge, f"--judge={flags.judge}")
+    guide = ""
+    if flags.guide is not None:
+        guide = os.fspath(paths.expanded(flags.guide, f"--guide={flags.guide}"))
+    if guide and "workdir" not in config.sample[flags.guidance]:
         raise ConfigError(
             f"--guide is not for --guidance={flags.guidance}: leave it out."
         )
@@ -160,13 +163,11 @@ def _config(flags: argparse.Namespace) -> Config:
             classes=(),
         )
         if "workdir" in config.sample[flags.guidance]:
-            config.sample[flags.guidance].update(
-                workdir=flags.guide, step=flags.guide_step
-            )
+            config.sample[flags.guidance].update(workdir=guide, step=flags.guide_step)
         config.eval.update(estimators="fid,precision_recall", step=-1, weights="ema")
         config.eval.quality.update(
             extractor="classifier",
-            classifier=flags.judge,
+            classifier=os.fspath(judge),
             num_samples=flags.num_samples,
             num_repeats=flags.num_repeats,
             reference="",

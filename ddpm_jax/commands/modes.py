@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from absl import app, flags
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.core import ending, outside, terminal
+from ddpm_jax.core import ending, outside, paths, terminal
 from ddpm_jax.core.arguments import PLUGINS
 from ddpm_jax.core.errors import ConfigError, choose
 
@@ -140,9 +140,21 @@ def parse(argv: Sequence[str], values: flags.FlagValues, mode: str = "") -> list
     for name in ("config", "workdir"):
         if values[name].value is None:
             raise ConfigError(f"--{name} is missing: write --{name}=...")
+    expand(values)
     if len(rest) > 1:
         raise ConfigError(f"{rest[1]!r} is not a flag: write --name=value.")
     return rest
+
+
+def expand(values: flags.FlagValues) -> None:
+    """Replaces the flags that are paths by what the user means by them.
+
+    Raises:
+      ConfigError: one is no path, such as an empty one.
+    """
+    for name in ("workdir", "compilation_cache"):
+        if (written := values[name].value) is not None:
+            values[name].value = str(paths.expanded(written, f"--{name}={written}"))
 
 
 def load_plugins(argv: Sequence[str]) -> None:
@@ -159,7 +171,8 @@ def load_plugins(argv: Sequence[str]) -> None:
     early = flags.FlagValues()
     define(early, "any")
     early(argv, known_only=True)
-    plugins.load(early.plugins)
+    expand(early)
+    plugins.load_flags(early.plugins)
     if early.workdir:
         plugin_record.require(epath.Path(early.workdir))
 

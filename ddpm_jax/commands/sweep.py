@@ -24,7 +24,7 @@ from ddpm_jax.commands import compare, sweep_file
 from ddpm_jax.commands.subprocess import Child
 from ddpm_jax.commands.sweep_file import Run
 from ddpm_jax.config import plugins
-from ddpm_jax.core import arguments, files
+from ddpm_jax.core import arguments, files, paths
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.evaluation import estimators
 from ddpm_jax.evaluation.results import saved, table
@@ -52,8 +52,8 @@ def _main(argv: list[str]) -> int:
     parser.add_argument("--only", action="append", metavar="NAME", help="this run only")
     plugins.add_argument(parser)
     parsed = parser.parse_args(argv[:end])
-    path = epath.Path(parsed.workdir)
-    plugins.load(parsed.plugins)
+    path = paths.expanded(parsed.workdir, f"--workdir={parsed.workdir}")
+    plugins.load_flags(parsed.plugins)
     runs = sweep_file.read(parsed.file, tuple(argv[end + 1 :]))
     plugin_flags = tuple(f"--plugins={text}" for text in parsed.plugins)
     runs = [run._replace(arguments=(*plugin_flags, *run.arguments)) for run in runs]

@@ -27,7 +27,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.check import check_config
 from ddpm_jax.config import check, files
-from ddpm_jax.core import python_files
+from ddpm_jax.core import paths, python_files
 from ddpm_jax.core.errors import ConfigError
 
 Fields = Mapping[str, Any]
@@ -67,6 +67,7 @@ def read(path: os.PathLike[str] | str, extra: tuple[str, ...] = ()) -> list[Run]
             raise ConfigError(
                 f"{argument!r} after -- is not an override: write --config.FIELD=VALUE."
             )
+    path = paths.expanded(path, f"the sweep file {os.fspath(path)!r}")
     config_file, points = _load(path)
     runs: dict[str, Run] = {}
     for name, fields in points:

@@ -1,12 +1,14 @@
 """Config files: Python with a function get_config() that returns a config."""
 
+import os
+import re
 from collections.abc import Sequence
 
 from absl import flags
 from ml_collections import ConfigDict as Config
 from ml_collections import config_flags
 
-from ddpm_jax.core import python_files
+from ddpm_jax.core import paths, python_files
 from ddpm_jax.core.errors import ConfigError
 
 FUNCTION = "get_config"
@@ -19,11 +21,12 @@ def read_config(name: str) -> Config:
       ConfigError: the file cannot be read, raises something, knows no such variant, or
         returns no config; with the file's line number where there is one.
     """
-    path, colon, variant = name.partition(":")
-    if not path:
-        raise ConfigError(f"--config={name}: write the path of a config file.")
+    path, variant = _split(name)
+    path = os.fspath(paths.expanded(path, f"--config={name}"))
     module = python_files.load(path, "config_file")
-    config = python_files.result_of(module, FUNCTION, *([variant] if colon else []))
+    config = python_files.result_of(
+        module, FUNCTION, *([] if variant is None else [variant])
+    )
     if not isinstance(config, Config):
         reason = (
             f"{FUNCTION}() returns {_kind(config)}: let it return a ConfigDict, such as"
@@ -71,6 +74,16 @@ class _Parser(flags.ArgumentParser):
 
     def flag_type(self) -> str:
         return "config file"
+
+
+def _split(name: str) -> tuple[str, str | None]:
+    """The path and the variant of `FILE.py:VARIANT`; None: no variant is written."""
+    # A folder's name may hold a colon too.
+    whole = re.fullmatch(r"(.*?\.py)(?::(.*))?", name, re.DOTALL)
+    if whole:
+        return whole[1], whole[2]
+    path, colon, variant = name.partition(":")
+    return path, variant if colon else None
 
 
 def _kind(value: object) -> str:

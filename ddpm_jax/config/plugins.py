@@ -25,7 +25,7 @@ from absl import logging
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.config.schema import Whole, leaves
-from ddpm_jax.core import arguments, choice, loaded_plugins, python_files
+from ddpm_jax.core import arguments, choice, loaded_plugins, paths, python_files
 from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.core.errors import ConfigError, hint
 
@@ -58,6 +58,21 @@ def load(plugins: str | Iterable[str]) -> None:
     names = [name.strip() for text in texts for name in text.split(",")]
     for name in filter(None, names):
         _load(name)
+
+
+def load_flags(texts: Iterable[str]) -> None:
+    """`load` of what the flag --plugins held, each time that it was written.
+
+    Raises:
+      ConfigError: as `load` does, or one is empty.
+    """
+    for text in texts:
+        if not text.strip():
+            raise ConfigError(
+                f"--plugins={text} is empty: write the name of a module or the path of a"
+                " Python file (is the variable set that it came from?)."
+            )
+    load(texts)
 
 
 def add_argument(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +134,8 @@ def _located(text: str) -> Located:
     that other processes, such as those that read data, can import it by its name too.
     """
     is_path = text.endswith(python_files.SUFFIX) or os.sep in text
+    if is_path:
+        text = os.fspath(paths.expanded(text, f"--plugins={text}"))
     folder, name = _named(text) if is_path else (pathlib.Path.cwd(), text)
     if str(folder) not in sys.path:
         sys.path.append(str(folder))

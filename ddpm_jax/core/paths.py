@@ -33,8 +33,6 @@ def expanded(written: epath.PathLike, field: str) -> epath.Path:
         raise ConfigError(
             f"{field} is an empty path: write one (is the variable set that it came from?)."
         )
-    if "\0" in text:
-        raise ConfigError(f"{field!r} has a zero byte, which no path can have.")
     if _SCHEME.match(text):
         return _remote(text, field)
     if text.startswith("~") and os.path.expanduser(text) == text:

@@ -14,6 +14,8 @@ from typing import Any
 
 from absl import logging
 
+from ddpm_jax.core.files import is_local
+from ddpm_jax.core.paths import expanded
 from ddpm_jax.data import images
 from ddpm_jax.data.images import BrokenImageError, Frame
 from ddpm_jax.data.source import Example
@@ -94,7 +96,9 @@ def open_split(
     """
     name = f"folder:{path}"
     here = f"config.data.name = {name!r}"
-    root = pathlib.Path(path).expanduser()
+    if not is_local(path):
+        raise ValueError(f"{here}: write a folder of this machine, such as a mount.")
+    root = pathlib.Path(expanded(path, here))
     if split not in SPLITS:
         raise ValueError(
             f"config.data.train_split or eval_split = {split!r}: a folder has the"

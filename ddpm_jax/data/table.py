@@ -10,7 +10,7 @@ A new kind of source is one new file and one new entry of `SOURCES`.
 """
 
 import difflib
-import pathlib
+import os
 from typing import NamedTuple
 
 from ddpm_jax.core.choice import Choice, Options, Table
@@ -137,7 +137,7 @@ def _unknown(name: str) -> str:
     close = difflib.get_close_matches(kind, SOURCES, n=1)
     if close:
         guess = f"{close[0]}:{rest}" if rest else close[0]
-    elif pathlib.Path(name).is_dir():
+    elif os.path.isdir(os.path.expanduser(name)):
         guess = f"folder:{name}"
     else:
         guess = f"tfds:{name}"

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.core import files, folders, sharding
+from ddpm_jax.core import files, folders, paths, sharding
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.data import passes
 from ddpm_jax.data.source import Source
@@ -106,7 +106,10 @@ def of(
 def path_of(config: Config, directory: epath.Path) -> epath.Path:
     """The path of the file: config.eval.quality.reference, or one in the workdir."""
     c = config.eval.quality
-    return epath.Path(c.reference or directory / FOLDER / f"{c.extractor}.npz")
+    if not c.reference:
+        return directory / FOLDER / f"{c.extractor}.npz"
+    field = f"config.eval.quality.reference = {c.reference!r}"
+    return paths.expanded(c.reference, field)
 
 
 def _identity(source: Source, extractor: Extractor) -> dict[str, Any]:

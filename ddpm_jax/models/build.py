@@ -1,6 +1,7 @@
 """Builds the parts of a model and of its training from a config."""
 
 import functools
+import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.core import sharding
+from ddpm_jax.core import paths, sharding
 from ddpm_jax.core.choice import (
     Options,
     Table,
@@ -56,7 +57,10 @@ def mesh(config: Config) -> Mesh:
 @as_config_errors()
 def source(config: Config, split: str) -> Source:
     """One split of the data set that config.data names."""
-    data = config.data
+    data, data_dir = config.data, None
+    if data.data_dir:
+        field = f"config.data.data_dir = {data.data_dir!r}"
+        data_dir = os.fspath(paths.expanded(data.data_dir, field))
     return table.make(
         data.name,
         split,
@@ -64,7 +68,7 @@ def source(config: Config, split: str) -> Source:
         center_crop=data.center_crop or None,
         channels=data.channels or None,
         stride=data.stride,
-        data_dir=data.data_dir or None,
+        data_dir=data_dir,
         skip_broken=data.skip_broken,
         options=_source_options(config),
     )

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image, ImageFile
 
+from ddpm_jax.core import paths
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.pictures import encoding
 
@@ -105,6 +106,7 @@ def _pixels(
 
 def _content(path: str | PathLike[str], field: str) -> bytes:
     """The bytes of a regular file; others are not opened, as reading a pipe could wait."""
+    path = paths.expanded(path, field)
     with _explained(field, "read", f"write {REMEDY}"):
         status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):

@@ -11,6 +11,7 @@ from etils import epath
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.config.schema import default
+from ddpm_jax.core import paths
 from ddpm_jax.core.errors import ConfigError, as_config_errors, choose, flat
 from ddpm_jax.data.source import Source
 from ddpm_jax.models import build
@@ -61,7 +62,7 @@ def _load(
     known = build.weight_names(config)
     if weights not in known:
         raise ConfigError(f"its weights {weights!r} are none of {', '.join(known)}.")
-    path = epath.Path(directory)
+    path = paths.expanded(directory, f"--workdir={directory}")
     workdir.check_same_config(path, config)
     mesh = build.mesh(config)
     source = build.source(config, config.data.eval_split)
@@ -138,10 +139,11 @@ def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
     Raises:
       ConfigError: it is not the workdir of a run.
     """
-    file = epath.Path(directory) / workdir.CONFIG
+    path = paths.expanded(directory, field)
+    file = path / workdir.CONFIG
     if not file.exists():
         raise ConfigError(f"{field} holds no {workdir.CONFIG}: write a run's workdir.")
-    plugin_record.require(epath.Path(directory), field)
+    plugin_record.require(path, field)
     try:
         # A field that an earlier version did not have is at its default.
         theirs = default()

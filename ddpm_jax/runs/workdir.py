@@ -14,7 +14,7 @@ from etils import epath
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.config import check
-from ddpm_jax.core import files
+from ddpm_jax.core import files, paths
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.runs import plugin_record
 
@@ -33,7 +33,7 @@ def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
     Raises:
       ConfigError: the folder cannot be written, or a live process trains in it.
     """
-    path = epath.Path(workdir)
+    path = paths.expanded(workdir, f"--workdir={workdir}")
     if jax.process_index() != 0:
         yield path
         return

@@ -85,6 +85,39 @@ def test_a_wrong_command_is_refused_in_one_line(arguments, said, command, tmp_pa
     assert not workdir.exists() or not (workdir / "config.json").exists()
 
 
+@pytest.mark.parametrize("mode", modes.MODES)
+@pytest.mark.parametrize(
+    "written, said",
+    [
+        ("--workdir=", "--workdir= is an empty path: write one"),
+        ("--workdir=$NOTHING/x", "--workdir=$NOTHING/x: the environment variable"),
+        ("--config=", "--config= is an empty path"),
+        ("--config=~/nothing.py", "nothing.py: there is no such file."),
+        ("--compilation_cache=", "--compilation_cache= is an empty path"),
+        ("--plugins=", "--plugins= is empty: write the name of a module or the path"),
+    ],
+)
+def test_a_path_that_is_none_is_refused_by_its_flag(
+    mode, written, said, command, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = [CONFIG, f"--workdir={tmp_path}", "--compilation_cache=x"]
+    kept = [flag for flag in given if flag.split("=")[0] != written.split("=")[0]]
+    assert said in complaint(command(*kept, written, mode=mode))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_home_folder_is_that_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    values = flags.FlagValues()
+    modes.parse(
+        ["x", CONFIG, "--workdir=~/run", "--compilation_cache=~/kept"], values, "train"
+    )
+    assert values.workdir == str(tmp_path / "run")
+    assert values.compilation_cache == str(tmp_path / "kept")
+    assert type(values.workdir) is str
+
+
 def test_a_missing_workdir_and_a_mode_twice_are_refused(command):
     assert "--workdir is missing" in complaint(command(CONFIG))
     done = command(CONFIG, "--workdir=x", "--mode=eval", mode="train")

@@ -31,6 +31,19 @@ def test_a_file_and_a_variant_of_it(file):
     assert files.read_config(f"{file}:a:b").seed == len("a:b")
 
 
+def test_a_file_is_where_its_user_means(file, tmp_path, monkeypatch):
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    pathlib.Path(file).rename(folder / "mine.py")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.read_config(f"{folder}/mine.py").seed == len("plain")
+    assert files.read_config("~/a:b/mine.py:small").seed == len("small")
+    with pytest.raises(ConfigError, match="--config= is an empty path"):
+        files.read_config("")
+    with pytest.raises(ConfigError, match=r"--config=\$NO/c.py: the .* NO is not set"):
+        files.read_config("$NO/c.py")
+
+
 @pytest.mark.parametrize(
     "content, said",
     [
@@ -62,7 +75,9 @@ def test_an_unknown_variant_is_told_by_the_line_that_refuses_it():
 
 def test_no_path_at_all_is_told():
     for name in ("", ":small"):
-        with pytest.raises(ConfigError, match=f"^--config={name}: write the path"):
+        with pytest.raises(
+            ConfigError, match=f"^--config={name} is an empty path: write"
+        ):
             files.read_config(name)
 
 

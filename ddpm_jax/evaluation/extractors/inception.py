@@ -1,5 +1,6 @@
 """Features of the network that the Frechet inception distance is named after."""
 
+import os
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.core import paths
 from ddpm_jax.core.choice import Choice, Options
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.data.source import Source
@@ -61,12 +63,13 @@ def inception(_: Options, files: ExtractorFiles) -> Load:
 
 def _read(file: str) -> network.Params:
     field = f"config.eval.quality.inception = {file!r}"
+    path = os.fspath(paths.expanded(file, field))
     try:
-        arrays = torch_file.read_state_dict(file)
+        arrays = torch_file.read_state_dict(path)
     except OSError as error:
         raise ConfigError(f"{field} cannot be read ({error.strerror}).") from error
     except torch_file.TorchFileError as error:
-        reason = str(error).removeprefix(f"{file}: ")
+        reason = str(error).removeprefix(f"{path}: ")
         raise ConfigError(f"{field}: {reason}") from error
     return network.from_state_dict(arrays, field)
 
