@@ -35,6 +35,7 @@ CORE_LIBRARIES = {"jax", "flax", "optax", "numpy", "jaxtyping", "diffrax"}
 WRAPPERS = {
     "core/files.py": {"etils"},
     "core/folders.py": {"etils"},
+    "core/image_reader.py": {"PIL"},
     "core/paths.py": {"etils"},
     "core/progress.py": {"tqdm"},
     "core/terminal.py": {"absl", "tqdm"},

@@ -1,4 +1,4 @@
-"""Encoded images, decoded by Pillow into arrays of one shape.
+"""Encoded images of a data set as arrays of one shape.
 
 Images of 8 bits a channel only: one of 16 bits read as 8 would be another data set.
 """
@@ -11,6 +11,8 @@ from os import PathLike
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
+
+from ddpm_jax.core import image_reader
 
 Pixels = UInt8[np.ndarray, "height width channels"]
 # Pillow widens a filter with the reduction, so that every pixel has its weight.
@@ -34,11 +36,13 @@ class Frame:
       channels: 1 or 3.
       image_size: height and width to resize to, or None.
       center_crop: height and width to cut before that, or None.
+      upright: whether each image is turned first as its EXIF orientation says.
     """
 
     channels: int
     image_size: int | None
     center_crop: int | None
+    upright: bool = False
 
     def __post_init__(self) -> None:
         if self.channels not in MODES:
@@ -60,7 +64,7 @@ class Frame:
         return ", then ".join(steps) or "none"
 
     def read(self, file: PathLike[str] | io.BytesIO, where: str) -> Pixels:
-        """Reads and prepares one image.
+        """Reads and prepares one image; of a file with several, the first.
 
         Args:
           file: a path, or a file's content.
@@ -71,9 +75,8 @@ class Frame:
           ValueError: it has more than 8 bits a channel, or less than `center_crop`.
         """
         try:
-            with Image.open(file) as image:
-                is_deep = _is_deep(image)
-                image.load()
+            with image_reader.opened(file) as header:
+                is_deep, image = header.is_deep, self._decoded(header.image)
         # Each of Pillow's decoders has exceptions of its own.
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -85,6 +88,15 @@ class Frame:
             )
         pixels = np.asarray(self._resize(self._crop(self._colour(image), where)))
         return pixels.reshape(*pixels.shape[:2], self.channels)
+
+    def _decoded(self, image: Image.Image) -> Image.Image:
+        image.load()
+        if not self.upright:
+            return image
+        try:
+            return image_reader.upright(image)[0]
+        except Exception:  # Metadata that cannot be read say of no orientation.
+            return image
 
     def _colour(self, image: Image.Image) -> Image.Image:
         mode = MODES[self.channels]
@@ -125,14 +137,6 @@ def check_shape(pixels: Pixels, shape: tuple[int, int, int], where: str) -> None
 def _central_square(image: Image.Image, size: int) -> Image.Image:
     left, top = (image.width - size) // 2, (image.height - size) // 2
     return image.crop((left, top, left + size, top + size))
-
-
-def _is_deep(image: Image.Image) -> bool:
-    """Whether the file, not yet loaded, has more than 8 bits a channel."""
-    # Pillow opens RGB of 16 bits as of 8, which only the decoder's arguments tell.
-    return image.mode[0] in "IF" or any(
-        ";16" in str(tile) for tile in getattr(image, "tile", ())
-    )
 
 
 def _power_of_2_below(size: int) -> int:

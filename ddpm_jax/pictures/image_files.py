@@ -1,9 +1,9 @@
 """Images and masks read from a user's files.
 
 A file may be of any origin: a wrong one is refused in one line that says what would work,
-before its pixels are decoded where its header tells enough. Nothing is resized, turned or
-converted, so that the image that is edited is the one that was given. Colour profiles are
-ignored.
+before its pixels are decoded where its header tells enough. An image is turned upright, as
+every viewer shows it; nothing is resized or converted, so that the image that is edited is the
+one that was given. Colour profiles are ignored.
 """
 
 import contextlib
@@ -16,12 +16,14 @@ from os import PathLike
 
 import numpy as np
 from jaxtyping import Bool, UInt8
-from PIL import Image, ImageFile
+from PIL import Image
 
-from ddpm_jax.core import paths
+from ddpm_jax.core import image_reader, paths
 from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.core.image_reader import Header
 from ddpm_jax.pictures import encoding
 
+FORMATS = ("PNG", "JPEG")
 MAX_BYTES = 64 * 2**20
 # Pillow's modes by number of channels; "1" is black and white.
 MODES = {1: ("L", "1"), 3: ("RGB",)}
@@ -34,7 +36,6 @@ KINDS = {
     "CMYK": "CMYK colour",
 }
 REMEDY = "the path of a PNG or JPEG"
-ORIENTATION = 0x0112  # An EXIF tag: 1 is upright, 2 to 8 are mirrored or turned.
 
 
 def read(
@@ -88,20 +89,31 @@ def _pixels(
 ) -> UInt8[np.ndarray, "height width channels"]:
     """Reads an image of the given shape as 0..255."""
     data = _content(path, field)
-    with _opened(data, field) as image:
-        _check_header(image, shape, field)
+    with _opened(data, field) as header:
+        _check_header(header, shape, field)
         # Checks the check sums of all parts of a PNG, which decoding would pass over.
-        image.verify()
-    with _opened(data, field) as image:
-        image.load()
-        orientation = image.getexif().get(ORIENTATION)
-    if orientation in range(2, 9):
-        raise ConfigError(
-            f"{field} is to be turned or mirrored when it is shown (EXIF orientation"
-            f" {orientation}): save it upright, without that tag."
-        )
+        header.image.verify()
+    with _opened(data, field) as header:
+        image, orientation = image_reader.upright(header.image)
+    # Of a PNG, the orientation may stand behind the pixels.
+    _check_size((image.height, image.width), shape, field, orientation)
     *_, channels = shape
     return np.array(image.convert(MODES[channels][0])).reshape(shape)
+
+
+def _check_size(
+    size: tuple[int, int], shape: tuple[int, int, int], field: str, orientation: int
+) -> None:
+    """Raises ConfigError unless height and width are those wanted."""
+    height, width, _ = shape
+    if size != (height, width):
+        how = "as stored"
+        if orientation in image_reader.TURNED:
+            how = f"when upright, by its EXIF orientation {orientation}"
+        raise ConfigError(
+            f"{field} is {size[0]}x{size[1]} pixels {how} (height x width), not"
+            f" {height}x{width}: crop or resize it."
+        )
 
 
 def _content(path: str | PathLike[str], field: str) -> bytes:
@@ -123,20 +135,13 @@ def _content(path: str | PathLike[str], field: str) -> bytes:
         return file.read(MAX_BYTES)
 
 
-def _check_header(
-    image: ImageFile.ImageFile, shape: tuple[int, int, int], field: str
-) -> None:
+def _check_header(header: Header, shape: tuple[int, int, int], field: str) -> None:
     """Checks what an image's header says, before the image is decoded."""
-    height, width, channels = shape
-    if getattr(image, "is_animated", False):
+    image, (*_, channels) = header.image, shape
+    if header.holds_several:
         raise ConfigError(f"{field} holds several images: save one of them.")
-    if image.size != (width, height):
-        raise ConfigError(
-            f"{field} is {image.height}x{image.width} pixels as stored (height x width),"
-            f" not {height}x{width}: crop or resize it."
-        )
-    # Pillow opens RGB of 16 bits as of 8, which only the decoder's arguments tell.
-    if ";16" in str(image.tile):
+    _check_size(header.shape, shape, field, header.orientation)
+    if header.is_deep:
         raise ConfigError(f"{field} has more than 8 bits a channel: convert it to 8.")
     if image.has_transparency_data:
         raise ConfigError(
@@ -151,14 +156,14 @@ def _check_header(
 
 
 @contextlib.contextmanager
-def _opened(data: bytes, field: str) -> Iterator[ImageFile.ImageFile]:
+def _opened(data: bytes, field: str) -> Iterator[Header]:
     """Opens an image; any error or warning of its decoder becomes a ConfigError."""
     with warnings.catch_warnings(), _explained(field, "decoded", "save it anew as PNG"):
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-                yield image
+            with image_reader.opened(io.BytesIO(data), FORMATS) as header:
+                yield header
         except Image.UnidentifiedImageError as error:
             raise ConfigError(
                 f"{field} is neither PNG nor JPEG, or is broken: save it as one of them."

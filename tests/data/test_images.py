@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from ddpm_jax.data import images
+from tests.core import test_image_reader
 from tests.data.conftest import encoded
 
 
@@ -130,6 +131,34 @@ def test_a_file_cut_short_is_broken_in_every_format(file_format):
     data = encoded(noise(40, 40, 3), file_format)
     with pytest.raises(images.BrokenImageError, match="image x cannot be read"):
         read(frame(), data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_image_is_turned_upright_where_that_is_asked_for(orientation):
+    data, letter = test_image_reader.turned(orientation), test_image_reader.LETTER
+    upright = images.Frame(channels=1, image_size=None, center_crop=None, upright=True)
+    np.testing.assert_array_equal(read(upright, data), letter[..., None])
+    # A data set that others have decoded has its pixels as they are stored.
+    stored = test_image_reader.STORED[orientation](letter)
+    np.testing.assert_array_equal(read(frame(channels=1), data), stored[..., None])
+
+
+def test_an_image_whose_metadata_are_broken_is_read_as_stored(monkeypatch):
+    def broken(_):
+        raise SyntaxError("not a TIFF file (header b'' not valid)")
+
+    monkeypatch.setattr(images.image_reader, "upright", broken)
+    upright = images.Frame(channels=1, image_size=None, center_crop=None, upright=True)
+    grey = noise(4, 5)
+    np.testing.assert_array_equal(read(upright, encoded(grey)), grey[..., None])
+
+
+def test_the_first_of_several_images_is_read():
+    first, second = (Image.fromarray(noise(4, 4) // part) for part in (1, 2))
+    file = io.BytesIO()
+    first.save(file, "tiff", save_all=True, append_images=[second])
+    found = read(frame(channels=1), file.getvalue())
+    np.testing.assert_array_equal(found[..., 0], np.asarray(first))
 
 
 def test_no_image_at_all_is_broken():

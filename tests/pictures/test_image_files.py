@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.pictures import image_files
+from tests.core import test_image_reader
 
 FIELD = "config.sample.image = 'x.png'"
 HEIGHT, WIDTH = 6, 9
@@ -205,18 +206,20 @@ def test_another_size_is_refused_before_anything_is_decoded(read, monkeypatch):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_an_image_to_be_turned_is_refused(read, orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    for form in ("png", "jpeg"):
-        data = encoded(COLOURED, form, exif=exif)
-        if orientation == 1:
-            assert read(data).shape == COLOUR
-        else:
-            assert f"(EXIF orientation {orientation}): save" in refused(read, data)
+def test_an_image_to_be_turned_is_read_upright(read, orientation):
+    letter = test_image_reader.LETTER
+    data = test_image_reader.turned(orientation)
+    np.testing.assert_array_equal(read(data, (5, 3, 1)), letter[..., None])
+    # A wrong size is told as a viewer shows the image.
+    message = refused(read, data, (3, 5, 1))
+    how = f"when upright, by its EXIF orientation {orientation}"
+    assert message.startswith(
+        f"is 5x3 pixels {'as stored' if orientation == 1 else how}"
+    )
 
 
 def test_an_orientation_after_the_pixels_is_seen_too(read):
+    """It would be shown with another height and width than its header has."""
     exif = Image.Exif()
     exif[0x0112] = 6
     data = png_of(HEIGHT, WIDTH, rows_of(noise(*COLOUR)))
