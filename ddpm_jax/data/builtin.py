@@ -3,7 +3,8 @@
 The digits are Alpaydin and Kaynak's (1998), 8x8 counts of pixels in 4x4 cells, 0..16.
 """
 
-from collections.abc import Mapping
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class Digits:
     num_values = 17
     shape = (8, 8, 1)
     num_classes = 10
+    class_names = tuple(map(str, range(10)))
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class Photos:
     def __init__(
         self,
         photos: list[UInt8[np.ndarray, "height width 3"]],
+        class_names: Sequence[str],
         corners: Int[np.ndarray, "patches 3"],
         split: str,
         patch_size: int,
@@ -75,6 +78,7 @@ class Photos:
     ) -> None:
         self._photos, self._corners, self._size = photos, corners, patch_size
         self.shape = (patch_size, patch_size, 3)
+        self.class_names = tuple(class_names)
         self.num_classes = len(photos)
         self.identity: Mapping[str, Any] = {
             "name": self.name,
@@ -107,7 +111,9 @@ def photos(split: str, *, patch_size: int, stride: int) -> Photos:
     _check_split("photos", split)
     if stride < 1:
         raise ValueError(f"config.data.stride = {stride}: write 1 or more.")
-    images = datasets.load_sample_images().images
+    data = datasets.load_sample_images()
+    images = data.images
+    names = [pathlib.Path(file).stem for file in data.filenames]
     corners = []
     for number, image in enumerate(images):
         height, width, _ = image.shape
@@ -125,7 +131,7 @@ def photos(split: str, *, patch_size: int, stride: int) -> Photos:
             for top in range(0, height - patch_size + 1, stride)
             for left in range(start, stop - patch_size + 1, stride)
         ]
-    return Photos(images, np.array(corners), split, patch_size, stride)
+    return Photos(images, names, np.array(corners), split, patch_size, stride)
 
 
 def check_unset(name: str, reading: Any, *fields: str) -> None:

@@ -1,14 +1,10 @@
-"""Folders of image files, with one sub-folder for each class.
+"""Folders of image files, with sub-folders for splits and classes (`split_folders`)."""
 
-Splits: the sub-folders `train` and `test` if both are there; otherwise a file is for
-testing if the SHA-256 of its path below the folder, with "/", is 0 modulo 10. So a file
-stays in its split when others come or go.
-"""
-
+import functools
 import hashlib
-import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,19 +12,23 @@ from absl import logging
 
 from ddpm_jax.core.files import is_local
 from ddpm_jax.core.paths import expanded
-from ddpm_jax.data import images
+from ddpm_jax.data import contents, images, listing, split_folders
+from ddpm_jax.data.contents import Contents, Facts
 from ddpm_jax.data.images import BrokenImageError, Frame
+from ddpm_jax.data.listing import SUFFIXES, File, Listing
 from ddpm_jax.data.source import Example
+from ddpm_jax.data.split_folders import Layout, class_of
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
-SPLITS = ("train", "test")
-# The share of files for testing, one in ten, where the folder has no `train` and `test`.
-TEST_EVERY = 10
 NUM_CHECKING_THREADS = 16
+NUM_CLASSES_NAMED = 10  # The most classes that a line names.
 
 
 class FolderSource:
-    """A source of image files, each read when it is asked for."""
+    """A source of image files, each read when it is asked for.
+
+    Attributes:
+      contents: the files and their contents.
+    """
 
     num_values = 256
 
@@ -37,24 +37,32 @@ class FolderSource:
         name: str,
         split: str,
         root: pathlib.Path,
-        paths: Sequence[str],
-        labels: Sequence[int],
-        num_classes: int,
+        files: Sequence[File],
+        classes: Sequence[str],
         frame: Frame,
     ) -> None:
-        """paths: image files relative to root; labels: the class of each."""
-        self.name, self.num_classes = name, num_classes
-        self._root, self._paths, self._labels, self._frame = root, paths, labels, frame
+        """files: image files with paths relative to root; classes: names of all classes."""
+        self.name = name
+        # Images that all lie together are not sorted into classes.
+        self.class_names = tuple(classes) if len(classes) > 1 else ()
+        self.num_classes = len(self.class_names)
+        self.contents = Contents(root, files)
+        self._root, self._frame = root, frame
+        self._paths = [file.path for file in files]
+        number = {name: label for label, name in enumerate(classes)}
+        self._labels = [number[class_of(path)] for path in self._paths]
         size = frame.size
         self.shape = (
-            (size, size, frame.channels) if size else self._read(paths[0]).shape
+            (size, size, frame.channels) if size else self._read(self._paths[0]).shape
         )
+        text = "\n".join(self._paths).encode(errors="surrogateescape")
         self.identity: Mapping[str, Any] = {
             "name": name,
-            "version": f"SHA-256 of the paths {_digest(chr(10).join(paths)):064x}"[:48],
+            "version": f"SHA-256 of the paths {hashlib.sha256(text).hexdigest()}"[:48],
             "split": split,
             "resizing": frame.describe(),
-            "num_examples": len(paths),
+            "num_examples": len(files),
+            "contents": self.contents.digest(self.class_names),
         }
 
     def __len__(self) -> int:
@@ -76,20 +84,28 @@ class FolderSource:
             ) from error
 
 
+# By the values of config.data.folder.splits.
+LAYOUTS: Mapping[str, Callable[[Listing, str, str], Layout]] = {
+    "named": split_folders.by_names,
+    "hashed": lambda found, _, __: split_folders.hashed(found),
+}
+
+
 def open_split(
     path: str,
     split: str,
     *,
+    layout: str,
     image_size: int | None,
     center_crop: int | None,
     channels: int | None,
     skip_broken: bool,
 ) -> FolderSource:
-    """One split of the folder at `path`; arguments as in `table.make`.
+    """One split of the folder at `path`; arguments as in `table.make`, `layout` of `LAYOUTS`.
 
     Whether files can be read is not known before they are, unless `skip_broken`: then
     each is decoded once at start, and those that cannot be are named, counted and left
-    out.
+    out. What the folder holds is logged, once for each process.
 
     Raises:
       ValueError: there is no such folder, it holds no image, or not in this split.
@@ -99,90 +115,144 @@ def open_split(
     if not is_local(path):
         raise ValueError(f"{here}: write a folder of this machine, such as a mount.")
     root = pathlib.Path(expanded(path, here))
-    if split not in SPLITS:
+    if split.lower() not in split_folders.KINDS:
         raise ValueError(
             f"config.data.train_split or eval_split = {split!r}: a folder has the"
-            " splits 'train' and 'test'."
+            " splits 'train' and 'test', or 'val'."
         )
     if not root.is_dir():
         raise ValueError(f"{here}: there is no folder {root}.")
-    present = [name for name in SPLITS if (root / name).is_dir()]
-    paths = _images_below(root)
-    if not paths:
-        raise ValueError(f"{here}: no image ({', '.join(SUFFIXES)}) below {root}.")
-    if len(present) == 2:
-        known = [p for p in paths if p.startswith(("train/", "test/"))]
-        classes = sorted({_class_of(p.split("/", 1)[1]) for p in known})
-        paths = [p.split("/", 1)[1] for p in known if p.startswith(f"{split}/")]
-        root = root / split
-    elif present and all(p.startswith(f"{present[0]}/") for p in paths):
+    try:
+        found = listing.read(root)
+    except OSError as error:
         raise ValueError(
-            f"{here} holds {present[0]!r} alone: add the other of 'train' and 'test',"
-            f" or write folder:{root / present[0]} for a split by this program."
+            f"{here}: {error.filename} cannot be listed ({error.strerror}): mend that, or"
+            " move it elsewhere."
+        ) from error
+    if not found.files:
+        left_out = found.describe_left_out()
+        raise ValueError(
+            f"{here}: no image ({', '.join(SUFFIXES)}) below {root}"
+            + (f", but {left_out}." if left_out else ".")
         )
-    else:
-        classes = sorted({_class_of(p) for p in paths})
-        paths = [p for p in paths if _is_for_testing(p) == (split == "test")]
+    parts = LAYOUTS[layout](found, here, path)
+    kind = parts.name_of(split)
+    folder, files = parts.splits[kind]
     frame = Frame(
-        channels=channels or 3, image_size=image_size, center_crop=center_crop
+        channels=channels or 3,
+        image_size=image_size,
+        center_crop=center_crop,
+        upright=True,
     )
     if skip_broken:
-        paths = _readable(root, paths, frame)
-    if not paths:
+        files = _readable(root / folder, files, frame)
+    if not files:
         raise ValueError(
             f"{here}: no image of the split {split!r} is left. More images, or"
             " sub-folders 'train' and 'test', would be."
         )
-    labels = [classes.index(_class_of(p)) for p in paths]
-    # Images that all lie together are not sorted into classes.
-    num_classes = len(classes) if len(classes) > 1 else 0
-    return FolderSource(name, split, root, paths, labels, num_classes, frame)
+    source = FolderSource(name, kind, root / folder, files, parts.classes, frame)
+    _tell(name, root, found, parts)
+    if split_folders.KINDS[split.lower()] != kind:
+        _log_once(logging.INFO, f"{name}: the split {split!r} is its folder {folder!r}")
+    return source
 
 
-def _images_below(root: pathlib.Path) -> list[str]:
-    """The relative paths of all image files below root, sorted, without hidden ones."""
-    paths = []
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        paths += [
-            (pathlib.Path(folder) / file).relative_to(root).as_posix()
-            for file in files
-            if file.lower().endswith(SUFFIXES) and not file.startswith(".")
-        ]
-    return sorted(paths)
+def _tell(name: str, root: pathlib.Path, found: Listing, parts: Layout) -> None:
+    """Logs what a folder holds in one line, and what may be meant otherwise in others."""
+    splits = {
+        kind: Contents(root / split.folder, split.files)
+        for kind, split in parts.splits.items()
+    }
+    all_files = [file for split in parts.splits.values() for file in split.files]
+    sizes = ", ".join(f"{kind} {len(c.files)}" for kind, c in splits.items())
+    said = [f"{len(all_files)} images ({sizes})"]
+    if len(parts.classes) > 1:
+        counts = Counter(class_of(file.path) for file in all_files)
+        named = [f"{name or '(none)'} {counts[name]}" for name in parts.classes]
+        more = len(named) - NUM_CLASSES_NAMED
+        named[NUM_CLASSES_NAMED:] = [f"and {more} more"] if more > 0 else []
+        said.append(f"{len(parts.classes)} classes ({', '.join(named)})")
+    facts = {
+        f"{parts.splits[kind].folder}/{path}".lstrip("/"): fact
+        for kind, c in splits.items()
+        for path, fact in c.facts.items()
+    }
+    said.append(_sizes(facts, len(all_files)))
+    if parts.num_outside:
+        said.append(f"{parts.num_outside} images in no split left out")
+    if left_out := found.describe_left_out():
+        said.append(f"left out {left_out}")
+    _log_once(logging.INFO, f"{name}: {'; '.join(said)}")
+    several = sorted(path for path, fact in facts.items() if fact.holds_several)
+    remarks = list(parts.remarks)
+    if several:
+        remarks.append(
+            f"{len(several)} files hold several images (such as {several[0]}), of which the"
+            " first is taken"
+        )
+    for remark in [*remarks, *_copies(splits)]:
+        _log_once(logging.WARNING, f"{name}: {remark}")
 
 
-def _readable(root: pathlib.Path, paths: Sequence[str], frame: Frame) -> list[str]:
-    """The paths of the images that can be decoded; the others are logged."""
+def _sizes(facts: Mapping[str, Facts], num_files: int) -> str:
+    """The sizes of images in words, of as many as were looked at."""
+    shapes = {(f.height, f.width) for f in facts.values() if f.height}
+    if not shapes:
+        return "sizes unknown"
+    least, most = min(shapes, key=_area), max(shapes, key=_area)
+    text = f"{least[0]}x{least[1]}"
+    if len(shapes) > 1:
+        text += f" to {most[0]}x{most[1]}"
+    of = "" if len(facts) == num_files else f" (by {len(facts)} of them)"
+    return f"{text} pixels{of}"
 
-    def complaint(path: str) -> str | None:
+
+def _area(shape: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+    return shape[0] * shape[1], shape
+
+
+def _copies(splits: Mapping[str, Contents]) -> list[str]:
+    """A sentence for each split that has images of the training split."""
+    remarks = []
+    for kind, other in splits.items():
+        if kind == split_folders.TRAIN:
+            continue
+        pairs, num_unknown = contents.copies(splits[split_folders.TRAIN], other)
+        if pairs:
+            ours, theirs = pairs[0]
+            unknown = f"; {num_unknown} were not looked at" if num_unknown else ""
+            remarks.append(
+                f"{len(pairs)} images of {kind!r} are in {split_folders.TRAIN!r} too (such as"
+                f" {theirs}, there {ours}){unknown}"
+            )
+    return remarks
+
+
+@functools.cache
+def _log_once(level: int, line: str) -> None:
+    """Logs a line, unless this process has: each split of a folder would say the same."""
+    logging.log(level, line)
+
+
+def _readable(root: pathlib.Path, files: Sequence[File], frame: Frame) -> list[File]:
+    """The files of the images that can be decoded; the others are logged."""
+
+    def complaint(file: File) -> str | None:
         try:
-            frame.read(root / path, _title(path))
+            frame.read(root / file.path, _title(file.path))
         except BrokenImageError as error:
             return str(error)
         return None
 
-    logging.info("looking for broken images among %d of %s ...", len(paths), root)
+    logging.info("looking for broken images among %d of %s ...", len(files), root)
     with ThreadPoolExecutor(NUM_CHECKING_THREADS) as threads:
-        complaints = list(threads.map(complaint, paths))
+        complaints = list(threads.map(complaint, files))
     broken = [text for text in complaints if text is not None]
     for text in broken:
         logging.warning("skipping a broken image: %s", text)
-    logging.info("%d of %d images are broken and skipped", len(broken), len(paths))
-    return [p for p, text in zip(paths, complaints, strict=True) if text is None]
-
-
-def _class_of(path: str) -> str:
-    """The class of a path: its first sub-folder, or "" for a file that is in none."""
-    return path.split("/")[0] if "/" in path else ""
-
-
-def _is_for_testing(path: str) -> bool:
-    return _digest(path) % TEST_EVERY == 0
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest())
+    logging.info("%d of %d images are broken and skipped", len(broken), len(files))
+    return [f for f, text in zip(files, complaints, strict=True) if text is None]
 
 
 def _title(path: str) -> str:

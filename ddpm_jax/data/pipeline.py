@@ -17,7 +17,7 @@ from typing import Any
 import grain
 import numpy as np
 
-from ddpm_jax.data.source import Example, Source
+from ddpm_jax.data.source import Example, Source, class_names
 
 Batch = Mapping[str, np.ndarray]
 Transform = Callable[[Example, np.random.Generator], Example]
@@ -198,6 +198,7 @@ class Subset:
         self._source, self._indices = source, indices
         self.name, self.num_values = source.name, source.num_values
         self.shape, self.num_classes = source.shape, source.num_classes
+        self.class_names = class_names(source)
         self.identity: Mapping[str, Any] = {
             **source.identity,
             "split": f"{source.identity['split']}, {description}",

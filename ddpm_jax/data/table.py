@@ -9,11 +9,12 @@
 A new kind of source is one new file and one new entry of `SOURCES`.
 """
 
+import dataclasses
 import difflib
 import os
 from typing import NamedTuple
 
-from ddpm_jax.core.choice import Choice, Options, Table
+from ddpm_jax.core.choice import Choice, Options, Table, option
 from ddpm_jax.data.source import Source
 
 
@@ -108,12 +109,24 @@ def _tfds(_: Options, dataset: str, split: str, reading: Reading) -> Source:
     )
 
 
-def _folder(_: Options, path: str, split: str, reading: Reading) -> Source:
+@dataclasses.dataclass(frozen=True)
+class FolderOptions(Options):
+    """The layout of a folder of images."""
+
+    splits: str = option(
+        "named",
+        "By the names of sub-folders, or hashed: all of these are classes.",
+        one_of=("named", "hashed"),
+    )
+
+
+def _folder(options: FolderOptions, path: str, split: str, reading: Reading) -> Source:
     from ddpm_jax.data import folder
 
     return folder.open_split(
         path,
         split,
+        layout=options.splits,
         image_size=reading.image_size,
         center_crop=reading.center_crop,
         channels=reading.channels,
@@ -127,7 +140,7 @@ SOURCES: Table = {
     "digits": Choice(Options, _digits),
     "photos": Choice(Options, _photos),
     "tfds": Choice(Options, _tfds, frozenset({"named"})),
-    "folder": Choice(Options, _folder, frozenset({"at_path"})),
+    "folder": Choice(FolderOptions, _folder, frozenset({"at_path"})),
 }
 ARGUMENTS = {"named": "<name>", "at_path": "<path>"}
 

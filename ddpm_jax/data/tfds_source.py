@@ -6,6 +6,7 @@ prepare a data set.
 """
 
 import difflib
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from ddpm_jax.data.source import Example
 FILE_FORMAT = "array_record"
 # TFDS's own ten retries take three and a half minutes to fail offline; five, seconds.
 MAX_RETRIES = 5
+NUM_LOOKED_AT = 16  # Examples that tell what a split contains.
 
 
 class TfdsSource:
@@ -38,12 +40,13 @@ class TfdsSource:
         version: str,
         records: Sequence[bytes],
         has_labels: bool,
-        num_classes: int,
+        class_names: Sequence[str],
         stored_shape: tuple[int | None, ...],
         frame: Frame,
     ) -> None:
         """records: serialised tf.train.Example; stored_shape: None where a size varies."""
-        self.name, self.num_classes = name, num_classes
+        self.name, self.class_names = name, tuple(class_names)
+        self.num_classes = len(self.class_names)
         self._records, self._has_labels, self._frame = records, has_labels, frame
         height, width = 2 * (frame.size,) if frame.size else stored_shape[:2]
         if height is None or width is None:
@@ -56,6 +59,7 @@ class TfdsSource:
             "split": split,
             "resizing": frame.describe(),
             "num_examples": len(records),
+            "contents": self._contents(),
         }
 
     def __len__(self) -> int:
@@ -65,6 +69,14 @@ class TfdsSource:
         example = self._decode(index)
         images.check_shape(example["image"], self.shape, self._title(index))
         return example
+
+    def _contents(self) -> str:
+        """A digest of the number of examples, a few of them, and the names of classes."""
+        num = min(NUM_LOOKED_AT, len(self))
+        whole = hashlib.sha256(repr((len(self), self.class_names)).encode())
+        for i in range(num):
+            whole.update(self._records[i * len(self) // num])
+        return whole.hexdigest()[:32]
 
     def _decode(self, index: int) -> Example:
         fields = tf_example_pb2.Example.FromString(
@@ -110,8 +122,7 @@ def open_split(
         builder.info.full_name,
         records,
         has_labels,
-        # Integer labels that are not classes have no number of classes.
-        getattr(features["label"], "num_classes", None) or 0 if has_labels else 0,
+        _class_names(features["label"]) if has_labels else (),
         feature.shape,
         frame,
     )
@@ -214,6 +225,11 @@ def _has_labels(features: Any) -> bool:
         return False
     label = features["label"]
     return label.shape == () and np.issubdtype(label.np_dtype, np.integer)
+
+
+def _class_names(label: Any) -> Sequence[str]:
+    """The names of a label's classes; none of integers that are not said to be classes."""
+    return label.names if getattr(label, "num_classes", None) else ()
 
 
 def _reason(error: Exception) -> str:

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import files, folders, paths, sharding
 from ddpm_jax.core.errors import ConfigError, flat
+from ddpm_jax.data import identity as identity_lib
 from ddpm_jax.data import passes
 from ddpm_jax.data.source import Source
 from ddpm_jax.evaluation.extractors.extractor import Extractor
@@ -94,6 +95,12 @@ def of(
     # All processes make it or none does.
     if not sharding.from_process_0(int(bool(changed))):
         assert stored is not None
+        if not identity_lib.is_told(expected["data"], stored.identity["data"]):
+            logging.warning(
+                "%s does not say what the files of its images held: it is taken for one of"
+                " the images that are there now",
+                file,
+            )
         return stored
     if named:
         raise ConfigError(
@@ -173,9 +180,21 @@ def _read(file: epath.Path) -> Reference | None:
 
 
 def _differences(expected: dict[str, Any], stored: dict[str, Any]) -> list[str]:
-    ours, theirs = flat(expected), flat(stored)
-    return [
-        f"{name} is {theirs.get(name)!r} there and {ours.get(name)!r} here"
-        for name in sorted(ours.keys() | theirs.keys())
+    """What tells a stored reference from the expected one, in words."""
+    stored_data = stored.get("data")
+    if not isinstance(stored_data, dict):
+        return ["it does not say of what data it is"]
+    found = identity_lib.differences(expected["data"], stored_data)
+    changed = {f"data.{field}": values for field, values in found.items()}
+    ours = {name: value for name, value in expected.items() if name != "data"}
+    theirs = {name: value for name, value in stored.items() if name != "data"}
+    ours, theirs = flat(ours), flat(theirs)
+    changed |= {
+        name: (ours.get(name), theirs.get(name))
+        for name in ours.keys() | theirs.keys()
         if ours.get(name) != theirs.get(name)
+    }
+    return [
+        f"{name} is {there!r} there and {here!r} here"
+        for name, (here, there) in sorted(changed.items())
     ]

@@ -5,14 +5,15 @@ so that the figures of two runs err alike. Their difference, taken image by imag
 known better than either.
 """
 
-import json
+import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ddpm_jax.core.errors import flat
+from ddpm_jax.data import identity
 from ddpm_jax.evaluation.results.saved import DEFINING, Result, known
 
 # Options of an estimator that its noise does not depend on; of any other it may. The number of
@@ -40,12 +41,38 @@ class Difference(NamedTuple):
 
 
 def groups(results: Iterable[Result]) -> list[list[Result]]:
-    """The results grouped by the kind of their figures, in their order."""
-    found: dict[str, list[Result]] = {}
+    """The results grouped by the kind of their figures, in their order.
+
+    Data that do not say what they contain, as of an earlier version, are of the first kind
+    that they may be of.
+    """
+    found: list[list[Result]] = []
     for result in results:
-        kind = [result.convention.get(field) for field in DEFINING]
-        found.setdefault(json.dumps(kind, sort_keys=True), []).append(result)
-    return list(found.values())
+        for group in found:
+            if not any(_defining(result, other) for other in group):
+                group.append(result)
+                break
+        else:
+            found.append([result])
+    return found
+
+
+def separating(results: Sequence[Result]) -> set[str]:
+    """The fields of a convention that make figures of different kinds of these results."""
+    pairs = itertools.combinations(results, 2)
+    return {field for one, other in pairs for field in _defining(one, other)}
+
+
+def _defining(ours: Result, theirs: Result) -> set[str]:
+    """The fields that make two results figures of different kinds."""
+    a, b = ours.convention, theirs.convention
+    fields = {field for field in DEFINING if a.get(field) != b.get(field)}
+    if "data" in fields:
+        fields.remove("data")
+        fields |= {
+            f"data.{field}" for field in identity.differences(a["data"], b["data"])
+        }
+    return fields
 
 
 def differing(results: Iterable[Result]) -> dict[str, dict[str, list[str]]]:
@@ -61,11 +88,6 @@ def differing(results: Iterable[Result]) -> dict[str, dict[str, list[str]]]:
         if len(names) > 1:
             found[field] = names
     return found
-
-
-def is_defining(field: str) -> bool:
-    """Whether figures that differ in this field of a convention are of different kinds."""
-    return field.split(".")[0] in DEFINING
 
 
 def difference(ours: Result, theirs: Result) -> Difference | None:

@@ -64,7 +64,7 @@ def warnings(results: Sequence[Result]) -> list[str]:
     return [
         f"WARNING: these are not comparable, and stand apart: {line}"
         for own in by_estimator.values()
-        for line in _differing(own, is_defining=True)
+        for line in _differing(own, separating=True)
     ]
 
 
@@ -86,7 +86,7 @@ def _table(group: Sequence[Result]) -> Table:
         lines.append(_line(result, difference, terms))
         if result is not group[0]:
             notes += _remarks(result, difference, group[0])
-    notes += [f"differs: {line}" for line in _differing(group, is_defining=False)]
+    notes += [f"differs: {line}" for line in _differing(group, separating=False)]
     return Table(_title(group), lines, notes)
 
 
@@ -147,11 +147,13 @@ def _to_first(result: Result, group: Sequence[Result]) -> Difference | None:
     return None if result is group[0] else pairs.difference(result, group[0])
 
 
-def _differing(results: Sequence[Result], *, is_defining: bool) -> list[str]:
+def _differing(results: Sequence[Result], *, separating: bool) -> list[str]:
+    """The fields in which results differ: those that set them apart, or the others."""
+    apart = pairs.separating(results)
     return [
         f"{field}: {_listed(values)}"
         for field, values in pairs.differing(results).items()
-        if pairs.is_defining(field) == is_defining
+        if (field in apart) == separating
     ]
 
 

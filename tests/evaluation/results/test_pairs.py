@@ -166,5 +166,30 @@ def test_what_differs_is_listed_by_field_and_value(tmp_path):
         "prediction": {"eps": ["a", "c", "d"], "v": ["b"]},
         "weights": {"not said": ["a", "b", "d"], "raw": ["c"]},
     }
-    assert pairs.is_defining("data.version")
-    assert not pairs.is_defining("prediction")
+    assert pairs.separating(found) == {"data.version"}
+
+
+FOLDER = evaluation_files.CONVENTION["data"] | {"name": "folder:/a"}
+
+
+def test_data_are_told_apart_by_their_contents_not_by_their_place(tmp_path):
+    def of(run, **data):
+        values = evaluation_files.halves(1)
+        return result(tmp_path / run, values, data={**FOLDER, **data})
+
+    def kinds(*results):
+        return [[one.name for one in group] for group in pairs.groups(results)]
+
+    a = of("a", contents="1234")
+    moved = of("moved", name="folder:/b", contents="1234")
+    changed = of("changed", contents="5678")
+    older, older_moved = of("older"), of("older_moved", name="folder:/b")
+    assert kinds(a, moved) == [["a", "moved"]]
+    assert pairs.difference(moved, a) is not None
+    assert kinds(a, changed) == [["a"], ["changed"]]
+    assert pairs.separating([a, changed]) == {"data.contents"}
+    # An evaluation of an earlier version does not say: it may be of either.
+    assert kinds(older, a) == [["older", "a"]]
+    assert kinds(a, changed, older) == [["a", "older"], ["changed"]]
+    assert kinds(older_moved, a) == [["older_moved"], ["a"]]
+    assert pairs.separating([older, a, moved]) == {"data.name"}
