@@ -44,14 +44,12 @@ def run(config: Config, directory: epath.PathLike) -> None:
       NonFiniteError: an image's figure is not a number, or an estimator has none at all; the
         results are written nevertheless.
     """
-    step, weights = config.eval.step, config.eval.weights
+    chosen = {"step": config.eval.step, "weights": config.eval.weights}
     if MODELS[config.model.name].has("classifier"):
-        _classifier(
-            config,
-            restore.load_classifier(config, directory, step=step, weights=weights),
-        )
+        _classifier(restore.load_classifier(config, directory, **chosen))
         return
-    found = restore.load(config, directory, step=step, weights=weights)
+    found = restore.load(config, directory, **chosen)
+    config = found.config
     folders.make_folder(found.path / FOLDER)
     if estimators.names(config, "likelihood"):
         _likelihood(config, found)
@@ -75,8 +73,9 @@ def make_reference(config: Config, directory: epath.PathLike) -> None:
         print(f"{num} images, {num_features} features each: {file}")
 
 
-def _classifier(config: Config, restored: Restored[ClassifierModel]) -> None:
+def _classifier(restored: Restored[ClassifierModel]) -> None:
     """Writes of each estimator what it writes, such as eval/<step>_accuracy.json."""
+    config = restored.config
     folders.make_folder(restored.path / FOLDER)
     for estimator_rows in estimators.listed(config, "of_a_classifier"):
         logging.info("compiling the evaluation (%s) ...", estimator_rows.name)

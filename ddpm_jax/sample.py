@@ -46,6 +46,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
     for field in options_without_effect(config):
         logging.warning("%s is of no effect on this sampler", field)
     restored = restore.load(config, directory, step=c.step, weights=c.weights)
+    config = restored.config
     name = f"{restored.step}_{samplers.name(config)}"
     folder = restored.path / FOLDER / name
     if c.folder:

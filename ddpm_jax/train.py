@@ -16,8 +16,7 @@ from etils import epath
 from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.check import check_config
-from ddpm_jax.config import combinations
+from ddpm_jax import check
 from ddpm_jax.core import outside, progress, terminal
 from ddpm_jax.core.errors import ConfigError, OutsideError, as_config_errors
 from ddpm_jax.data import pipeline
@@ -43,7 +42,7 @@ def run(config: Config, directory: epath.PathLike, profile_steps: int = 0) -> in
     """Trains a model to config.training.num_steps, by `--mode=train`.
 
     Args:
-      config: a config that `check.check_config` accepts.
+      config: a config that `check.for_training` accepts.
       directory: the workdir; a run in it is continued.
       profile_steps: number of steps to trace for TensorBoard's profiler.
 
@@ -71,8 +70,7 @@ def train(config: Config, workdir: epath.PathLike) -> None:
     """
     terminal.begin_log()
     with as_config_errors():
-        check_config(config)
-        combinations.devices(config, jax.device_count())
+        check.for_training(config, jax.device_count())
     if run(config, workdir):
         raise KeyboardInterrupt("stopped after a checkpoint; the same call goes on")
 
@@ -111,7 +109,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     if start < every.num_steps and every.checkpoint_every:
         checkpoints.check_room(every.num_steps, training.abstract)
     # All parts of the config could be built: from here on, it is this workdir's config.
-    workdir.remember_config(path, config)
+    workdir.begin(path, config, start)
 
     writers = Writers(path, resume_step=start)
     if start == 0:

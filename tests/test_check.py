@@ -2,6 +2,7 @@
 
 import pytest
 
+from ddpm_jax import check
 from ddpm_jax.check import check_config
 from ddpm_jax.core.errors import ConfigError
 from tests import tiny
@@ -72,3 +73,55 @@ def test_a_field_by_itself_is_of_its_type():
 def test_what_is_right_passes():
     for config in (tiny.config(), tiny.variational(), tiny.sorting()):
         check_config(config)
+
+
+CHECKS = {
+    "train": check.for_training,
+    "eval": check.for_evaluation,
+    "sample": check.for_sampling,
+    "reference": check.for_reference,
+}
+SAMPLES_TOO = {
+    "eval__estimators": "stratified,fid",
+    "eval__quality__extractor": "classifier",
+    "eval__quality__classifier": "somewhere",
+}
+
+
+@pytest.mark.parametrize(
+    "changes, refused_by",
+    [
+        # On 8 devices: the batches that a mode uses, and no others.
+        ({"data__batch_size": 12}, "train"),
+        ({"eval__batch_size": 12}, "eval reference"),
+        ({"eval__batch_size": 12, "training__eval_every": 2}, "train eval reference"),
+        ({"sample__batch_size": 12}, "sample"),
+        ({"sample__batch_size": 12, "training__sample_every": 2}, "train sample"),
+        (SAMPLES_TOO | {"sample__batch_size": 12}, "sample eval"),
+        (SAMPLES_TOO, ""),
+        # Faults of a group by those that use it; of a field by itself by all.
+        ({"eval__num_draws": 6}, "train eval"),
+        ({"eval__weights": "ema:0.3"}, "train eval"),
+        ({"sample__num_steps": 11}, "train sample"),
+        (SAMPLES_TOO | {"sample__num_steps": 11}, "train eval sample"),
+        ({"sample__weights": "best"}, "train sample"),
+        ({"sample__shard_size": 0}, "train eval sample reference"),
+    ],
+)
+def test_a_mode_checks_what_it_uses(changes, refused_by):
+    config = tiny.config(**changes)
+    for mode, check_for_mode in CHECKS.items():
+        if mode in refused_by.split():
+            with pytest.raises(ConfigError):
+                check_for_mode(config, 8)
+        else:
+            check_for_mode(config, 8)
+
+
+def test_a_run_of_batch_8_is_sampled_on_3_devices():
+    config = tiny.config(data__batch_size=8, sample__batch_size=9)
+    check.for_sampling(config, 3)
+    with pytest.raises(
+        ConfigError, match=r"data\.batch_size = 8 does not divide over 3"
+    ):
+        check.for_training(config, 3)

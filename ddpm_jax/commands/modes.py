@@ -3,11 +3,13 @@
     python main.py --config=FILE.py[:VARIANT] --workdir=DIR [--mode=train|eval|sample|reference]
     python -m ddpm_jax train --config=FILE.py[:VARIANT] --workdir=DIR
         [--config.FIELD=VALUE ...]
+    python main.py --workdir=DIR --mode=sample [--config.FIELD=VALUE ...]
 
-FILE is a path. With `python -m ddpm_jax` the command's name is the mode: train, eval, sample or
-reference. Exit status: 0 done, 2 a wrong flag, config or workdir, 143 or 130 stopped by a
-signal, 1 anything else: a cause outside the program, such as a full disk, in one line, or a
-fault of the program's own, with a traceback.
+FILE is a path; without --config, the config is that of the run in DIR. With
+`python -m ddpm_jax` the command's name is the mode: train, eval, sample or reference. Exit
+status: 0 done, 2 a wrong flag, config or workdir, 143 or 130 stopped by a signal, 1 anything
+else: a cause outside the program, such as a full disk, in one line, or a fault of the program's
+own, with a traceback.
 """
 
 import functools
@@ -128,18 +130,17 @@ def parse(argv: Sequence[str], values: flags.FlagValues, mode: str = "") -> list
       ConfigError: a flag is missing or the config file cannot be used.
       flags.Error: a flag does not exist or has a wrong value.
     """
+    from ddpm_jax.commands import mode_config
     from ddpm_jax.config import check, files
 
     define(values, mode)
     # Plugins add choices, and so fields, to every config.
-    load_plugins(argv)
+    early = load_plugins(argv)
+    argv = mode_config.with_run(argv, early.config, early.workdir)
     files.define_flag(values, argv)
     check.overrides(argv)
     rest = files.parse(values, argv)
     choose(MODES, mode or values.mode, "--mode")
-    for name in ("config", "workdir"):
-        if values[name].value is None:
-            raise ConfigError(f"--{name} is missing: write --{name}=...")
     expand(values)
     if len(rest) > 1:
         raise ConfigError(f"{rest[1]!r} is not a flag: write --name=value.")
@@ -157,8 +158,11 @@ def expand(values: flags.FlagValues) -> None:
             values[name].value = str(paths.expanded(written, f"--{name}={written}"))
 
 
-def load_plugins(argv: Sequence[str]) -> None:
+def load_plugins(argv: Sequence[str]) -> flags.FlagValues:
     """Loads the plugins of a command line, before anything else of it is read.
+
+    Returns:
+      The flags read so far: all but overrides; of --config the name of the file.
 
     Raises:
       ConfigError: one cannot be loaded, or the run in the workdir had another one.
@@ -170,11 +174,13 @@ def load_plugins(argv: Sequence[str]) -> None:
 
     early = flags.FlagValues()
     define(early, "any")
+    flags.DEFINE_string("config", None, "", flag_values=early)
     early(argv, known_only=True)
     expand(early)
     plugins.load_flags(early.plugins)
     if early.workdir:
         plugin_record.require(epath.Path(early.workdir))
+    return early
 
 
 def execute(values: flags.FlagValues, mode: str) -> int:
@@ -183,8 +189,6 @@ def execute(values: flags.FlagValues, mode: str) -> int:
     # Imported after the flags are checked, so that a wrong one is reported at once.
     import jax
 
-    from ddpm_jax.check import check_config
-    from ddpm_jax.config import combinations
     from ddpm_jax.core import errors
     from ddpm_jax.training import distributed
     from ddpm_jax.training.nonfinite import NonFiniteError
@@ -196,13 +200,30 @@ def execute(values: flags.FlagValues, mode: str) -> int:
         distributed.initialize(
             values.coordinator_address, values.num_processes, values.process_id
         )
-        check_config(values.config)
-        combinations.devices(values.config, jax.device_count())
+        config = _checked(values, mode, jax.device_count())
     try:
         with outside.memory_saved_by(SMALLER[mode]):
-            return MODES[mode](values.config, values.workdir, values.profile_steps)
+            return MODES[mode](config, values.workdir, values.profile_steps)
     except NonFiniteError as error:
         return ending.complain(str(error), status=1)
+
+
+def _checked(values: flags.FlagValues, mode: str, num_devices: int) -> Config:
+    """The config of a mode, after all checks of what the mode needs."""
+    from ddpm_jax import check
+    from ddpm_jax.commands import mode_config
+
+    uses = {
+        "train": (False, check.for_training),
+        "eval": (True, check.for_evaluation),
+        "sample": (True, check.for_sampling),
+        "reference": (False, check.for_reference),
+    }
+    of_run, check_for_mode = uses[mode]
+    check.check_values(values.config)
+    config: Config = mode_config.of_run(values) if of_run else values.config
+    check_for_mode(config, num_devices)
+    return config
 
 
 def _train(config: Config, workdir: str, profile_steps: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.config.schema import Whole, default, leaves
+from ddpm_jax.config.schema import Whole, leaves
 from ddpm_jax.core import choice
 from ddpm_jax.core.choice import Options
 from ddpm_jax.core.errors import ConfigError, choose, flat, hint
@@ -95,25 +95,3 @@ def _choices(options: type[Options], config: Config, prefix: str) -> None:
             for other, entry in table.items():
                 if other in config:
                     choice.read(entry.options, config[other], f"config.{prefix}{other}")
-
-
-def differences(ours: Config, theirs: Mapping[str, Any]) -> list[str]:
-    """The fields in which two configs differ, except those that may change in a run.
-
-    Args:
-      ours: a config.
-      theirs: another config, as from `flat`.
-
-    Returns:
-      A text for each field: "field (now NEW, then OLD)".
-    """
-    flat_ours, known = flat(ours), leaves()
-    # A field that an earlier version did not have is at its default.
-    theirs = flat(default()) | dict(theirs)
-    changed = []
-    for field in sorted(flat_ours.keys() | theirs.keys()):
-        now, then = flat_ours.get(field, "absent"), theirs.get(field, "absent")
-        is_same = now == (tuple(then) if isinstance(then, list) else then)
-        if not is_same and not (field in known and known[field].may_change):
-            changed.append(f"config.{field} (now {now!r}, then {then!r})")
-    return changed

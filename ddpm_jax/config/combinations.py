@@ -1,5 +1,7 @@
 """Checks of fields of a config that must fit each other."""
 
+from collections.abc import Collection
+
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core.choice import chosen
@@ -78,23 +80,30 @@ def interior_learns(config: Config) -> bool:
     return bool(getattr(options, "interior_learns", True))
 
 
-def devices(config: Config, num_devices: int) -> None:
+def devices(
+    config: Config,
+    num_devices: int,
+    groups: Collection[str] = ("data", "eval", "sample"),
+) -> None:
     """Checks that batches, and microbatches, divide over the devices.
+
+    Args:
+      config: the config.
+      num_devices: number of devices.
+      groups: the groups whose batches are used.
 
     Raises:
       ConfigError: one does not; it names the field and the next size that does.
     """
     pieces = num_devices * config.training.num_microbatches
-    for field, size, parts in (
-        ("data.batch_size", config.data.batch_size, pieces),
-        ("eval.batch_size", config.eval.batch_size, num_devices),
-        ("sample.batch_size", config.sample.batch_size, num_devices),
-    ):
+    for group in groups:
+        size = config[group].batch_size
+        parts = pieces if group == "data" else num_devices
         if size % parts:
             split = f"{num_devices} devices"
             if parts != num_devices:
                 split += f" in {config.training.num_microbatches} microbatches"
             raise ConfigError(
-                f"config.{field} = {size} does not divide over {split}."
+                f"config.{group}.batch_size = {size} does not divide over {split}."
                 f" The next that does is {next_multiple(size, parts)}."
             )

@@ -1,26 +1,35 @@
-"""Config files: Python with a function get_config() that returns a config."""
+"""Config files: Python with a function get_config(), or a run's config.json."""
 
+import json
 import os
 import re
 from collections.abc import Sequence
 
 from absl import flags
+from etils import epath
 from ml_collections import ConfigDict as Config
 from ml_collections import config_flags
 
+from ddpm_jax.config.schema import default
 from ddpm_jax.core import paths, python_files
-from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.core.errors import ConfigError, flat
 
 FUNCTION = "get_config"
+# The file of a run's config in its workdir, and what such files end in.
+RESOLVED, JSON = "config.json", ".json"
 
 
 def read_config(name: str) -> Config:
     """Reads the config of a file, `FILE.py`, or of a variant of it, `FILE.py:VARIANT`.
 
+    A run's config is read from its workdir's config.json.
+
     Raises:
       ConfigError: the file cannot be read, raises something, knows no such variant, or
         returns no config; with the file's line number where there is one.
     """
+    if name.endswith(JSON):
+        return read_json(paths.expanded(name, f"--config={name}"))
     path, variant = _split(name)
     path = os.fspath(paths.expanded(path, f"--config={name}"))
     module = python_files.load(path, "config_file")
@@ -33,6 +42,45 @@ def read_config(name: str) -> Config:
             " ddpm_jax.config.default() with the fields that differ."
         )
         raise python_files.error_at(module, FUNCTION, reason)
+    return config
+
+
+def read_json(path: epath.Path) -> Config:
+    """Reads a config that a run has written, by this version or an earlier one.
+
+    Raises:
+      ConfigError: there is none, or it is not one of this program.
+    """
+    try:
+        text = path.read_text()
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"{path} cannot be read: {reason}.") from error
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{path} cannot be read as JSON: {error}.") from error
+    try:
+        return from_values(flat(given))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(f"{path} is no config of this program: {error}.") from error
+
+
+def from_values(given: dict[str, object]) -> Config:
+    """The config of flat values; a field that an earlier version had not is at its default.
+
+    Raises:
+      ValueError, AttributeError, TypeError: the values are no config of this version.
+    """
+    config = default()
+    known = flat(config)
+    if unknown := sorted(given.keys() - known.keys()):
+        raise ValueError(f"config.{unknown[0]} is no field of this version")
+    for field, value in given.items():
+        if isinstance(known[field], float) and type(value) is int:
+            given = {**given, field: float(value)}
+    with config.unlocked(), config.ignore_type():
+        config.update_from_flattened_dict(given)
     return config
 
 

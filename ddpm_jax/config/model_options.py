@@ -3,6 +3,7 @@
 import dataclasses
 
 from ddpm_jax.core.choice import Options, chosen_from, option
+from ddpm_jax.core.leaf import Belongs
 from ddpm_jax.data.table import SOURCES
 from ddpm_jax.models.table import (
     DECODER_MEANS,
@@ -27,7 +28,9 @@ class Data(Options):
         "digits, photos, tfds:<name> or folder:<path>.",
         with_argument=True,
     )
-    batch_size: int = option(128, "Examples in a global batch.", at_least=1)
+    batch_size: int = option(
+        128, "Examples in a global batch.", at_least=1, belongs=Belongs.RUN
+    )
     image_size: int = option(
         0, "Resize to this height and width; 0: as stored.", at_least=0
     )
@@ -40,30 +43,40 @@ class Data(Options):
         "", 'Folder of TFDS data sets; "": the default of TFDS.', may_change=True
     )
     train_split: str = option("train", "Split to train on.")
-    eval_split: str = option("test", "Split to evaluate.")
-    flip: bool = option(False, "Mirror horizontally, half of the times.")
-    rotate: bool = option(False, "Rotate by 90, 180 or 270 degrees, half of the times.")
+    eval_split: str = option("test", "Split to evaluate.", belongs=Belongs.MODE)
+    flip: bool = option(
+        False, "Mirror horizontally, half of the times.", belongs=Belongs.RUN
+    )
+    rotate: bool = option(
+        False,
+        "Rotate by 90, 180 or 270 degrees, half of the times.",
+        belongs=Belongs.RUN,
+    )
     augmentation_flag: bool = option(
-        False, "The network takes a flag of both; it is 0 in evaluation."
+        False,
+        "The network takes a flag of both; it is 0 in evaluation.",
+        belongs=Belongs.MODEL,
     )
     skip_broken: bool = option(
-        False,
-        "Leave out image files of a folder that cannot be read.",
-        may_change=True,
+        False, "Leave out image files of a folder that cannot be read.", may_change=True
     )
     num_threads: int = option(
         4,
         "Reading threads; large files gain by more.",
         at_least=1,
+        belongs=Belongs.RUN,
         may_change=True,
     )
     num_workers: int = option(
         0,
         "Reading processes, where threads are not enough; 0: none.",
         at_least=0,
+        belongs=Belongs.RUN,
         may_change=True,
     )
-    num_prefetch: int = option(16, "Batches held ready.", at_least=1, may_change=True)
+    num_prefetch: int = option(
+        16, "Batches held ready.", at_least=1, belongs=Belongs.RUN, may_change=True
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +123,7 @@ class Model(Options):
         at_least=0.0,
         at_most=1.0,
         remedy="write a number in [0, 1], such as 0.1",
+        belongs=Belongs.RUN,
     )
     time_input: str = chosen_from("t", TIME_INPUTS, "The network's time input.")
     log_snr_bounds: tuple[float | int, ...] = option(

@@ -15,7 +15,8 @@ from ddpm_jax.config.model_options import Data, Decoder, Loss, Model, Schedule
 from ddpm_jax.config.sample_options import Sample
 from ddpm_jax.config.training_options import Ema, Optimizer, Parallel, Training
 from ddpm_jax.core import choice, randomness
-from ddpm_jax.core.choice import Leaf, Options, chosen_from, group
+from ddpm_jax.core.choice import Options, chosen_from, group
+from ddpm_jax.core.leaf import Belongs, Leaf
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.models.table import (
     REVERSE_VARIANCES,
@@ -26,22 +27,28 @@ from ddpm_jax.models.table import (
 class Whole(Options):
     """All fields and groups of a config."""
 
-    seed: int = randomness.seed_option(0, "Seed of every draw, of 64 bits.")
-    prediction: str = chosen_from("eps", PREDICTIONS, "The network's prediction.")
-    reverse_variance: str = chosen_from(
-        "forward", REVERSE_VARIANCES, "Variance of p(z_s | z_t)."
+    seed: int = randomness.seed_option(
+        0, "Seed of every draw, of 64 bits.", belongs=Belongs.RUN
     )
-    data: Data = group(Data, "The data set.")
-    schedule: Schedule = group(Schedule, "The noise schedule.")
-    decoder: Decoder = group(Decoder, "The pixel decoder.")
-    model: Model = group(Model, "The network.")
-    loss: Loss = group(Loss, "The training loss.")
-    optimizer: Optimizer = group(Optimizer, "The optimiser.")
-    ema: Ema = group(Ema, "Averages of the parameters.")
-    training: Training = group(Training, "Length and outputs of a run.")
-    parallel: Parallel = group(Parallel, "Devices.", may_change=True)
-    eval: Eval = group(Eval, "Evaluation.", may_change=True)
-    sample: Sample = group(Sample, "Sampling.", may_change=True)
+    prediction: str = chosen_from(
+        "eps", PREDICTIONS, "The network's prediction.", belongs=Belongs.MODEL
+    )
+    reverse_variance: str = chosen_from(
+        "forward", REVERSE_VARIANCES, "Variance of p(z_s | z_t).", belongs=Belongs.MODEL
+    )
+    data: Data = group(Data, "The data set.", belongs=Belongs.DATA)
+    schedule: Schedule = group(Schedule, "The noise schedule.", belongs=Belongs.MODEL)
+    decoder: Decoder = group(Decoder, "The pixel decoder.", belongs=Belongs.MODEL)
+    model: Model = group(Model, "The network.", belongs=Belongs.MODEL)
+    loss: Loss = group(Loss, "The training loss.", belongs=Belongs.RUN)
+    optimizer: Optimizer = group(Optimizer, "The optimiser.", belongs=Belongs.RUN)
+    ema: Ema = group(Ema, "Averages of the parameters.", belongs=Belongs.RUN)
+    training: Training = group(
+        Training, "Length and outputs of a run.", belongs=Belongs.RUN
+    )
+    parallel: Parallel = group(Parallel, "Devices.", belongs=Belongs.MODE)
+    eval: Eval = group(Eval, "Evaluation.", belongs=Belongs.MODE)
+    sample: Sample = group(Sample, "Sampling.", belongs=Belongs.MODE)
 
 
 def default() -> Config:

@@ -11,9 +11,10 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ddpm_jax.core.errors import ConfigError, choose
+from ddpm_jax.core.leaf import Belongs, Leaf
 from ddpm_jax.core.limits import Limits, Number
 
 OptionsT = TypeVar("OptionsT", bound="Options")
@@ -78,6 +79,7 @@ def option(
     one_of: tuple[Any, ...] | Mapping[str, Any] | None = None,
     remedy: str | None = None,
     example: Any = None,
+    belongs: Belongs | None = None,
     may_change: bool = False,
 ) -> Any:
     """A field of `Options`.
@@ -90,14 +92,16 @@ def option(
       one_of: the values there are, where they need no options of their own.
       remedy: clause of the error that says what to write; None: the range in words.
       example: a value to write where the default is empty.
-      may_change: whether a run may be continued with another value: its results do not
-        depend on it.
+      belongs: its owner; None: that of the group or of the choice that it is an option of.
+      may_change: whether a run may be continued with another value: what was trained so far
+        does not depend on it.
     """
     limits = Limits(at_least, at_most, above, below, finite, one_of, remedy)
     metadata = {
         "meaning": meaning,
         "limits": limits,
         "example": example,
+        "belongs": belongs,
         "may_change": may_change,
     }
     return dataclasses.field(default=default, metadata=metadata)
@@ -110,6 +114,7 @@ def chosen_from(
     *,
     with_argument: bool = False,
     listed: bool = False,
+    belongs: Belongs | None = None,
     may_change: bool = False,
 ) -> Any:
     """A field of `Options` that names a choice of a table; their groups stand beside it.
@@ -120,58 +125,74 @@ def chosen_from(
       meaning: one line of description.
       with_argument: the field holds a name and, after a colon, what it is made of.
       listed: the field holds several names, by commas.
-      may_change: as in `option`.
+      belongs, may_change: as in `option`; those of the choices' options too.
     """
     metadata = {
         "meaning": meaning,
         "table": table,
         "listed": listed,
         "with_argument": with_argument,
+        "belongs": belongs,
         "may_change": may_change,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def group(options: type[Options], meaning: str, *, may_change: bool = False) -> Any:
-    """A field of `Options` that is a group of its own."""
-    metadata = {"meaning": meaning, "group": options, "may_change": may_change}
+def group(
+    options: type[Options],
+    meaning: str,
+    *,
+    belongs: Belongs | None = None,
+    may_change: bool = False,
+) -> Any:
+    """A field of `Options` that is a group; `belongs` is that of all within that say none."""
+    metadata = {
+        "meaning": meaning,
+        "group": options,
+        "belongs": belongs,
+        "may_change": may_change,
+    }
     return dataclasses.field(default_factory=options, metadata=metadata)
 
 
-class Leaf(NamedTuple):
-    """The definition of one field of a config.
-
-    Attributes:
-      default: its value unless a config says another.
-      meaning: one line of description.
-      item_types: types that a tuple's items may have; (): the field is no tuple.
-      example: a value to write where the default is empty.
-      may_change: whether a run may be continued with another value.
-    """
-
-    default: Any
-    meaning: str
-    item_types: tuple[type, ...]
-    example: Any
-    may_change: bool
-
-
 def leaves(
-    options: type[Options], prefix: str = "", may_change: bool = False
+    options: type[Options],
+    prefix: str = "",
+    belongs: Belongs = Belongs.RUN,
+    may_change: bool = False,
+    choice: tuple[str, str] | None = None,
 ) -> Iterator[tuple[str, Leaf]]:
-    """(name within the config, leaf) of every field, those of choices' groups included."""
+    """(name within the config, leaf) of every field, those of choices' groups included.
+
+    Args:
+      options: their dataclass.
+      prefix: the name of their group within the config, with a dot.
+      belongs, may_change, choice: of those that do not say it themselves.
+    """
     hints = typing.get_type_hints(options)
     for field in dataclasses.fields(options):
-        name, changes = prefix + field.name, may_change or field.metadata["may_change"]
-        if "group" in field.metadata:
-            yield from leaves(field.metadata["group"], f"{name}.", changes)
+        name, metadata = prefix + field.name, field.metadata
+        owner = metadata["belongs"] or belongs
+        changes = metadata["may_change"] or may_change
+        if "group" in metadata:
+            inner = metadata["group"]
+            yield from leaves(inner, f"{name}.", owner, changes, choice)
             continue
-        default, meaning = field.default, field.metadata["meaning"]
-        items = _item_types(hints[field.name])
-        example = field.metadata.get("example")
-        yield name, Leaf(default, meaning, items, example, changes)
-        for choice_name, choice in field.metadata.get("table", {}).items():
-            yield from leaves(choice.options, f"{prefix}{choice_name}.", changes)
+        yield (
+            name,
+            Leaf(
+                field.default,
+                metadata["meaning"],
+                _item_types(hints[field.name]),
+                metadata.get("example"),
+                owner,
+                changes,
+                choice,
+            ),
+        )
+        for other, entry in metadata.get("table", {}).items():
+            inside = entry.options, f"{prefix}{other}.", owner, changes
+            yield from leaves(*inside, (name, other))
 
 
 def tables(options: type[Options], prefix: str = "") -> dict[str, Table]:

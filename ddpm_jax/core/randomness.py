@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from ddpm_jax.core import choice
+from ddpm_jax.core.leaf import Belongs
 
 LARGEST_SEED = 2**64 - 1
 _WORD = 2**32
@@ -37,13 +38,20 @@ class Stream(enum.IntEnum):
     EVAL_OTHER = 13  # Estimators of plugins, each by its name.
 
 
-def seed_option(default: int, meaning: str, *, at_least: int = 0) -> Any:
+def seed_option(
+    default: int,
+    meaning: str,
+    *,
+    at_least: int = 0,
+    belongs: Belongs | None = None,
+) -> Any:
     """A field of `Options` that is a seed, any whole number of 64 bits.
 
     Args:
       default: its value unless a config says another.
       meaning: one line of description.
       at_least: -1 where that stands for another field's seed.
+      belongs: as in `choice.option`.
     """
     return choice.option(
         default,
@@ -51,6 +59,7 @@ def seed_option(default: int, meaning: str, *, at_least: int = 0) -> Any:
         at_least=at_least,
         at_most=LARGEST_SEED,
         remedy=f"write a whole number from {at_least} to {LARGEST_SEED}, 2^64 - 1",
+        belongs=belongs,
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from ddpm_jax.core.choice import Options, option
+from ddpm_jax.core.leaf import Belongs
 
 # Beyond this exponent, sin(2^n pi z) of a float32 is noise.
 LARGEST_EXPONENT = 20
@@ -40,7 +41,11 @@ class NetworkOptions(Options):
 def dropout() -> Any:
     """The option that sets the rate of dropout."""
     return option(
-        0.1, "Dropout rate, in every residual block.", at_least=0.0, below=1.0
+        0.1,
+        "Dropout rate, in every residual block.",
+        at_least=0.0,
+        below=1.0,
+        belongs=Belongs.RUN,
     )
 
 
@@ -77,4 +82,4 @@ def dtype() -> Any:
 def remat() -> Any:
     """The option that saves memory by computing blocks twice."""
     meaning = "Compute each block again in the backward pass."
-    return option(False, meaning, may_change=True)
+    return option(False, meaning, belongs=Belongs.RUN, may_change=True)

@@ -10,9 +10,11 @@ from absl import logging
 from etils import epath
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.config.schema import default
+from ddpm_jax.config import changes
+from ddpm_jax.config import files as config_files
 from ddpm_jax.core import paths
 from ddpm_jax.core.errors import ConfigError, as_config_errors, choose, flat
+from ddpm_jax.core.leaf import Belongs
 from ddpm_jax.data.source import Source
 from ddpm_jax.models import build
 from ddpm_jax.models.classifier import ClassifierModel
@@ -34,13 +36,14 @@ def load(
     """Restores a denoiser from a checkpoint, without a change to a run that may be training.
 
     Args:
-      config: the run's config.
+      config: the config given; what of the run's own takes its place, `changes.for_mode` says.
       directory: the run's workdir.
       step: step of the checkpoint; -1: the newest whole one.
       weights: one of `build.weight_names`.
 
     Raises:
-      ConfigError: the workdir belongs to another config, or has no such checkpoint.
+      ConfigError: the workdir is of another model, or has no such checkpoint, or the data are
+        none that its model can take.
     """
     return _load(config, directory, build.model, step, weights)
 
@@ -59,14 +62,15 @@ def _load(
     step: int,
     weights: str,
 ) -> Restored[Bound]:
+    path = paths.expanded(directory, f"--workdir={directory}")
+    config = workdir.config_for_mode(path, config)
     known = build.weight_names(config)
     if weights not in known:
         raise ConfigError(f"its weights {weights!r} are none of {', '.join(known)}.")
-    path = paths.expanded(directory, f"--workdir={directory}")
-    workdir.check_same_config(path, config)
     mesh = build.mesh(config)
     source = build.source(config, config.data.eval_split)
     model = make(config, source)
+    _check_fits(path, config, source)
     abstract = build.training(config, mesh, model).abstract
     with as_config_errors():
         checkpoints = Checkpoints(path, read_only=True)
@@ -82,6 +86,30 @@ def _load(
     step, state = found
     params = build.weights(config, state, weights)
     return Restored(path, mesh, source, model, step, params, config, OTHERS)
+
+
+def _check_fits(path: epath.Path, config: Config, source: Source) -> None:
+    """Raises ConfigError unless a run's model can be used on the data that is given."""
+    theirs = workdir.config_of(path)
+    changed = changes.of_effect(config, flat(theirs), [Belongs.DATA])
+    if not changed:
+        return
+    trained_on = build.source(theirs, theirs.data.eval_split)
+    needs_classes = config.model.class_conditional or build.is_classifier(config)
+    pairs = {
+        "shape": (source.shape, trained_on.shape),
+        "number of pixel values": (source.num_values, trained_on.num_values),
+        "number of classes": (source.num_classes, trained_on.num_classes),
+    }
+    if not needs_classes:
+        del pairs["number of classes"]
+    for what, (here, there) in pairs.items():
+        if here != there:
+            field, change = next(iter(changed.items()))
+            raise ConfigError(
+                f"{change.of(field)}: the model of --workdir={path} is of images of the"
+                f" {what} {there}, and these have {here}."
+            )
 
 
 def start_from(config: Config, state: TrainState) -> TrainState:
@@ -145,15 +173,9 @@ def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
         raise ConfigError(f"{field} holds no {workdir.CONFIG}: write a run's workdir.")
     plugin_record.require(path, field)
     try:
-        # A field that an earlier version did not have is at its default.
-        theirs = default()
-        given = flat(json.loads(file.read_text()))
-        with theirs.unlocked(), theirs.ignore_type():
-            theirs.update_from_flattened_dict(given)
+        theirs = config_files.from_values(flat(json.loads(file.read_text())))
         theirs.parallel = ours.parallel
         build.weight_names(theirs)
-        if unknown := sorted(given.keys() - flat(default()).keys()):
-            raise ValueError(f"config.{unknown[0]} is no field of this version")
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ConfigError(
             f"{field} is not a workdir of this program: its {workdir.CONFIG} cannot be used"

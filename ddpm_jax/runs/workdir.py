@@ -7,18 +7,20 @@ import json
 import os
 import platform
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 from absl import logging
 from etils import epath
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.config import check
+from ddpm_jax.config import changes
+from ddpm_jax.config import files as config_files
 from ddpm_jax.core import files, paths
 from ddpm_jax.core.errors import ConfigError, flat
-from ddpm_jax.runs import plugin_record
+from ddpm_jax.runs import history, plugin_record
 
-CONFIG, LOCK = "config.json", ".lock"
+CONFIG, LOCK = config_files.RESOLVED, ".lock"
 # The errors of a file system that has no locks, as those of clusters often are.
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 
@@ -106,6 +108,21 @@ def _in_use(path: epath.Path, holder: str) -> ConfigError:
     )
 
 
+def begin(workdir: epath.Path, config: Config, step: int) -> None:
+    """Writes a start of training: a line in the history, and config.json.
+
+    Args:
+      workdir: the run's folder.
+      config: the run's config from now on, checked against what is there.
+      step: the step that it starts from.
+    """
+    begun = (workdir / CONFIG).exists()
+    changed = changes.between(config, _saved(workdir)) if begun else {}
+    # Before the config, or a kill would lose what has changed.
+    history.add(workdir, step, changed)
+    remember_config(workdir, config)
+
+
 def remember_config(workdir: epath.Path, config: Config) -> None:
     """Writes config.json, for a config that has been checked against what is there.
 
@@ -118,20 +135,54 @@ def remember_config(workdir: epath.Path, config: Config) -> None:
 
 
 def check_if_begun(workdir: epath.Path, config: Config) -> None:
-    """Calls `check_same_config` if a run has begun in the workdir."""
-    if (workdir / CONFIG).exists():
-        check_same_config(workdir, config)
-
-
-def check_same_config(workdir: epath.Path, config: Config) -> None:
-    """Checks that the config is the one with which the workdir was made.
+    """Checks that the config is the run's, if a run has begun in the workdir.
 
     Raises:
-      ConfigError: there is none, it cannot be read, fields differ, or a plugin is missing.
+      ConfigError: the run's cannot be read, a field differs that may not change in a run, or
+        a plugin is missing.
     """
+    if (workdir / CONFIG).exists():
+        plugin_record.check(workdir)
+        differing = changes.refused(config, _saved(workdir))
+        if differing:
+            raise _another(workdir, "; ".join(differing))
+
+
+def config_for_mode(workdir: epath.Path, given: Config) -> Config:
+    """The config of a mode that uses the workdir's run: `changes.for_mode`.
+
+    Raises:
+      ConfigError: there is no run, its config cannot be read, a field of the model differs, or
+        a plugin is missing.
+    """
+    theirs = config_of(workdir)
+    plugin_record.check(workdir)
+    try:
+        return changes.for_mode(given, theirs)
+    except ConfigError as error:
+        raise _another(workdir, str(error)) from error
+
+
+def config_of(workdir: epath.Path) -> Config:
+    """The config of the workdir's run.
+
+    Raises:
+      ConfigError: there is no run, or its config cannot be read.
+    """
+    saved = _saved(workdir)
+    try:
+        return config_files.from_values(saved)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"--workdir={workdir} is of another version of this program: {error}."
+        ) from error
+
+
+def _saved(workdir: epath.Path) -> dict[str, Any]:
+    """The flat values of config.json."""
     path = workdir / CONFIG
     try:
-        saved = json.loads(path.read_text())
+        return flat(json.loads(path.read_text()))
     except FileNotFoundError as error:
         raise ConfigError(
             f"--workdir={workdir} holds no {CONFIG}: train there first, with --mode=train."
@@ -140,12 +191,12 @@ def check_same_config(workdir: epath.Path, config: Config) -> None:
         raise ConfigError(
             f"--workdir={workdir} cannot be read: {error.strerror or error}."
         ) from error
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:
         raise ConfigError(f"{path} cannot be read as JSON: {error}.") from error
-    plugin_record.check(workdir)
-    changed = check.differences(config, flat(saved))
-    if changed:
-        raise ConfigError(
-            f"--workdir={workdir} belongs to a run with another config:"
-            f" {'; '.join(changed)}. Use that config, or another --workdir."
-        )
+
+
+def _another(workdir: epath.Path, differing: str) -> ConfigError:
+    return ConfigError(
+        f"--workdir={workdir} belongs to a run with another config: {differing}. Use that"
+        " config, or another --workdir."
+    )

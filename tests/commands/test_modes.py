@@ -162,6 +162,26 @@ def test_the_modes_and_a_second_run_with_another_config(command, tmp_path):
     of_training = np.load(workdir / "samples" / "4.npz")["images"]
     np.testing.assert_array_equal(images["images"], of_training)
 
+    # The workdir knows its config, and of the run's batch size sampling has no use.
+    alone = [f"--workdir={workdir}", "--config.sample.num_samples=16"]
+    training = ["--config.data.batch_size=9", "--config.seed=3"]
+    status, out, err = command(*alone, *training, mode="sample")
+    assert status == 0, err
+    assert f"step 4: 16 samples in {drawn}\n" in out
+    assert logged(err)[:2] == [
+        "warning: config.data.batch_size = 9 is of no effect on this mode: of the run it is 8",
+        "warning: config.seed = 3 is of no effect on this mode: of the run it is 0",
+    ]
+    more = np.load(drawn / "00000.npz")["images"]
+    np.testing.assert_array_equal(more[:8], of_training)
+
+    status, _, err = command(f"--workdir={workdir}", mode="train")
+    assert status == 0, err
+    starts = (workdir / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["changed"] for line in starts] == [{}, {}]
+    for mode in ("eval", "sample", "train"):
+        done = command(f"--workdir={workdir}", "--config.prediction=v", mode=mode)
+        assert "config.prediction (now 'v', then 'eps')" in complaint(done)
     done = command(*at, "--config.prediction=v")
     assert "config.prediction (now 'v', then 'eps')" in complaint(done)
     assert "config.eval.quality.extractor = 'inception' needs" in complaint(

@@ -2,21 +2,56 @@
 
 from ddpm_jax.config import schema
 from ddpm_jax.core.errors import flat
+from ddpm_jax.core.leaf import Belongs
+
+RUN = {
+    *("seed", "model.label_dropout", "data.batch_size", "data.flip", "data.rotate"),
+    *("data.num_threads", "data.num_workers", "data.num_prefetch"),
+    *(f"model.{name}.dropout" for name in ("unet", "vdm_unet", "classifier")),
+    *(f"model.{name}.remat" for name in ("unet", "vdm_unet", "classifier")),
+}
+DATA = {
+    *("data.name", "data.image_size", "data.center_crop", "data.channels"),
+    *("data.stride", "data.data_dir", "data.train_split", "data.skip_broken"),
+}
+# Of all other fields, by their first group.
+OWNERS = {
+    **dict.fromkeys(("prediction", "reverse_variance", "schedule"), Belongs.MODEL),
+    **dict.fromkeys(("decoder", "model"), Belongs.MODEL),
+    **dict.fromkeys(("loss", "optimizer", "ema", "training"), Belongs.RUN),
+    **dict.fromkeys(("parallel", "eval", "sample"), Belongs.MODE),
+}
+
+
+def test_each_field_belongs_to_what_depends_on_it():
+    known = schema.leaves()
+    assert known.keys() >= RUN | DATA
+    for field, leaf in known.items():
+        if field in RUN:
+            wanted = Belongs.RUN
+        elif field in DATA:
+            wanted = Belongs.DATA
+        elif field == "data.eval_split":
+            wanted = Belongs.MODE
+        elif field == "data.augmentation_flag":
+            wanted = Belongs.MODEL
+        else:
+            wanted = OWNERS[field.split(".")[0]]
+        assert leaf.belongs is wanted, field
 
 
 def test_what_may_change_in_a_run_is_known_field_by_field():
-    """The list of before the definitions said it themselves."""
+    """What a mode owns is not the run's at all."""
     may = {
-        *("data.data_dir", "data.num_threads", "data.num_workers"),
-        *("data.num_prefetch", "training.num_steps", "training.max_skipped"),
-        *("data.skip_broken", "training.num_microbatches"),
+        *("data.data_dir", "data.skip_broken", "data.num_threads"),
+        *("data.num_workers", "data.num_prefetch"),
+        *("training.num_steps", "training.max_skipped", "training.num_microbatches"),
         *("training.log_every", "training.eval_every", "training.sample_every"),
         *("training.checkpoint_every", "training.keep_last", "training.keep_every"),
         *(f"model.{name}.remat" for name in ("unet", "vdm_unet", "classifier")),
     }
-    for field, leaf in schema.leaves().items():
-        whole = field.split(".")[0] in ("parallel", "eval", "sample")
-        assert leaf.may_change == (whole or field in may), field
+    found = {field for field, leaf in schema.leaves().items() if leaf.may_change}
+    assert found == may
 
 
 def test_every_field_has_a_default_and_a_sentence_that_says_what_it_is():

@@ -6,8 +6,15 @@ import math
 import pytest
 
 from ddpm_jax.core import choice
-from ddpm_jax.core.choice import Choice, Options, chosen_from, group, option
+from ddpm_jax.core.choice import (
+    Choice,
+    Options,
+    chosen_from,
+    group,
+    option,
+)
 from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.core.leaf import Belongs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +26,9 @@ class Inner(Options):
 class Wave(Options):
     height: float = option(1.0, "How high.", above=0.0, at_most=9.0)
     crests: tuple[float | int, ...] = option((), "Where.", example=(1.0, 2))
-    inner: Inner = group(Inner, "What is within.", may_change=True)
+    inner: Inner = group(
+        Inner, "What is within.", belongs=Belongs.DATA, may_change=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,9 +66,9 @@ class Sea(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Root(Options):
-    seed: int = option(0, "Of all.")
+    seed: int = option(0, "Of all.", belongs=Belongs.MODE)
     kind: str = chosen_from("counted", COUNTS, "At the top.", with_argument=True)
-    sea: Sea = group(Sea, "Water.")
+    sea: Sea = group(Sea, "Water.", belongs=Belongs.MODEL)
 
 
 DEFAULTS = {
@@ -103,7 +112,10 @@ def test_every_field_has_a_leaf_in_the_order_of_the_definition():
         *("seed", "kind", "counted.whole", "sea.form", "sea.wave.height"),
         *("sea.wave.crests", "sea.wave.inner.depth", "sea.count", "sea.counted.whole"),
     ]
-    assert found["sea.wave.crests"] == ((), "Where.", (float, int), (1.0, 2), False)
+    assert found["sea.wave.crests"] == (
+        *((), "Where.", (float, int), (1.0, 2), Belongs.MODEL, False),
+        ("sea.form", "wave"),
+    )
     assert found["counted.whole"].item_types == (int,)
     assert found["seed"].item_types == () and found["seed"].meaning == "Of all."
     assert found["sea.form"].default == "flat" and found["sea.form"].example is None
@@ -112,7 +124,35 @@ def test_every_field_has_a_leaf_in_the_order_of_the_definition():
 def test_what_may_change_goes_down_into_groups_but_not_beside():
     may = {name for name, leaf in choice.leaves(Root) if leaf.may_change}
     assert may == {"sea.wave.inner.depth", "sea.count", "sea.counted.whole"}
-    assert all(leaf.may_change for _, leaf in choice.leaves(Root, "", True))
+    all_may = choice.leaves(Root, may_change=True)
+    assert all(leaf.may_change for _, leaf in all_may)
+
+
+def test_an_option_belongs_to_what_its_group_does_unless_it_says_another():
+    found = {name: leaf.belongs for name, leaf in choice.leaves(Root)}
+    assert found == {
+        "seed": Belongs.MODE,
+        # Nobody said: what must stay the same.
+        "kind": Belongs.RUN,
+        "counted.whole": Belongs.RUN,
+        "sea.form": Belongs.MODEL,
+        "sea.wave.height": Belongs.MODEL,
+        "sea.wave.crests": Belongs.MODEL,
+        "sea.wave.inner.depth": Belongs.DATA,
+        "sea.count": Belongs.MODEL,
+        "sea.counted.whole": Belongs.MODEL,
+    }
+
+
+def test_an_option_of_a_choice_knows_the_field_that_names_it():
+    found = {name: leaf.choice for name, leaf in choice.leaves(Root) if leaf.choice}
+    assert found == {
+        "counted.whole": ("kind", "counted"),
+        "sea.wave.height": ("sea.form", "wave"),
+        "sea.wave.crests": ("sea.form", "wave"),
+        "sea.wave.inner.depth": ("sea.form", "wave"),
+        "sea.counted.whole": ("sea.count", "counted"),
+    }
 
 
 def test_tables_stand_under_the_names_of_their_fields():

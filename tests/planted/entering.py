@@ -144,8 +144,8 @@ MISTAKES = (
     Mistake(
         "batches need not divide over the devices",
         MODES,
-        "combinations.devices(values.config, jax.device_count())",
-        "pass",
+        "    check_for_mode(config, num_devices)\n",
+        "",
         OF_MODES,
     ),
     Mistake(
@@ -342,7 +342,7 @@ MISTAKES = (
     Mistake(
         "in a notebook training does not check its config",
         TRAIN,
-        "        check_config(config)\n",
+        "        check.for_training(config, jax.device_count())\n",
         "        pass\n",
         OF_RUN,
     ),

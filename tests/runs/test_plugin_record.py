@@ -32,7 +32,7 @@ def said(monkeypatch):
 
 def test_a_run_without_plugins_leaves_no_file(path, said):
     workdir.remember_config(path, tiny.config())
-    workdir.check_same_config(path, tiny.config())
+    workdir.config_for_mode(path, tiny.config())
     plugin_record.require(path)
     assert [file.name for file in path.iterdir()] == ["config.json"] and not said
 
@@ -44,11 +44,11 @@ def test_a_run_remembers_its_plugins_and_asks_for_them(path, said):
         "mine.cubic": "12",
         "other": "34",
     }
-    workdir.check_same_config(path, tiny.config())
+    workdir.config_for_mode(path, tiny.config())
     assert not said
     loaded_plugins.replace({"other": "34"})
     with pytest.raises(ConfigError) as error:
-        workdir.check_same_config(path, tiny.config())
+        workdir.config_for_mode(path, tiny.config())
     assert str(error.value) == (
         f"--workdir={path} is of a run with the plugin 'mine.cubic': add"
         " --plugins=mine.cubic (in Python, ddpm_jax.plugins.load('mine.cubic')), or the path"
@@ -64,10 +64,10 @@ def test_a_change_is_told_and_another_plugin_is_not(path, said):
     loaded_plugins.replace({"cubic": "12"})
     workdir.remember_config(path, tiny.config())
     loaded_plugins.replace({"cubic": "12", "new": "1"})
-    workdir.check_same_config(path, tiny.config())
+    workdir.config_for_mode(path, tiny.config())
     assert not said
     loaded_plugins.replace({"cubic": "13"})
-    workdir.check_same_config(path, tiny.config())
+    workdir.config_for_mode(path, tiny.config())
     assert said == [
         f"the plugin cubic is not as the run in {path} had it: its file has changed"
     ]

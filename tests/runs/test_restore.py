@@ -171,13 +171,13 @@ def test_a_network_that_has_learned_other_numbers_is_told_of(
 
 def test_weights_that_there_are_not_and_steps_that_there_are_not(tmp_path):
     c = tiny.config()
+    with pytest.raises(ConfigError, match=r"holds no config.json: train there first"):
+        restore.load(c, tmp_path, step=-1, weights="ema")
+    (tmp_path / "config.json").write_text(json.dumps(c.to_dict()))
     with pytest.raises(
         ConfigError, match=r"weights 'best' are none of raw, ema, ema:0.9"
     ):
         restore.load(c, tmp_path, step=-1, weights="best")
-    with pytest.raises(ConfigError, match=r"holds no config.json: train there first"):
-        restore.load(c, tmp_path, step=-1, weights="ema")
-    (tmp_path / "config.json").write_text(json.dumps(c.to_dict()))
     with pytest.raises(ConfigError, match=r"holds no checkpoint: train there first"):
         restore.load(c, tmp_path, step=-1, weights="ema")
 

@@ -44,13 +44,13 @@ def test_another_config_is_refused_with_its_differences(tmp_path):
 
 def test_a_workdir_without_a_run_is_refused_by_name(tmp_path):
     with pytest.raises(ConfigError, match=r"holds no config.json: train there first"):
-        workdir.check_same_config(epath.Path(tmp_path), tiny.config())
+        workdir.config_for_mode(epath.Path(tmp_path), tiny.config())
 
 
 def test_a_config_that_is_no_json_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ConfigError, match=r"config.json cannot be read as JSON"):
-        workdir.check_same_config(epath.Path(tmp_path), tiny.config())
+        workdir.config_for_mode(epath.Path(tmp_path), tiny.config())
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):

@@ -1,0 +1,61 @@
+"""The config of a mode: from a config file or from the workdir's run, with overrides on top."""
+
+from collections.abc import Sequence
+
+from absl import flags, logging
+from etils import epath
+from ml_collections import ConfigDict as Config
+from ml_collections import config_flags
+
+from ddpm_jax.config import changes
+from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.runs import workdir
+
+
+def with_run(
+    argv: Sequence[str], config: str | None, directory: str | None
+) -> list[str]:
+    """The command line, with --config that of the workdir's run where none is given.
+
+    Args:
+      argv: the command line, the program's name first.
+      config: the value of its --config; None: it has none.
+      directory: the value of its --workdir; None: it has none.
+
+    Raises:
+      ConfigError: there is no workdir, or no run in it to take the place of --config.
+    """
+    if directory is None:
+        raise ConfigError("--workdir is missing: write --workdir=...")
+    if config is not None:
+        return list(argv)
+    file = epath.Path(directory) / workdir.CONFIG
+    if not file.exists():
+        raise ConfigError(
+            f"--config is missing: write --config=FILE.py, as --workdir={directory} holds"
+            f" no {workdir.CONFIG} of a run whose config it could be."
+        )
+    program, *rest = argv
+    # Before the overrides, which change what it reads.
+    return [program, f"--config={file}", *rest]
+
+
+def of_run(values: flags.FlagValues) -> Config:
+    """The config of a mode that uses the workdir's run, such as sampling.
+
+    An override that is of no effect on it is warned of.
+
+    Raises:
+      ConfigError: there is no such run, or its model is another.
+    """
+    path = epath.Path(values.workdir)
+    config = workdir.config_for_mode(path, values.config)
+    warn_of_no_effect(values, workdir.config_of(path))
+    return config
+
+
+def warn_of_no_effect(values: flags.FlagValues, run: Config) -> None:
+    """Warns of each override of a field of the training run, which has another value there."""
+    overridden = config_flags.get_override_values(values["config"])
+    for sentence in changes.of_no_effect(overridden, values.config, run):
+        logging.warning("%s", sentence)
