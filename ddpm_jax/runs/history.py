@@ -45,10 +45,7 @@ def add(workdir: epath.Path, step: int, changed: Mapping[str, Change]) -> None:
         "versions": versions(),
         **loaded_plugins.identity(),
     }
-    path = workdir / FILE
-    # A kill may have cut the last line; it stays, on a line of its own.
-    is_cut = path.exists() and not path.read_bytes().endswith(b"\n")
-    files.append_line(path, "\n" * is_cut + json.dumps(line))
+    files.append_line(workdir / FILE, json.dumps(line))
 
 
 def devices() -> dict[str, Any]:
