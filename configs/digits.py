@@ -1,7 +1,7 @@
 """scikit-learn's 8x8 digits, 17 grey values: a whole run in minutes on a laptop.
 
 One run:    python main.py --config=configs/digits.py --workdir=runs/digits
-Longer:     ... --config.training.num_steps=6000 --config.optimizer.decay_steps=6000
+Longer:     ... --config.training.num_steps=6000
 One knob:   ... --config.prediction=v
 One minute: ... --config=configs/digits.py:smoke
 
@@ -43,7 +43,6 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
         learning_rate=2e-3,
         warmup_steps=100,
         decay="cosine",
-        decay_steps=900,
         b2=0.99,
         weight_decay=0.01,
     )

@@ -30,7 +30,7 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
         dropout=0.2,
         num_groups=8,
     )
-    c.optimizer.update(learning_rate=1e-3, decay_steps=1_500)
+    c.optimizer.learning_rate = 1e-3
     c.ema.decay = 0.99
     c.training.update(
         num_steps=1_500,

@@ -22,7 +22,6 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     smoke.check_variant(variant)
     c = digits.get_config()
     c.model.unet.dropout = 0.3
-    c.optimizer.decay_steps = 6_000
     c.ema.decay = 0.998
     c.training.update(
         num_steps=6_000,

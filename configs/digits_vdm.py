@@ -44,7 +44,6 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
         schedule_learning_rate=2e-2,
         warmup_steps=100,
         decay="cosine",
-        decay_steps=900,
         b2=0.99,
         weight_decay=0.01,
     )

@@ -49,7 +49,6 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
         schedule_learning_rate=3e-2,
         warmup_steps=100,
         decay="cosine",
-        decay_steps=1_500,
         b2=0.99,
         weight_decay=0.01,
         clip_norm=1.0,

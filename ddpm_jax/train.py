@@ -22,10 +22,10 @@ from ddpm_jax.core.errors import ConfigError, OutsideError, as_config_errors
 from ddpm_jax.data import pipeline
 from ddpm_jax.evaluation import in_training, schedule_plots
 from ddpm_jax.evaluation.results.evaluation import Measurement
-from ddpm_jax.models import build
+from ddpm_jax.models import build, learning_rate
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
-from ddpm_jax.runs import restore, workdir
+from ddpm_jax.runs import starting, workdir
 from ddpm_jax.sampling import guides, sample_batches, snapshots
 from ddpm_jax.training import nonfinite, parallel
 from ddpm_jax.training.checkpoints import Checkpoints
@@ -53,6 +53,7 @@ def run(config: Config, directory: epath.PathLike, profile_steps: int = 0) -> in
       nonfinite.NonFiniteError: after config.training.max_skipped bad steps in a row.
     """
     with workdir.claimed(directory) as path:
+        config = workdir.as_begun(path, config)
         workdir.check_if_begun(path, config)
         return _train(config, path, profile_steps)
 
@@ -88,7 +89,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     if isinstance(model, Denoiser) and every.sample_every:
         draws = sample_batches.Batches(config, mesh, model)
 
-    # 1. The newest whole checkpoint, 2. else the first state, 3. with another run's network.
+    # 1. The newest whole checkpoint, 2. else the first state, 3. or that of another run.
     checkpoints = Checkpoints(
         path, keep_last=every.keep_last, keep_every=every.keep_every
     )
@@ -100,19 +101,30 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     else:
         state = training.create()
         if every.start_from:
-            begun = restore.start_from(config, training.to_global(state))
-            # The other run may go on, so the network that this one starts with is saved.
-            checkpoints.save(0, begun)
+            begun = starting.start_from(config, training.to_global(state))
+            start = int(begun.step)
+            # The other run may go on, so what this one starts with is saved.
+            checkpoints.save(start, begun)
             state = training.from_global(begun)
+    for note in learning_rate.notes(config):
+        logging.warning("%s", note)
     if restored is not None:
         logging.info("continuing from the checkpoint of step %d", start)
+        num_updates = start - int(_host(training, state.skipped))
+        workdir.log_change_of_rate(path, config, num_updates)
+        if start > every.num_steps:
+            logging.warning(
+                "config.training.num_steps = %d: the run is at step %d already, so nothing"
+                " is trained",
+                *(every.num_steps, start),
+            )
     if start < every.num_steps and every.checkpoint_every:
         checkpoints.check_room(every.num_steps, training.abstract)
     # All parts of the config could be built: from here on, it is this workdir's config.
     workdir.begin(path, config, start)
 
     writers = Writers(path, resume_step=start)
-    if start == 0:
+    if restored is None or start == 0:
         writers.parameters(training.abstract.params)
     report = _reporter(config, path, mesh, training, model, writers, evaluator, draws)
     clock = Clock(config.data.batch_size, start, every.num_steps)

@@ -1,5 +1,6 @@
 """What each table's comment says of what its choices make, as checks of the thing."""
 
+import dataclasses
 import functools
 
 import flax.linen as nn
@@ -148,6 +149,15 @@ def decay(c, choice, options):
     assert rates[0] == 0.5 and np.all(np.diff(rates) <= 0.0) and rates[-1] > 0.0
 
 
+def start(c, choice, options):
+    """A state, of all arrays of another or of its network alone."""
+    ours, theirs = toy.init(), toy.init()
+    theirs = dataclasses.replace(theirs, step=theirs.step + 3)
+    made = choice.make(options, ours, theirs, theirs.params)
+    assert int(made.step) == (3 if choice.has("goes_on") else 0)
+    assert jax.tree.structure(made) == jax.tree.structure(ours)
+
+
 def mode(c, choice, options):
     """A `Training` of a state and a step."""
     axis = parallel.PMAP_AXIS if choice.has("named_axis") else None
@@ -258,6 +268,7 @@ LOOKS = {
     "optimizer.name": optimizer,
     "optimizer.decay": decay,
     "parallel.mode": mode,
+    "training.start_with": start,
     "sample.sampler": sampler,
     "sample.spacing": time_grid,
     "sample.end": only_made,

@@ -41,7 +41,7 @@ WRAPPERS = {
     "core/terminal.py": {"absl", "tqdm"},
 }
 METRICS_LIBRARIES = {"numpy", "jaxtyping"}
-CORE_TRAINING = {"state", "step", "objective", "optimizer", "parallel"}
+CORE_TRAINING = {"state", "step", "objective", "optimizer", "parallel", "rates"}
 LONGEST, MEDIAN = 350, 150
 
 

@@ -17,7 +17,7 @@ from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.evaluation import reference
 from ddpm_jax.evaluation.extractors import extractor, inception
 from ddpm_jax.models import build
-from ddpm_jax.runs import restore, workdir
+from ddpm_jax.runs import restore, starting, workdir
 from ddpm_jax.sampling import task, tasks
 from ddpm_jax.training.state import TrainState
 from tests import tiny
@@ -56,7 +56,7 @@ def of_inception(path):
 
 def started_from(path):
     no_state = object.__new__(TrainState)
-    restore.start_from(tiny.config(training__start_from=path), no_state)
+    starting.start_from(tiny.config(training__start_from=path), no_state)
 
 
 def guided_by(path):

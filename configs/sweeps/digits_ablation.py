@@ -13,15 +13,13 @@ from typing import Any
 
 
 def get_sweep() -> dict[str, Any]:
-    num_steps = 400
     overrides = {
         "schedule.name": "linear_log_snr",
         "schedule.num_steps": 1000,
         "schedule.linear_log_snr.log_snr_min": -6.0,
         "schedule.linear_log_snr.log_snr_max": 8.0,
         "prediction": "eps",
-        "optimizer.decay_steps": num_steps,
-        "training.num_steps": num_steps,
+        "training.num_steps": 400,
         "training.eval_every": 0,  # At the end, by --mode=eval.
         "training.sample_every": 0,
         "training.checkpoint_every": 100,

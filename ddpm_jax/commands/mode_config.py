@@ -54,6 +54,16 @@ def of_run(values: flags.FlagValues) -> Config:
     return config
 
 
+def warn_of_empty(values: flags.FlagValues) -> None:
+    """Warns of each override that is written empty, as one of an unset variable is."""
+    for field, value in config_flags.get_override_values(values["config"]).items():
+        if isinstance(value, str) and not value.strip():
+            logging.warning(
+                "--config.%s= is written empty: is the variable set that it came from?",
+                field,
+            )
+
+
 def warn_of_no_effect(values: flags.FlagValues, run: Config) -> None:
     """Warns of each override of a field of the training run, which has another value there."""
     overridden = config_flags.get_override_values(values["config"])

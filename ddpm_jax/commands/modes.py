@@ -221,6 +221,7 @@ def _checked(values: flags.FlagValues, mode: str, num_devices: int) -> Config:
     }
     of_run, check_for_mode = uses[mode]
     check.check_values(values.config)
+    mode_config.warn_of_empty(values)
     config: Config = mode_config.of_run(values) if of_run else values.config
     check_for_mode(config, num_devices)
     return config

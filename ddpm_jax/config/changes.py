@@ -9,6 +9,9 @@ from ddpm_jax.config.schema import default, leaves
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.core.leaf import Belongs, Leaf
 
+# Defaults that fields had in former versions.
+FORMER_DEFAULTS: Mapping[str, Any] = {"optimizer.decay_steps": 800_000}
+
 
 class Change(NamedTuple):
     """The two values of a field that differs; "absent" where there is no such field."""
@@ -57,6 +60,27 @@ def of_effect(
 
     changed = between(ours, theirs)
     return {field: change for field, change in changed.items() if counts(field)}
+
+
+def with_former_defaults(ours: Config, theirs: Mapping[str, Any]) -> Config:
+    """A config with the former default where a run began with it and this has the present one.
+
+    Args:
+      ours: the config to continue with.
+      theirs: the run's config, as from `flat`.
+    """
+    known, now = leaves(), flat(ours)
+    kept = {
+        field: former
+        for field, former in FORMER_DEFAULTS.items()
+        if theirs.get(field) == former and now[field] == known[field].default
+    }
+    if not kept:
+        return ours
+    own = ours.copy_and_resolve_references()
+    with own.unlocked():
+        own.update_from_flattened_dict(kept)
+    return own
 
 
 def refused(ours: Config, theirs: Mapping[str, Any]) -> list[str]:

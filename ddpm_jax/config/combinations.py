@@ -8,6 +8,7 @@ from ddpm_jax.core.choice import chosen
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.core.numbers import next_multiple
 from ddpm_jax.diffusion.process.times import CONTINUOUS
+from ddpm_jax.models import learning_rate
 from ddpm_jax.models.table import (
     DECODER_MEANS,
     INTERIOR_GOALS,
@@ -18,6 +19,7 @@ from ddpm_jax.models.table import (
     TIME_INPUTS,
 )
 from ddpm_jax.nets.interface import NetworkOptions
+from ddpm_jax.training.starts import STARTS
 
 
 def combinations(config: Config) -> None:
@@ -64,6 +66,14 @@ def combinations(config: Config) -> None:
         f"{named} is a table of T betas, which continuous time (config.schedule.num_steps ="
         f" 0) has not: write one of {fixed}.": continuous
         and schedule.has("table_of_T"),
+        f"config.training.start_with = {c.training.start_with!r} needs"
+        " config.training.start_from, a run's workdir.": STARTS[
+            c.training.start_with
+        ].has("goes_on")
+        and not c.training.start_from,
+        f"config.training.start_step = {c.training.start_step} needs"
+        " config.training.start_from, a run's workdir.": c.training.start_step >= 0
+        and not c.training.start_from,
         f"config.data.batch_size = {c.data.batch_size} does not divide into"
         f" config.training.num_microbatches = {c.training.num_microbatches}:"
         f" {next_multiple(c.data.batch_size, c.training.num_microbatches)}"
@@ -72,6 +82,7 @@ def combinations(config: Config) -> None:
     for message, is_wrong in wrong.items():
         if is_wrong:
             raise ConfigError(message)
+    learning_rate.of(c)
 
 
 def interior_learns(config: Config) -> bool:

@@ -4,8 +4,10 @@ import dataclasses
 from typing import Any
 
 from ddpm_jax.core.choice import Options, chosen_from, option
-from ddpm_jax.training.optimizer import DECAYS, OPTIMIZERS
+from ddpm_jax.training.optimizer import OPTIMIZERS
 from ddpm_jax.training.parallel import MODES
+from ddpm_jax.training.rates import DECAYS
+from ddpm_jax.training.starts import STARTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +31,14 @@ class Optimizer(Options):
     )
     warmup_steps: int = option(5_000, "Steps of warm-up; 0: none.", at_least=0)
     decay: str = chosen_from("constant", DECAYS, "Decay of the rate after the warm-up.")
-    decay_steps: int = option(800_000, "Steps of the decay.", at_least=1)
+    decay_steps: int = option(
+        0,
+        "Step at which the decay ends, a time scale for rsqrt; 0: the run's last.",
+        at_least=0,
+        may_change=True,
+    )
     final_fraction: float = option(
-        0.0, "Fraction of the rate at which cosine ends.", at_least=0
+        0.0, "Fraction of the peak at which the decay ends.", at_least=0
     )
     b1: float = option(0.9, "Decay of the gradient's average.", at_least=0.0, below=1.0)
     b2: float = option(0.999, "Decay of its square's average.", at_least=0.0, below=1.0)
@@ -82,9 +89,15 @@ class Training(Options):
         may_change=True,
     )
     start_from: str = option(
-        "", 'A workdir whose network a new run starts with; "": a new network.'
+        "", 'A workdir from which a new run starts; "": a new network.'
     )
-    start_weights: str = option("ema", "Its weights: ema, raw, or ema:<a decay>.")
+    start_step: int = option(-1, "Its checkpoint; -1: the newest.", at_least=-1)
+    start_with: str = chosen_from(
+        "network", STARTS, "What is taken: its network, or all its state and step."
+    )
+    start_weights: str = option(
+        "ema", "Its network's weights: ema, raw, or ema:<a decay>."
+    )
     max_skipped: int = option(
         10,
         "Non-finite steps in a row before the run gives up.",

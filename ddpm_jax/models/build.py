@@ -27,7 +27,7 @@ from ddpm_jax.data.source import Source
 from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS
-from ddpm_jax.models import objective
+from ddpm_jax.models import learning_rate, objective
 from ddpm_jax.models.backbone import Backbone
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
@@ -41,7 +41,7 @@ from ddpm_jax.models.table import (
 )
 from ddpm_jax.nets.interface import Interface, NetworkOptions
 from ddpm_jax.training import optimizer, parallel, state, step
-from ddpm_jax.training.optimizer import DECAYS, OPTIMIZERS
+from ddpm_jax.training.optimizer import OPTIMIZERS
 from ddpm_jax.training.parallel import MODES
 from ddpm_jax.training.state import Params, TrainState
 
@@ -201,13 +201,7 @@ def optimizer_of(
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
     """The optimiser, and for the log its learning rate as a function of updates done."""
     c = config.optimizer
-    rate = optimizer.learning_rate_schedule(
-        c.learning_rate,
-        warmup_steps=c.warmup_steps,
-        decay=functools.partial(_make, DECAYS, config, "optimizer", "decay"),
-        decay_steps=c.decay_steps,
-        final_fraction=c.final_fraction,
-    )
+    rate = learning_rate.of(config)
     rule = optimizer.make_optimizer(
         functools.partial(_make, OPTIMIZERS, config, "optimizer", "name"),
         rate,

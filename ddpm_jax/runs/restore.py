@@ -4,16 +4,16 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
+from typing import Generic
 
-import jax
-from absl import logging
 from etils import epath
+from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.config import changes
 from ddpm_jax.config import files as config_files
 from ddpm_jax.core import paths
-from ddpm_jax.core.errors import ConfigError, as_config_errors, choose, flat
+from ddpm_jax.core.errors import ConfigError, as_config_errors, flat
 from ddpm_jax.core.leaf import Belongs
 from ddpm_jax.data.source import Source
 from ddpm_jax.models import build
@@ -22,12 +22,33 @@ from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Bound, OtherRuns, Restored
 from ddpm_jax.runs import plugin_record, workdir
 from ddpm_jax.training.checkpoints import Checkpoints
-from ddpm_jax.training.state import Params, TrainState
+from ddpm_jax.training.state import TrainState
 
 # Fields of config.data on which x depends, with config.decoder.name.
 _FIELDS_OF_X = ("name", "image_size", "center_crop", "channels", "stride")
-# Fields of config.model that change a network's function but not its arrays' shapes.
-_FIELDS_BESIDE_SHAPES = ("time_input", "log_snr_bounds", "time_scale")
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint(Generic[Bound]):
+    """A checkpoint with what its arrays mean.
+
+    Attributes:
+      path: the run's workdir.
+      mesh: the devices.
+      source: the data.
+      model: the denoiser or classifier, without parameters.
+      step: step of the checkpoint.
+      state: the state, of global arrays.
+      config: config of the run.
+    """
+
+    path: epath.Path
+    mesh: Mesh
+    source: Source
+    model: Bound
+    step: int
+    state: TrainState
+    config: Config
 
 
 def load(
@@ -67,6 +88,32 @@ def _load(
     known = build.weight_names(config)
     if weights not in known:
         raise ConfigError(f"its weights {weights!r} are none of {', '.join(known)}.")
+    found = checkpoint(config, path, make, step)
+    params = build.weights(config, found.state, weights)
+    return Restored(
+        *(path, found.mesh, found.source, found.model, found.step, params, config),
+        OTHERS,
+    )
+
+
+def checkpoint(
+    config: Config,
+    directory: epath.PathLike,
+    make: Callable[[Config, Source], Bound],
+    step: int,
+) -> Checkpoint[Bound]:
+    """Restores the whole state of a checkpoint.
+
+    Args:
+      config: the run's config.
+      directory: its workdir.
+      make: makes its model, of its config and data.
+      step: step of the checkpoint; -1: the newest whole one.
+
+    Raises:
+      ConfigError: there is no such checkpoint, or the data are none that its model can take.
+    """
+    path = paths.expanded(directory, f"--workdir={directory}")
     mesh = build.mesh(config)
     source = build.source(config, config.data.eval_split)
     model = make(config, source)
@@ -83,9 +130,7 @@ def _load(
                 f"--workdir={path} holds no checkpoint: train there first, with"
                 " --mode=train."
             )
-    step, state = found
-    params = build.weights(config, state, weights)
-    return Restored(path, mesh, source, model, step, params, config, OTHERS)
+    return Checkpoint(path, mesh, source, model, *found, config)
 
 
 def _check_fits(path: epath.Path, config: Config, source: Source) -> None:
@@ -110,50 +155,6 @@ def _check_fits(path: epath.Path, config: Config, source: Source) -> None:
                 f"{change.of(field)}: the model of --workdir={path} is of images of the"
                 f" {what} {there}, and these have {here}."
             )
-
-
-def start_from(config: Config, state: TrainState) -> TrainState:
-    """The first state of a run, with the network of config.training.start_from.
-
-    The averages start at that network too. The schedule, the optimiser and all counters are
-    this run's own: a network trained with a fixed schedule can go on with a learned one.
-
-    Args:
-      config: config of the new run.
-      state: first state of the new run, of global arrays.
-
-    Raises:
-      ConfigError: there is no checkpoint, or its network has other arrays; the message names
-        the first that differs.
-    """
-    directory, weights = config.training.start_from, config.training.start_weights
-    field = f"config.training.start_from = {directory!r}"
-    theirs = config_of(field, directory, config)
-    choose(dict.fromkeys(build.weight_names(theirs)), weights, "training.start_weights")
-    with errors_about(field):
-        found = _load(theirs, directory, build.backbone, -1, weights)
-    _check_same(field, found.params["net"], state.params["net"])
-    for name in ("prediction", *(f"model.{part}" for part in _FIELDS_BESIDE_SHAPES)):
-        now, then = flat(config)[name], flat(theirs)[name]
-        if now != then:
-            logging.warning(
-                "%s: its network has learned another config.%s, %r, not %r",
-                *(field, name, then, now),
-            )
-    logging.info("the network is that of %s at step %d", directory, found.step)
-
-    def with_network(params: Params) -> Params:
-        net = jax.tree.map(
-            lambda new, ours: jax.device_put(new, ours.sharding, may_alias=False),
-            found.params["net"],
-            params["net"],
-        )
-        return {**params, "net": net}
-
-    averages = {name: with_network(params) for name, params in state.ema_params.items()}
-    return dataclasses.replace(
-        state, params=with_network(state.params), ema_params=averages
-    )
 
 
 def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
@@ -264,26 +265,6 @@ def errors_about(field: str) -> Iterator[None]:
     except (ValueError, AttributeError, KeyError, RuntimeError, TypeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ConfigError(f"{field} cannot be read: {reason}") from error
-
-
-def _check_same(field: str, theirs: Params, ours: Params) -> None:
-    """Raises ConfigError unless two trees have the same arrays."""
-
-    def shapes(tree: Params) -> dict[str, tuple[int, ...]]:
-        flat = jax.tree_util.tree_leaves_with_path(tree)
-        return {
-            jax.tree_util.keystr(p, simple=True, separator="/"): leaf.shape
-            for p, leaf in flat
-        }
-
-    a, b = shapes(theirs), shapes(ours)
-    for name in sorted(a.keys() | b.keys()):
-        there, here = a.get(name, "absent"), b.get(name, "absent")
-        if there != here:
-            raise ConfigError(
-                f"{field} has another network: {name} is {there} there and {here} here."
-                " Use its config.model, or another workdir."
-            )
 
 
 OTHERS = OtherRuns(other_denoiser, other_classifier)

@@ -18,6 +18,7 @@ from ddpm_jax.config import changes
 from ddpm_jax.config import files as config_files
 from ddpm_jax.core import files, paths
 from ddpm_jax.core.errors import ConfigError, flat
+from ddpm_jax.models import learning_rate
 from ddpm_jax.runs import history, plugin_record
 
 CONFIG, LOCK = config_files.RESOLVED, ".lock"
@@ -123,6 +124,20 @@ def begin(workdir: epath.Path, config: Config, step: int) -> None:
     remember_config(workdir, config)
 
 
+def log_change_of_rate(workdir: epath.Path, config: Config, num_updates: int) -> None:
+    """Logs how the learning rate goes on, if that is not as the run's config says.
+
+    Args:
+      workdir: the run's folder.
+      config: the config to continue with.
+      num_updates: number of updates done.
+    """
+    if (workdir / CONFIG).exists():
+        said = learning_rate.change(config, config_of(workdir), num_updates)
+        if said:
+            logging.info("%s", said)
+
+
 def remember_config(workdir: epath.Path, config: Config) -> None:
     """Writes config.json, for a config that has been checked against what is there.
 
@@ -132,6 +147,13 @@ def remember_config(workdir: epath.Path, config: Config) -> None:
     if jax.process_index() == 0:
         text = json.dumps(config.to_dict(), indent=2) + "\n"
         files.replace_text(workdir / CONFIG, text)
+
+
+def as_begun(workdir: epath.Path, config: Config) -> Config:
+    """`changes.with_former_defaults`, if a run has begun in the workdir."""
+    if not (workdir / CONFIG).exists():
+        return config
+    return changes.with_former_defaults(config, _saved(workdir))
 
 
 def check_if_begun(workdir: epath.Path, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""The tables of optimisers and of decays of the learning rate, from Optax."""
+"""The table of optimisers, from Optax."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,56 +8,6 @@ import optax
 
 from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.training.state import Params
-
-# (peak, number of steps, fraction left at their end) -> learning rate by updates.
-Decay = Callable[[float, int, float], optax.Schedule]
-
-# Each makes a learning rate by updates of its options and the arguments of a `Decay`.
-DECAYS: Table = {
-    "constant": Choice(Options, lambda _, peak, *rest: optax.constant_schedule(peak)),
-    "cosine": Choice(
-        Options,
-        lambda _, peak, decay_steps, final_fraction: optax.cosine_decay_schedule(
-            peak, decay_steps, alpha=final_fraction
-        ),
-    ),
-    "rsqrt": Choice(
-        Options,
-        lambda _, peak, decay_steps, final_fraction: (
-            lambda step: peak / (1.0 + step / decay_steps) ** 0.5
-        ),
-    ),
-}
-
-
-def learning_rate_schedule(
-    peak: float,
-    *,
-    warmup_steps: int,
-    decay: Decay,
-    decay_steps: int,
-    final_fraction: float,
-) -> optax.Schedule:
-    """A learning rate: linear warm-up from peak / warmup_steps to peak, then a decay.
-
-    Args:
-      peak: rate after the warm-up.
-      warmup_steps: length of the warm-up; 0: none.
-      decay: made of one of `DECAYS`: constant; cosine, to final_fraction of the peak at step
-        decay_steps; or rsqrt, peak / sqrt(1 + steps since the warm-up / decay_steps).
-      decay_steps: counted from step 0 for cosine, a time scale for rsqrt.
-      final_fraction: fraction of the peak at which cosine ends.
-
-    Returns:
-      A function from the number of updates done to the rate of the next.
-    """
-    after = decay(peak, max(decay_steps - warmup_steps, 1), final_fraction)
-    if warmup_steps == 0:
-        return after
-    warmup = optax.linear_schedule(peak / warmup_steps, peak, warmup_steps - 1)
-    if warmup_steps == 1:
-        warmup = optax.constant_schedule(peak)
-    return optax.join_schedules([warmup, after], [warmup_steps])
 
 
 def decays(params: Params) -> Any:

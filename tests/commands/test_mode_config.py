@@ -132,3 +132,22 @@ def test_another_model_is_refused_by_the_fields_name(run):
         ConfigError, match=r"config\.prediction \(now 'v', then 'eps'\)"
     ):
         mode_config.of_run(values)
+
+
+def test_an_override_that_is_written_empty_is_told(run, monkeypatch):
+    warned = []
+    monkeypatch.setattr(
+        mode_config.logging, "warning", lambda t, *a: warned.append(t % a)
+    )
+    values = read(
+        f"--workdir={run}",
+        "--config.training.start_from=",
+        "--config.sample.folder= ",
+        "--config.sample.num_steps=7",
+        "--config.sample.classes=()",
+    )
+    mode_config.warn_of_empty(values)
+    assert warned == [
+        f"--config.{field}= is written empty: is the variable set that it came from?"
+        for field in ("training.start_from", "sample.folder")
+    ]

@@ -32,6 +32,20 @@ def test_two_configs_differ_only_where_it_matters():
     ]
 
 
+def test_a_run_of_a_former_default_goes_on_with_it():
+    then = flat(tiny.config(optimizer__decay_steps=800_000))
+    kept = changes.with_former_defaults(tiny.config(), then)
+    assert kept.optimizer.decay_steps == 800_000
+    assert set(changes.between(kept, then)) == set()
+    # Any other number was meant, and so is one that is written now.
+    for now, before in ((900, 800_000), (0, 900), (0, 0)):
+        ours = tiny.config(optimizer__decay_steps=now)
+        then = flat(tiny.config(optimizer__decay_steps=before))
+        assert changes.with_former_defaults(ours, then) is ours
+    del then["optimizer.decay_steps"]
+    assert changes.with_former_defaults(ours, then) is ours
+
+
 def test_what_an_earlier_version_did_not_have_was_as_the_default_is():
     ours = tiny.config()
     saved = errors.flat(json.loads(json.dumps(ours.to_dict())))

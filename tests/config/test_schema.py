@@ -13,6 +13,7 @@ RUN = {
 DATA = {
     *("data.name", "data.image_size", "data.center_crop", "data.channels"),
     *("data.stride", "data.data_dir", "data.train_split", "data.skip_broken"),
+    "data.folder.splits",
 }
 # Of all other fields, by their first group.
 OWNERS = {
@@ -46,6 +47,7 @@ def test_what_may_change_in_a_run_is_known_field_by_field():
         *("data.data_dir", "data.skip_broken", "data.num_threads"),
         *("data.num_workers", "data.num_prefetch"),
         *("training.num_steps", "training.max_skipped", "training.num_microbatches"),
+        "optimizer.decay_steps",
         *("training.log_every", "training.eval_every", "training.sample_every"),
         *("training.checkpoint_every", "training.keep_last", "training.keep_every"),
         *(f"model.{name}.remat" for name in ("unet", "vdm_unet", "classifier")),

@@ -24,34 +24,6 @@ def make(name, decay=0.0, clip_norm=0.0, rate=0.1):
     )
 
 
-def rates(steps, **changes):
-    options = {
-        "warmup_steps": 4,
-        "decay": "constant",
-        "decay_steps": 24,
-        "final_fraction": 0.0,
-    } | changes
-    decay = optimizer.DECAYS[options.pop("decay")].default
-    schedule = optimizer.learning_rate_schedule(2.0, decay=decay, **options)
-    return np.array([schedule(n) for n in steps])
-
-
-def test_the_rate_warms_up_in_equal_steps_to_its_peak():
-    np.testing.assert_allclose(rates(range(6)), [0.5, 1.0, 1.5, 2.0, 2.0, 2.0])
-    np.testing.assert_allclose(rates(range(3), warmup_steps=1), 2.0)
-    np.testing.assert_allclose(rates(range(3), warmup_steps=0), 2.0)
-
-
-def test_the_rate_decays_by_cosine_to_its_final_fraction():
-    found = rates([4, 14, 24, 99], decay="cosine", final_fraction=0.1)
-    np.testing.assert_allclose(found, [2.0, 1.1, 0.2, 0.2], rtol=1e-6)
-
-
-def test_the_rate_decays_by_the_root():
-    found = rates([4, 24, 64], decay="rsqrt")
-    np.testing.assert_allclose(found, 2.0 / np.sqrt([1.0, 2.0, 4.0]), rtol=1e-6)
-
-
 @pytest.mark.parametrize("name", ["adamw", "lion"])
 def test_only_kernels_decay(name):
     rule = make(name, decay=0.5)

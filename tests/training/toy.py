@@ -10,7 +10,7 @@ from ddpm_jax.core.randomness import step_key
 from ddpm_jax.diffusion.objectives.denoising import LossTerms
 from ddpm_jax.diffusion.objectives.time_sampling import Grid, GridByLoss
 from ddpm_jax.models.timed_objective import TimedObjective
-from ddpm_jax.training import optimizer, state, step
+from ddpm_jax.training import optimizer, rates, state, step
 
 DIM = 8
 BATCH = 16
@@ -62,10 +62,10 @@ SETTINGS = {
 
 
 def rule(learning_rate=0.01):
-    rate = optimizer.learning_rate_schedule(
+    rate = rates.learning_rate_schedule(
         learning_rate,
         warmup_steps=4,
-        decay=optimizer.DECAYS["constant"].default,
+        decay=rates.DECAYS["constant"].default,
         decay_steps=1,
         final_fraction=0.0,
     )
