@@ -5,14 +5,19 @@ batch size and number of devices. Results are on disk after each batch, so that 
 that was killed goes on where it was.
 """
 
+import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 from absl import logging
 from etils import epath
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.config import changes
 from ddpm_jax.core import files, folders, paths
+from ddpm_jax.core.errors import flat
 from ddpm_jax.evaluation import (
     estimators,
     features,
@@ -20,7 +25,7 @@ from ddpm_jax.evaluation import (
     reference,
     sample_quality,
 )
-from ddpm_jax.evaluation.results import report, unfinished, wording
+from ddpm_jax.evaluation.results import place, report, unfinished, wording
 from ddpm_jax.evaluation.results import rows as rows_lib
 from ddpm_jax.evaluation.results.evaluation import Evaluation
 from ddpm_jax.evaluation.results.rows import Rows
@@ -28,10 +33,10 @@ from ddpm_jax.evaluation.results.saved import FOLDER
 from ddpm_jax.models import build
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
-from ddpm_jax.models.restored import Restored
+from ddpm_jax.models.restored import Bound, Restored
 from ddpm_jax.models.table import MODELS
 from ddpm_jax.pictures import encoding, plots
-from ddpm_jax.runs import restore
+from ddpm_jax.runs import restore, workdir
 from ddpm_jax.training import writers
 from ddpm_jax.training.checkpoints import digest
 from ddpm_jax.training.nonfinite import NonFiniteError
@@ -46,15 +51,15 @@ def run(config: Config, directory: epath.PathLike) -> None:
     """
     chosen = {"step": config.eval.step, "weights": config.eval.weights}
     if MODELS[config.model.name].has("classifier"):
-        _classifier(restore.load_classifier(config, directory, **chosen))
+        _classifier(_placed(restore.load_classifier(config, directory, **chosen)))
         return
-    found = restore.load(config, directory, **chosen)
+    found = _placed(restore.load(config, directory, **chosen))
     config = found.config
-    folders.make_folder(found.path / FOLDER)
+    folders.make_folder(found.place / FOLDER)
     if estimators.names(config, "likelihood"):
         _likelihood(config, found)
     if estimators.names(config, "of_samples"):
-        _report(found.path, found.step, sample_quality.run(config, found))
+        _report(found.place, found.step, sample_quality.run(config, found))
 
 
 def make_reference(config: Config, directory: epath.PathLike) -> None:
@@ -67,23 +72,56 @@ def make_reference(config: Config, directory: epath.PathLike) -> None:
     mesh, source = build.mesh(config), build.source(config, config.data.train_split)
     extractor = features.make(config, mesh, source, restore.OTHERS)
     path = paths.expanded(directory, f"--workdir={directory}")
+    has_run = (path / workdir.CONFIG).exists()
+    if has_run and not _is_of_the_run(path, config):
+        evaluated = build.source(config, config.data.eval_split)
+        path = _place_apart(path, config, evaluated.identity)
     file, found = reference.make(config, path, mesh, source, extractor)
     if jax.process_index() == 0:
         num, num_features = found.moments.num, found.moments.mean.size
         print(f"{num} images, {num_features} features each: {file}")
 
 
+def _placed(restored: Restored[Bound]) -> Restored[Bound]:
+    """The restored model, whose results on other data than the run's have a place apart."""
+    path, config, identity = restored.path, restored.config, restored.source.identity
+    report_of_step = path / FOLDER / f"{restored.step}.json"
+    if _is_of_the_run(path, config) and not place.is_of_other_data(
+        report_of_step, identity
+    ):
+        return restored
+    return dataclasses.replace(restored, results=_place_apart(path, config, identity))
+
+
+def _is_of_the_run(path: epath.Path, config: Config) -> bool:
+    """Whether the config's data and split are those of the workdir's run."""
+    run = workdir.config_of(path)
+    has_split = config.data.eval_split == run.data.eval_split
+    return has_split and not changes.other_data(config, flat(run))
+
+
+def _place_apart(
+    path: epath.Path, config: Config, identity: Mapping[str, Any]
+) -> epath.Path:
+    """Makes the folder of results on other data, with a config to be read as a workdir is."""
+    results = place.of_other_data(path, identity, config.data.train_split)
+    folders.make_folder(results)
+    workdir.remember_config(results, config)
+    logging.info("other data than the run's: the results go to %s", results)
+    return results
+
+
 def _classifier(restored: Restored[ClassifierModel]) -> None:
     """Writes of each estimator what it writes, such as eval/<step>_accuracy.json."""
     config = restored.config
-    folders.make_folder(restored.path / FOLDER)
+    folders.make_folder(restored.place / FOLDER)
     for estimator_rows in estimators.listed(config, "of_a_classifier"):
         logging.info("compiling the evaluation (%s) ...", estimator_rows.name)
         measurement = estimators.make_measurement(
             *(config, estimator_rows, restored.mesh, restored.model, restored.source)
         )
-        found = measurement.measured(restored.path, restored.params, restored.step)
-        _report(restored.path, restored.step, found)
+        found = measurement.measured(restored.place, restored.params, restored.step)
+        _report(restored.place, restored.step, found)
 
 
 def _report(path: epath.Path, step: int, found: Evaluation) -> None:
@@ -103,7 +141,7 @@ def _likelihood(config: Config, restored: Restored[Denoiser]) -> None:
             config, restored.mesh, restored.model, restored.source, name
         )
         settings = evaluator.settings(weights)
-        stores.append(unfinished.Store(restored.path, restored.step, name, settings))
+        stores.append(unfinished.Store(restored.place, restored.step, name, settings))
         rows[name] = evaluator.rows(restored.params, stores[-1])
         if jax.process_index() == 0:
             reports[name] = evaluator.report(rows[name], restored.step)
@@ -111,13 +149,13 @@ def _likelihood(config: Config, restored: Restored[Denoiser]) -> None:
         return
     gaps = report.gaps(rows, math.prod(restored.source.shape))
     found = report.merged(reports, gaps)
-    file = report.write(restored.path, restored.step, found, rows)
+    file = report.write(restored.place, restored.step, found, rows)
     pictures = _pictures(rows, found["num_dims"])
     for name, picture in pictures.items():
         png = file.with_name(f"{restored.step}_{name}.png")
         files.replace_bytes(png, encoding.png(picture))
     scalars = report.scalars(found, estimators.bounds())
-    writers.to_tensorboard(restored.path, restored.step, scalars, pictures)
+    writers.to_tensorboard(restored.place, restored.step, scalars, pictures)
     for store in stores:
         store.forget()
     print(f"step {restored.step}: {wording.summary(found)} in {file}")

@@ -24,6 +24,7 @@ from ddpm_jax.sampling import (
     comparison,
     guides,
     identity,
+    numbering,
     sample_batches,
     samplers,
     shards,
@@ -47,7 +48,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
         logging.warning("%s is of no effect on this sampler", field)
     restored = restore.load(config, directory, step=c.step, weights=c.weights)
     config = restored.config
-    name = f"{restored.step}_{samplers.name(config)}"
+    name = f"{restored.step}_{samplers.name(config)}{numbering.label(config)}"
     folder = restored.path / FOLDER / name
     if c.folder:
         field = f"config.sample.folder = {c.folder!r}"
@@ -61,6 +62,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
         folder,
         identity.of(config, restored, guide, task),
         num_samples=c.num_samples,
+        first=c.first,
         shape=restored.model.shape,
         num_values=num_values,
         shard_size=c.shard_size,
@@ -69,10 +71,11 @@ def run(config: Config, directory: epath.PathLike) -> None:
     )
     done = sharding.from_process_0(store.begin())
     log_variance = None
-    if done < c.num_samples or c.film.num_frames:
+    is_done = done >= numbering.end_of(config)
+    if not is_done or c.film.num_frames:
         log_variance = analytic_variance.of(config, restored, guide)
     evaluations = []
-    if done < c.num_samples:
+    if not is_done:
         logging.info("compiling the sampler ...")
         batches = Batches(
             config, restored.mesh, restored.model, guide, task, log_variance

@@ -1,13 +1,18 @@
 """The door: from a checkpoint to all that a config lists, in files and on the terminal."""
 
 import json
+import shutil
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ddpm_jax import evaluate, train
+from ddpm_jax.commands import compare
+from ddpm_jax.core.choice import Choice, Options
 from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.data import builtin
+from ddpm_jax.data.table import SOURCES
 from ddpm_jax.evaluation import estimators, likelihood
 from ddpm_jax.training.nonfinite import NonFiniteError
 from tests import tiny
@@ -156,6 +161,89 @@ def test_tensorboard_has_the_bound_under_its_plain_name(run_folder, monkeypatch)
     assert scalars["eval/bits_per_dim"] == report["bits_per_dim"]
     assert scalars["eval/bits_per_dim_ode"] == report["also"]["ode"]["bits_per_dim"]
     assert drawn.keys() == {"stratified_loss"}
+
+
+@pytest.fixture
+def other_digits(monkeypatch):
+    """Data of the digits' shape under another name."""
+
+    class Inverted(builtin.Digits):
+        name = "inverted"
+
+        def __getitem__(self, index):
+            example = super().__getitem__(index)
+            return {**example, "image": 16 - example["image"]}
+
+    def make(options, argument, split, reading):
+        digits = builtin.digits(split)
+        return Inverted(digits._images, digits._labels, split)
+
+    monkeypatch.setitem(SOURCES, "inverted", Choice(Options, make))
+
+
+def test_other_data_and_another_split_are_measured_apart(
+    run_folder, other_digits, capsys
+):
+    evaluate.run(tiny.config(), run_folder)
+    own = {p.name: p.read_bytes() for p in (run_folder / "eval").glob("6*")}
+    figures = [json.loads(own["6.json"])["bits_per_dim"]]
+    for field, value, name in (
+        ("data__eval_split", "train", "digits_train_*"),
+        ("data__name", "inverted", "inverted_test_*"),
+    ):
+        evaluate.run(tiny.config(**{field: value}), run_folder)
+        (place,) = (run_folder / "on").glob(name)
+        assert {p.name for p in (place / "eval").iterdir()} == own.keys()
+        found = json.loads((place / "eval" / "6.json").read_text())
+        figures.append(found["bits_per_dim"])
+        data = found["convention"]["data"]
+        assert name.startswith(f"{data['name']}_{data['split'].partition(',')[0]}")
+        assert f"in {place}/eval/6.json" in capsys.readouterr().out
+    assert len(set(figures)) == 3
+    for file, content in own.items():
+        assert (run_folder / "eval" / file).read_bytes() == content
+    # It is compared as a workdir is, by the same noise.
+    results = compare.gather([run_folder, place])
+    assert [result.bits_per_dim for result in results] == [figures[0], figures[2]]
+    assert results[1].seed == 0
+
+
+def test_data_that_the_model_cannot_take_is_refused(run_folder):
+    with pytest.raises(ConfigError) as error:
+        evaluate.run(tiny.config(data__name="photos"), run_folder)
+    assert str(error.value) == (
+        "config.data.name (now 'photos', then 'digits'): the model of"
+        f" --workdir={run_folder} is of images of the shape (8, 8, 1), and these have"
+        " (16, 16, 3)."
+    )
+
+
+def test_where_a_report_of_another_split_lies_it_stays(run_folder, tmp_path):
+    """As after a run that went on with another split."""
+    run = tmp_path / "run"
+    shutil.copytree(run_folder, run, ignore=shutil.ignore_patterns("on"))
+    evaluate.run(tiny.config(), run)
+    before = (run / "eval" / "6.json").read_bytes()
+    other = tiny.config(data__eval_split="train")
+    (run / "config.json").write_text(json.dumps(other.to_dict()))
+    evaluate.run(other, run)
+    assert (run / "eval" / "6.json").read_bytes() == before
+    assert len(list((run / "on").glob("digits_train_*/eval/6.json"))) == 1
+
+
+def test_what_the_training_run_owns_is_the_runs_in_evaluation(run_folder):
+    """Whatever a config file says of it by now."""
+    evaluate.run(tiny.config(), run_folder)
+    whole = (run_folder / "eval" / "6.json").read_bytes()
+    given = tiny.config(
+        seed=5, data__batch_size=7, ema__decay=0.5, optimizer__decay="cosine"
+    )
+    evaluate.run(given, run_folder)
+    assert (run_folder / "eval" / "6.json").read_bytes() == whole
+    with pytest.raises(
+        ConfigError, match=r"config\.prediction \(now 'v', then 'eps'\)"
+    ):
+        evaluate.run(tiny.config(prediction="v"), run_folder)
 
 
 def test_a_reference_can_be_made_ahead(tmp_path, capsys):

@@ -95,6 +95,49 @@ def test_samples_are_the_same_for_any_batch_shard_and_number_of_devices(run, tmp
     np.testing.assert_array_equal(pixels, once[:8])
 
 
+def test_jobs_share_out_a_range_and_each_gives_its_part_bit_for_bit(
+    run, tmp_path, capsys
+):
+    """Of an odd range too, whose batches begin where those of the whole do."""
+    ode = {"sample__sampler": "ddim", "sample__num_steps": 3, "sample__shard_size": 10}
+    whole = sampled(run, tmp_path / "whole", sample__num_samples=40, **ode)
+    parts = []
+    for first, num in ((0, 20), (20, 13), (33, 7)):
+        of = {"sample__first": first, "sample__num_samples": num}
+        folder = tmp_path / str(first)
+        parts.append(sampled(run, folder, **of, **ode))
+        record = json.loads((folder / "samples.json").read_text())
+        assert (record["first"], record["identity"]["seed"]) == (first, 0)
+        assert f"step 2: {num} samples in {folder}\n" in capsys.readouterr().out
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    # Whole files are those of the whole run.
+    for name in ("00000.npz", "00001.npz"):
+        one = (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "0" / name).read_bytes() == one
+    one = (tmp_path / "whole" / "00002.npz").read_bytes()
+    assert (tmp_path / "20" / "00002.npz").read_bytes() == one
+
+
+def test_samples_of_another_seed_are_others_and_go_elsewhere(run):
+    ddim = {"sample__sampler": "ddim", "sample__num_steps": 3}
+    names = {
+        (): "2_ddim_3",
+        (("sample__seed", 0),): "2_ddim_3",
+        (("sample__seed", 7),): "2_ddim_3_seed_7",
+        (("sample__first", 4),): "2_ddim_3_from_4",
+        (("sample__seed", 7), ("sample__first", 4)): "2_ddim_3_seed_7_from_4",
+    }
+    found = {}
+    for changes, name in names.items():
+        sample.run(tiny.config(**dict(changes), **ddim), run)
+        found[name] = np.load(run / "samples" / name / "00000.npz")["images"]
+    assert np.any(found["2_ddim_3"] != found["2_ddim_3_seed_7"])
+    np.testing.assert_array_equal(found["2_ddim_3_from_4"][:5], found["2_ddim_3"][4:])
+    np.testing.assert_array_equal(
+        found["2_ddim_3_seed_7_from_4"][:5], found["2_ddim_3_seed_7"][4:]
+    )
+
+
 def test_a_killed_run_goes_on_to_the_same_files(run, tmp_path, monkeypatch):
     options = {"sample__num_samples": 30, "sample__shard_size": 5}
     sampled(run, tmp_path / "whole", **options)

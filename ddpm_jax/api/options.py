@@ -17,7 +17,6 @@ def applied(
     given: Mapping[str, Any],
     *,
     excluded: Sequence[str],
-    seed: int | None = None,
 ) -> Config:
     """A copy of a config in which one group has other values, checked as a whole.
 
@@ -26,7 +25,6 @@ def applied(
       group: the group whose fields the keywords are, such as "sample".
       given: values by keyword; a dict where the field is a group itself.
       excluded: fields of the group that are no keywords.
-      seed: seed of all draws; None: the config's own.
 
     Raises:
       ConfigError: a keyword does not exist or its value cannot work; it begins with the
@@ -42,8 +40,6 @@ def applied(
     for name, value in values.items():
         _check_name(name, value, known)
     changes = {f"{group}.{n}": _plain(v, known[n]) for n, v in values.items()}
-    if seed is not None:
-        changes["seed"] = _plain(seed, copy.seed)
     with copy.unlocked(), copy.ignore_type():
         copy.update_from_flattened_dict(changes)
     with named(group):
@@ -57,8 +53,7 @@ def named(group: str) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        text = str(error).replace(f"config.{group}.", "")
-        raise type(error)(text.replace("config.seed", "seed")) from error
+        raise type(error)(str(error).replace(f"config.{group}.", "")) from error
 
 
 def _check_name(name: str, value: Any, known: Mapping[str, Any]) -> None:

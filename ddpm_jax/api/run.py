@@ -42,7 +42,7 @@ PixelImages = UInt8[np.ndarray, "samples height width channels"]
 
 # Fields that are no keywords: they are arguments of their own, or concern files alone.
 EXCLUDED_FROM_SAMPLE = (
-    *("num_samples", "step", "weights"),
+    *("num_samples", "first", "step", "weights"),
     *("folder", "format", "shard_size", "film", "contrast"),
 )
 EXCLUDED_FROM_EVAL = ("estimators", "step", "weights", "quality")
@@ -144,7 +144,7 @@ class Run:
         Args:
           num_samples: number of samples.
           first: number of the first sample.
-          seed: seed of the noise; None: the run's.
+          seed: seed of all draws; None: the run's config.sample.seed.
           choices: fields of config.sample, such as sampler="unipc", num_steps=20,
             guidance="classifier_free", classifier_free={"scale": 2.0}, classes=range(10).
 
@@ -158,23 +158,19 @@ class Run:
         _check_count("first", first, at_least=0)
         # The numbers of samples are 32-bit integers.
         _check_count("first + num_samples", first + num_samples, at_least=1)
+        given = choices if seed is None else {**choices, "seed": seed}
         config = options.applied(
-            *(self.config, "sample", choices), excluded=EXCLUDED_FROM_SAMPLE, seed=seed
+            self.config, "sample", given, excluded=EXCLUDED_FROM_SAMPLE
         )
         with config.unlocked():
-            config.sample.num_samples = first + num_samples
+            config.sample.update(first=first, num_samples=num_samples)
             size = config.sample.batch_size
             if "batch_size" not in choices:
                 size = min(size, num_samples)
             config.sample.batch_size = _divisible(size)
         with options.named("sample"):
             batches = self._batches_of(config)
-            drawn_batches = list(
-                sample_batches.remaining(config, batches, self.params, first)
-            )
-        start = drawn_batches[0][0]
-        pixels = np.concatenate([batch.pixels for _, batch in drawn_batches])
-        return pixels[first - start :][:num_samples]
+            return sample_batches.drawn(config, batches, self.params)
 
     def grid(
         self, images: PixelImages
@@ -228,7 +224,7 @@ class Run:
         keyed = config.copy_and_resolve_references()
         if task.last is None:
             # A sample depends on the number of samples in an interpolation only.
-            keyed.sample.num_samples = 0
+            keyed.sample.update(num_samples=0, first=0)
         key = f"{keyed.to_json(sort_keys=True)} {task.identity}"
         if key not in self._batches:
             guide = guides.of(config, self._restored)

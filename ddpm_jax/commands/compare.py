@@ -6,6 +6,12 @@
 The newest evaluation of each run is compared, or that of the step after "@", or of --step.
 Differences are to the first run, paired by image. Figures of different kinds (of other data, of
 another quantity) are set apart, each kind with a first run of its own.
+
+    python -m ddpm_jax compare runs/a/samples/900_ddim_20 'runs/b/samples/900_ddim_20*'
+        [--out=grid.png]
+
+Folders of samples are compared by what they depend on, and in a picture. Several folders of one
+set, by commas or a pattern, are those of jobs that shared out a range of numbers.
 """
 
 import json
@@ -15,10 +21,12 @@ from collections.abc import Sequence
 
 from etils import epath
 
+from ddpm_jax.commands import compare_samples
 from ddpm_jax.core import arguments, files, paths
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.evaluation.results import pairs, plot, saved, table
 from ddpm_jax.evaluation.results.saved import Result
+from ddpm_jax.sampling import sample_folders
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +49,13 @@ def _main(argv: list[str]) -> int:
             raise ConfigError(
                 f"--out={flags.out} will be a PNG picture: write FILE.png."
             )
+    if flags.directories and sample_folders.is_one(flags.directories[0]):
+        given = {"step": flags.step, "estimator": flags.estimator}
+        for name, value in given.items():
+            if value is not None:
+                raise ConfigError(f"--{name}={value} is not for folders of samples.")
+        compare_samples.run(flags.directories, out, flags.json)
+        return 0
     results = gather(flags.directories, flags.step)
     if flags.estimator is not None:
         results = only(results, flags.estimator)

@@ -85,7 +85,10 @@ def is_finished(run: Run, path: epath.Path) -> bool:
     config = path / run.name / workdir.CONFIG
     if not config.exists() or not _report(run, path).exists():
         return False
-    if flat(json.loads(config.read_text())["eval"]) != flat(run.config.eval):
+    written = json.loads(config.read_text())
+    if flat(written["eval"]) != flat(run.config.eval):
+        return False
+    if written["data"].get("eval_split") != run.config.data.eval_split:
         return False
     found = {result.estimator: result.bits_per_dim for result in _results(run, path)}
     return all(

@@ -102,6 +102,16 @@ def refused(ours: Config, theirs: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def other_data(ours: Config, theirs: Mapping[str, Any]) -> dict[str, Change]:
+    """The differing fields by which two configs may be of other data."""
+    known = leaves()
+    return {
+        field: change
+        for field, change in of_effect(ours, theirs, [Belongs.DATA]).items()
+        if field in known and not known[field].may_change
+    }
+
+
 def for_mode(given: Config, of_run: Config) -> Config:
     """The config of a mode that uses a trained run: the one given, for this run.
 

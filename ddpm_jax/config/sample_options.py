@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from ddpm_jax.core import randomness
 from ddpm_jax.core.choice import Options, chosen_from, group, option
 from ddpm_jax.diffusion.conditioning.thresholds import THRESHOLDS
 from ddpm_jax.diffusion.samplers.readout import READOUTS
@@ -61,6 +62,12 @@ class Sample(Options):
         "Readout of pixels: x_hat, or the decoder's mean, or its draw.",
     )
     num_samples: int = option(64, "Number of samples.", at_least=1)
+    first: int = option(
+        0, "Number of the first; jobs share out a range by it.", at_least=0
+    )
+    seed: int = randomness.seed_option(
+        -1, "Seed of the samples; -1: the run's.", at_least=-1
+    )
     batch_size: int = option(64, "Samples in a global batch.", at_least=1)
     weights: str = option("ema", "ema, raw, or ema:<one of extra_decays>.")
     step: int = option(-1, "Checkpoint to draw from; -1: the newest.", at_least=-1)

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.core import loaded_plugins
 from ddpm_jax.data.source import Source
 from ddpm_jax.diffusion.samplers.table import SAMPLERS
+from ddpm_jax.sampling import numbering
 
 
 def of_likelihood(
@@ -94,7 +95,8 @@ def of_samples(
         "options": {
             name: value.to_dict() for name, value in c.items() if name in groups
         },
-        "seed": config.seed,
+        "seed": numbering.seed_of(config),
+        "first": c.first,
         "weights": _weights_name(config),
         **loaded_plugins.identity(),
         "step": step,

@@ -163,11 +163,12 @@ def _check_samples(config: Config) -> None:
                 f" write {metric.least_samples} or more."
             )
     quality = config.eval.quality
-    if quality.num_repeats * quality.num_samples > LARGEST_INT:
+    left = LARGEST_INT - config.sample.first
+    if metrics and quality.num_repeats * quality.num_samples > left:
         raise ConfigError(
             f"config.eval.quality.num_repeats = {quality.num_repeats} of {num_samples}"
             " samples each: samples have 32-bit numbers, so write at most"
-            f" {LARGEST_INT // num_samples}."
+            f" {left // num_samples}."
         )
     if metrics:
         features.check(config)

@@ -13,6 +13,9 @@ class QualityOptions(ExtractorFiles):
 
     extractor: str = chosen_from("inception", EXTRACTORS, "Extractor of features.")
     reference: str = option("", 'File of --mode=reference; "": in the workdir.')
+    samples: str = option(
+        "", 'Folders of samples to measure, by commas or patterns; "": draw anew.'
+    )
     num_samples: int = option(50_000, "Samples in a repetition.", at_least=1)
     num_repeats: int = option(
         1, "Repetitions with other samples; 2 or more give the error.", at_least=1

@@ -1,16 +1,19 @@
 """Repeated samples of config.sample, with an extractor's features.
 
-Repetition r has the numbers r N to (r + 1) N - 1, so that repetitions are independent.
+Repetition r has the numbers r N to (r + 1) N - 1, counted from config.sample.first, so that
+repetitions are independent.
 """
 
 import time
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import progress, sharding
+from ddpm_jax.evaluation import convention
 from ddpm_jax.evaluation.extractors.extractor import ExtractedFeatures, Extractor
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
@@ -54,7 +57,8 @@ class RepeatedSamples:
     ) -> None:
         guide = guides.of(config, restored)
         # Fingerprints of the guide's arrays.
-        self.others = guides.identity(config, guide)
+        self._others = guides.identity(config, guide)
+        self._config = config
         log_variance = analytic_variance.of(config, restored, guide)
         self._batches = sample_batches.Batches(
             config, restored.mesh, restored.model, guide, log_variance=log_variance
@@ -64,6 +68,13 @@ class RepeatedSamples:
             config.eval.quality.num_samples,
             config.sample.batch_size,
         )
+        self._first = config.sample.first
+
+    def convention(self, reference: Mapping[str, Any]) -> dict[str, Any]:
+        """The convention of their figures, against the reference of this identity."""
+        return convention.of_samples(
+            self._config, reference, self._restored.step, self._others
+        )
 
     def warm_up(self) -> None:
         """Draws one batch with features, so that all is compiled."""
@@ -72,7 +83,7 @@ class RepeatedSamples:
 
     def draw(self, number: int) -> Repetition:
         """Draws the repetition of the given number."""
-        first, seconds = number * self._num, 0.0
+        first, seconds = self._first + number * self._num, 0.0
         features, labels, evaluations = [], [], []
         bar = progress.Bar(f"sampling ({number + 1})", self._num)
         with bar:

@@ -1,6 +1,7 @@
 """The quality of samples: the estimators of config.eval.estimators that need samples.
 
-Samples are those that config.sample describes. Every repetition of them is measured against the
+Samples are those that config.sample describes, drawn anew, or those of the folders that
+config.eval.quality.samples names. Every repetition of them is measured against the
 same reference of all training images.
 """
 
@@ -15,13 +16,14 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import files
 from ddpm_jax.core.errors import ConfigError
-from ddpm_jax.evaluation import convention, estimators, features, reference
+from ddpm_jax.evaluation import estimators, features, reference
 from ddpm_jax.evaluation.extractors.extractor import ExtractedFeatures
 from ddpm_jax.evaluation.reference import Reference
 from ddpm_jax.evaluation.repeated_samples import RepeatedSamples
 from ddpm_jax.evaluation.results.evaluation import Evaluation
-from ddpm_jax.evaluation.results.saved import FOLDER
+from ddpm_jax.evaluation.results.saved import FOLDER, known
 from ddpm_jax.evaluation.sample_metrics.metric import Figures
+from ddpm_jax.evaluation.stored_samples import StoredSamples
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
 from ddpm_jax.sampling import guides, tasks
@@ -30,11 +32,15 @@ NAME = "quality"
 
 
 def run(config: Config, restored: Restored[Denoiser]) -> Evaluation:
-    """Draws and measures samples, and writes eval/<step>_quality.json."""
-    tasks.without_files(config)
+    """Draws or reads samples, measures them, and writes eval/<step>_quality.json."""
     extractor = features.make(config, restored.mesh, restored.source, restored.others)
-    real = reference.of(config, restored.path, restored.mesh, extractor)
-    samples = RepeatedSamples(config, restored, extractor)
+    real = reference.of(config, restored.place, restored.mesh, extractor)
+    samples: RepeatedSamples | StoredSamples
+    if config.eval.quality.samples:
+        samples = StoredSamples(config, restored, extractor)
+    else:
+        tasks.without_files(config)
+        samples = RepeatedSamples(config, restored, extractor)
     num = config.eval.quality.num_samples
     for name in estimators.names(config, "compares_covariances"):
         if num <= real.moments.mean.size:
@@ -57,11 +63,9 @@ def run(config: Config, restored: Restored[Denoiser]) -> Evaluation:
         "num_samples": num,
         "num_repeats": config.eval.quality.num_repeats,
         "num_reference_features": len(real.features),
-        "convention": convention.of_samples(
-            config, real.identity, restored.step, samples.others
-        ),
+        "convention": samples.convention(real.identity),
     }
-    file = restored.path / FOLDER / f"{restored.step}_{NAME}.json"
+    file = restored.place / FOLDER / f"{restored.step}_{NAME}.json"
     if jax.process_index() == 0:
         files.write(file, (json.dumps(report, indent=2) + "\n").encode())
     figures = results["figures"]
@@ -76,7 +80,7 @@ def run(config: Config, restored: Restored[Denoiser]) -> Evaluation:
 
 
 def measured(
-    config: Config, real: Reference, samples: RepeatedSamples
+    config: Config, real: Reference, samples: RepeatedSamples | StoredSamples
 ) -> dict[str, Any]:
     """Each figure's mean over repetitions, with its standard error if there are two or more."""
     rows, evaluations = [], []
@@ -86,7 +90,7 @@ def measured(
         rows.append(figures(config, real, repetition.features))
     return {
         "figures": {name: summarised([row[name] for row in rows]) for name in rows[0]},
-        "num_network_evaluations": float(np.mean(evaluations)),
+        "num_network_evaluations": known(float(np.mean(evaluations))),
     }
 
 

@@ -45,6 +45,7 @@ class Restored(Generic[Bound]):
       params: parameters, raw or one of the averages.
       config: config of the run.
       others: functions that restore models of other runs, to guide or judge this one.
+      results: where evaluations go, if not to the workdir.
     """
 
     path: epath.Path
@@ -55,3 +56,9 @@ class Restored(Generic[Bound]):
     params: Params
     config: Config
     others: OtherRuns
+    results: epath.Path | None = None
+
+    @property
+    def place(self) -> epath.Path:
+        """The folder in which eval/ and reference/ are."""
+        return self.results or self.path

@@ -14,7 +14,6 @@ from ddpm_jax.config import changes
 from ddpm_jax.config import files as config_files
 from ddpm_jax.core import paths
 from ddpm_jax.core.errors import ConfigError, as_config_errors, flat
-from ddpm_jax.core.leaf import Belongs
 from ddpm_jax.data.source import Source
 from ddpm_jax.models import build
 from ddpm_jax.models.classifier import ClassifierModel
@@ -136,7 +135,7 @@ def checkpoint(
 def _check_fits(path: epath.Path, config: Config, source: Source) -> None:
     """Raises ConfigError unless a run's model can be used on the data that is given."""
     theirs = workdir.config_of(path)
-    changed = changes.of_effect(config, flat(theirs), [Belongs.DATA])
+    changed = changes.other_data(config, flat(theirs))
     if not changed:
         return
     trained_on = build.source(theirs, theirs.data.eval_split)

@@ -4,6 +4,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core.choice import chosen
 from ddpm_jax.core.errors import ConfigError, as_config_errors, choose
+from ddpm_jax.core.limits import LARGEST_INT
 from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS
@@ -11,7 +12,7 @@ from ddpm_jax.diffusion.samplers.readout import READOUTS
 from ddpm_jax.diffusion.samplers.table import SAMPLERS
 from ddpm_jax.diffusion.samplers.time_grids import TIME_GRIDS
 from ddpm_jax.models.table import SCHEDULES
-from ddpm_jax.sampling import guides, samplers, tasks
+from ddpm_jax.sampling import guides, numbering, samplers, tasks
 from ddpm_jax.sampling.guidance_options import GuidanceOptions
 
 
@@ -21,7 +22,13 @@ def check(config: Config) -> None:
     Raises:
       ConfigError: options cannot work, or not together; it names the first, and a remedy.
     """
-    film = config.sample.film
+    film, end = config.sample.film, numbering.end_of(config)
+    if end > LARGEST_INT:
+        raise ConfigError(
+            f"config.sample.first = {config.sample.first} and config.sample.num_samples ="
+            f" {config.sample.num_samples} go beyond {LARGEST_INT}, the largest number of a"
+            " sample: lower one; another config.sample.seed gives other samples."
+        )
     if film.num_frames and samplers.takes_own_steps(config):
         raise ConfigError(
             f"config.sample.sampler = {config.sample.sampler!r} takes steps of its own, of"

@@ -37,7 +37,8 @@ def draw(
                 task,
                 analytic_variance.of(few, restored, guide),
             )
-            pixels = batches.draw(restored.params, 0).pixels[: c.num_images]
+            first = config.sample.first
+            pixels = batches.draw(restored.params, first).pixels[: c.num_images]
             cells[row].append(
                 encoding.to_uint8(pixels, restored.model.pixel_decoder.num_values)
             )

@@ -16,7 +16,7 @@ from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.models.backbone import Conditioning
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
-from ddpm_jax.sampling import guiding_models
+from ddpm_jax.sampling import guiding_models, numbering
 from ddpm_jax.sampling.guidance_options import GuidanceOptions, Rescaled
 from ddpm_jax.sampling.guide import Guide, Labels, class_conditioning
 from ddpm_jax.training.checkpoints import fingerprint
@@ -73,7 +73,7 @@ def labels(config: Config, guide: Guide) -> Callable[[Int[Array, " batch"]], Lab
                 f"config.sample.classes = {listed}: there is no class {label}; the data has"
                 f" 0 to {num_classes - 1}, and -1 stands for none."
             )
-    root = stream_key(config.seed, Stream.SAMPLE_CLASS)
+    root = stream_key(numbering.seed_of(config), Stream.SAMPLE_CLASS)
 
     def drawn(numbers: Int[Array, " batch"]) -> Labels:
         keys = example_keys(root, numbers)

@@ -11,6 +11,7 @@ from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
 from ddpm_jax.sampling import (
     guides,
+    numbering,
     samplers,
     tasks,
 )
@@ -21,6 +22,8 @@ from ddpm_jax.training.checkpoints import fingerprint
 # Fields and groups of config.sample on which no sample depends.
 NOT_OF_THE_SAMPLES = (
     "num_samples",
+    "first",
+    "seed",  # Told as the seed that it stands for.
     "batch_size",
     "folder",
     "format",
@@ -62,7 +65,7 @@ def of(
         "arrays": fingerprint(restored.params),
         **guides.identity(config, guide),
         **task.identity,
-        "config.seed": config.seed,
+        "seed": numbering.seed_of(config),
         **{f"config.sample.{k}": v for k, v in used.items()},
         **loaded_plugins.identity(),
     }

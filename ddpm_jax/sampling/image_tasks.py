@@ -169,6 +169,11 @@ class Interpolation(TaskOptions):
             yield (
                 f"{name} has no film of its way: write config.sample.film.num_frames = 0."
             )
+        if c.first:
+            yield (
+                f"{name} spreads its samples from the first image to the last: write"
+                f" config.sample.first = 0, not {c.first}."
+            )
         if c.num_samples < 2:
             yield (
                 f"{name} lies between two images: write config.sample.num_samples from 2"

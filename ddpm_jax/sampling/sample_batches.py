@@ -14,7 +14,7 @@ from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.core.randomness import Stream, example_keys, stream_key
 from ddpm_jax.diffusion.samplers import ancestral
 from ddpm_jax.models.denoiser import Denoiser
-from ddpm_jax.sampling import guides, rollout, tasks
+from ddpm_jax.sampling import guides, numbering, rollout, tasks
 from ddpm_jax.sampling.guides import Guide
 from ddpm_jax.sampling.tasks import Task
 
@@ -73,7 +73,8 @@ class Batches:
     ) -> None:
         task = task or tasks.without_files(config)
         draw = rollout.make(config, model, task, log_variance, num_frames)
-        roots = [stream_key(config.seed, s) for s in (Stream.SAMPLE, Stream.SAMPLE_END)]
+        seed = numbering.seed_of(config)
+        roots = [stream_key(seed, s) for s in (Stream.SAMPLE, Stream.SAMPLE_END)]
         guide = guide or guides.alone(config, model)
         labels_of = guides.labels(config, guide)
         self._other_params = guide.params
@@ -132,18 +133,34 @@ def remaining(
 ) -> Iterator[tuple[int, Batch]]:
     """Draws (number of the first, batch) from the batch that holds sample `done` on.
 
-    Batches start at the same numbers however many samples are done, so that the same program
-    computes the same sample.
+    It ends with the last sample of config.sample. Batches start at the same numbers however
+    many samples are done, and whichever is the first, so that the same program computes the
+    same sample.
 
     Raises:
       NotConvergedError: an ODE's solver did not reach z_0.
     """
-    c = config.sample
+    c, end = config.sample, numbering.end_of(config)
     begin = done // c.batch_size * c.batch_size
-    bar = progress.Bar("sampling", c.num_samples, initial=min(done, c.num_samples))
+    bar = progress.Bar("sampling", c.num_samples, initial=min(done, end) - c.first)
     with bar:
-        for start in range(begin, c.num_samples, c.batch_size):
+        for start in range(begin, end, c.batch_size):
             samples = batches.draw(params, start, bar)
             yield start, samples
-            reached = min(start + c.batch_size, c.num_samples)
+            reached = min(start + c.batch_size, end)
             bar.update(reached - max(start, done))
+
+
+def drawn(
+    config: Config, batches: Batches, params: Any
+) -> UInt8[np.ndarray, "samples height width channels"]:
+    """The samples of config.sample as pixel values, all at once.
+
+    Raises:
+      NotConvergedError: an ODE's solver did not reach z_0.
+    """
+    first = config.sample.first
+    parts = list(remaining(config, batches, params, first))
+    start = parts[0][0]
+    pixels = np.concatenate([batch.pixels for _, batch in parts])
+    return pixels[first - start :][: config.sample.num_samples]

@@ -3,13 +3,16 @@
 Sample j is a function of its number alone, so the files tell where to go on, and a file that
 is written again is the same file. Beside them samples.json records what the samples depend
 on: samples that depend on something else do not go into the same folder.
+
+Files are numbered as those of all samples from 0 on, whichever of them a folder holds: sample
+j is in file j // shard_size.
 """
 
 import dataclasses
 import errno
 import io
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,7 +35,7 @@ class Format:
     """A format of image files.
 
     Attributes:
-      file_name: template of file names, by numbers from 0 on.
+      file_name: template of file names, by their numbers.
       is_sharded: whether many images share a file, rather than each having its own.
       encode: images as pixel values, number of values -> a file's content.
       decode: a file's content, number of values -> images.
@@ -78,6 +81,7 @@ class Shards:
       folder: the folder, which `begin` makes.
       identity: all that samples depend on beside their numbers, by name; plain values.
       num_samples: number of samples to be; it may grow from one start to the next.
+      first: number of the first of them.
       shape: shape of an image, (height, width, channels).
       num_values: number of pixel values.
       shard_size: samples in a file, in a sharded format.
@@ -95,12 +99,14 @@ class Shards:
         num_values: int,
         shard_size: int,
         form: str,
+        first: int = 0,
         is_writer: bool = True,
     ) -> None:
         self._folder = folder
         self._format = FORMATS[form]
         self._per_file = shard_size if self._format.is_sharded else 1
         self._num_samples = num_samples
+        self._first = first
         self._shape = shape
         self._num_values = num_values
         self._is_writer = is_writer
@@ -113,6 +119,7 @@ class Shards:
                     "shard_size": self._per_file,
                     "shape": shape,
                     "num_values": num_values,
+                    "first": first,
                 }
             )
         )
@@ -124,7 +131,7 @@ class Shards:
         """Makes or opens the folder.
 
         Returns:
-          The number of samples stored, up to the first that is missing or whose file is
+          The number of the next sample to draw, the first that is missing or whose file is
           damaged. A last file that is to become longer does not count.
 
         Raises:
@@ -148,7 +155,7 @@ class Shards:
                 " was drawn. Write a config.sample.folder that can be."
             ) from error
         self._waiting = self._no_images
-        return self._num_stored
+        return self._first + self._num_stored
 
     def add(self, first: int, images: Images) -> None:
         """Adds the samples `first`, `first + 1`, ..., and writes the files that are full.
@@ -161,7 +168,7 @@ class Shards:
         """
         if not self._is_writer:
             return
-        next_number = self._num_stored + len(self._waiting)
+        next_number = self._next + len(self._waiting)
         if first > next_number:
             raise ValueError(
                 f"sample {first} is added, but {next_number} would be next"
@@ -171,7 +178,7 @@ class Shards:
         while num := self._num_ready():
             data = self._format.encode(self._waiting[:num], self._num_values)
             try:
-                files.replace_bytes(self._file(self._num_stored), data)
+                files.replace_bytes(self._file(self._next), data)
             except OSError as error:
                 is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
                 raise ConfigError(
@@ -189,32 +196,49 @@ class Shards:
         Raises:
           ConfigError: one of them is not there, or its file is damaged.
         """
-        parts = [self._no_images]
-        for first in range(0, num, self._per_file):
-            file = self._file(first)
+        return np.concatenate([self._no_images, *self.each_file(num)])[:num]
+
+    def each_file(self, num: int) -> Iterator[Images]:
+        """Reads the files of the first `num` samples, one after the other.
+
+        Raises:
+          ConfigError: one of these is not there, or its file is damaged.
+        """
+        first, end = self._first, self._first + num
+        while first < end:
+            file, room = self._file(first), self._room(first)
             try:
                 images = self._images(file.read_bytes())
             except OSError as error:
                 raise ConfigError(
                     f"{file} cannot be read: {error.strerror or error}."
                 ) from error
-            if first + len(images) < min(num, first + self._per_file):
+            if not min(end - first, room) <= len(images) <= room:
                 raise ConfigError(
                     f"{file} is damaged or cut off: remove it and run the same command"
                     " again, which draws its samples again."
                 )
-            parts.append(images)
-        return np.concatenate(parts)[:num]
+            yield images
+            first += room
 
     def _num_ready(self) -> int:
         """How many of the waiting samples go into the next file; 0: more are needed."""
         missing = max(0, self._num_samples - self._num_stored)
-        num = min(self._per_file, missing)
+        num = min(self._room(self._next), missing)
         return num if num <= len(self._waiting) else 0
 
-    def _file(self, first: int) -> epath.Path:
-        """The path of the file that starts with sample `first`."""
-        return self._folder / self._format.file_name.format(first // self._per_file)
+    @property
+    def _next(self) -> int:
+        """The number of the next sample to store."""
+        return self._first + self._num_stored
+
+    def _file(self, number: int) -> epath.Path:
+        """The path of the file of a sample."""
+        return self._folder / self._format.file_name.format(number // self._per_file)
+
+    def _room(self, number: int) -> int:
+        """The samples of a file from the given one on."""
+        return self._per_file - number % self._per_file
 
     def _images(self, data: bytes) -> Images:
         """The images of a file's content; none if it is damaged."""
@@ -235,12 +259,12 @@ class Shards:
     def _count(self, names: Collection[str]) -> int:
         """The number of samples stored; a file of one image is trusted by its name."""
         num_stored = 0
-        while (file := self._file(num_stored)).name in names:
-            num = 1
+        while (file := self._file(self._first + num_stored)).name in names:
+            num, room = 1, self._room(self._first + num_stored)
             if self._format.is_sharded:
                 num = len(self._images(file.read_bytes()))
-            if num < self._per_file:
-                is_last = num_stored + num >= self._num_samples
+            if num != room:
+                is_last = num < room and num_stored + num >= self._num_samples
                 return num_stored + num if is_last else num_stored
             num_stored += num
         return num_stored
@@ -256,12 +280,10 @@ class Shards:
                 )
             return None
         try:
-            saved = json.loads((self._folder / RECORD).read_text())
-        except ValueError as error:
-            raise ConfigError(
-                f"{self._folder / RECORD} cannot be read as JSON ({error}): {remedy}"
-            ) from error
-        changed = _differences(self._record, saved)
+            saved = read_record(self._folder)
+        except ConfigError as error:
+            raise ConfigError(f"{error}: {remedy}") from error
+        changed = differences(self._record, saved)
         if changed:
             named, more = changed[:NUM_NAMED], len(changed) - NUM_NAMED
             raise ConfigError(
@@ -271,7 +293,30 @@ class Shards:
         return saved
 
 
-def _differences(ours: Mapping[str, Any], theirs: Any) -> list[str]:
+def read_record(folder: epath.Path) -> Any:
+    """What a folder's samples.json holds, as this version writes it.
+
+    Raises:
+      ConfigError: it is no JSON.
+      OSError: it cannot be read.
+    """
+    try:
+        record = json.loads((folder / RECORD).read_text())
+    except ValueError as error:
+        raise ConfigError(
+            f"{folder / RECORD} cannot be read as JSON ({error})"
+        ) from error
+    if not isinstance(record, Mapping) or not isinstance(
+        record.get("identity"), Mapping
+    ):
+        return record
+    identity = dict(record["identity"])
+    if "config.seed" in identity:
+        identity["seed"] = identity.pop("config.seed")
+    return {"first": 0, **record, "identity": identity}
+
+
+def differences(ours: Mapping[str, Any], theirs: Any) -> list[str]:
     """The fields in which two records differ, except the number of samples."""
     now, then = flat(ours), flat(theirs) if isinstance(theirs, Mapping) else {}
     then.pop("num_samples", None)

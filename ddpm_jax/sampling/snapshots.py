@@ -20,12 +20,8 @@ FOLDER = "samples"
 
 
 def first(config: Config, batches: sample_batches.Batches, params: Any) -> Images:
-    """Draws the first config.sample.num_samples images, as pixel values."""
-    parts = [
-        batch.pixels
-        for _, batch in sample_batches.remaining(config, batches, params, 0)
-    ]
-    return np.concatenate(parts)[: config.sample.num_samples]
+    """Draws the samples of config.sample, as pixel values."""
+    return sample_batches.drawn(config, batches, params)
 
 
 def picture_path(path: epath.Path, step: int) -> epath.Path:

@@ -30,7 +30,7 @@ def draw(
     batches = sample_batches.Batches(
         few, restored.mesh, restored.model, guide, task, log_variance, c.num_frames
     )
-    film = batches.draw(restored.params, 0).film
+    film = batches.draw(restored.params, config.sample.first).film
     assert film is not None
     x_hat, z = (
         encoding.to_uint8(

@@ -132,6 +132,22 @@ def test_choices_make_other_samples(run):
     np.testing.assert_array_equal(run.sample(8), plain)
 
 
+def test_a_seed_of_its_own_and_a_range_are_those_of_the_config(directory, monkeypatch):
+    run, asked = dj.load(directory), []
+
+    def drawn(config, batches, params):
+        asked.append((config.sample.seed, config.sample.first, config.seed))
+        return np.zeros((config.sample.num_samples, 8, 8, 1), np.uint8)
+
+    monkeypatch.setattr(run_lib.Run, "_batches_of", lambda self, config: None)
+    monkeypatch.setattr(run_lib.sample_batches, "drawn", drawn)
+    run.config.sample.seed = 5
+    run.sample(2)
+    run.sample(2, seed=0, first=7)
+    run.sample(2, seed=-1)
+    assert asked == [(5, 0, 0), (0, 7, 0), (-1, 0, 0)]
+
+
 def test_each_way_of_asking_is_compiled_once(run, monkeypatch):
     made = []
 
@@ -243,7 +259,7 @@ def test_a_figure_that_is_no_number_is_an_error(directory):
         ("sample", {"num_samples": 0}, "num_samples = 0: write a whole number from 1"),
         ("sample", {"first": -1}, "first = -1: write a whole number from 0 on."),
         ("sample", {"first": 2**31 - 9}, f"first + num_samples = {2**31 + 7}: write"),
-        ("sample", {"seed": -1}, "seed = -1: write a whole number from 0 to 1844"),
+        ("sample", {"seed": -2}, "seed = -2: write a whole number from -1 to 1844"),
         ("sample", {"sampler": "unipcc"}, "sampler = 'unipcc' is not one of"),
         ("sample", {"folder": "x"}, "folder = 'x' is not an option."),
         ("sample", {"weights": "raw"}, "weights = 'raw' is not an option."),

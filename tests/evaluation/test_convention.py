@@ -150,7 +150,7 @@ SAMPLES = {
 }
 OF_SAMPLES = {
     *(f"sample.{name}" for name in ("sampler", "num_steps", "spacing", "threshold")),
-    *(f"sample.{name}" for name in ("end", "guidance", "classes")),
+    *(f"sample.{name}" for name in ("end", "guidance", "classes", "seed", "first")),
     *("sample.ddim.eta", "sample.karras.rho", "sample.dynamic.quantile"),
     *(f"sample.classifier_free.{name}" for name in ("scale", "interval", "rescale")),
 }

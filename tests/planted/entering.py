@@ -192,10 +192,10 @@ MISTAKES = (
     ),
     Mistake(
         "in a notebook the seed 0 is the run's own",
-        OPTIONS,
-        "if seed is not None:",
-        "if seed:",
-        OF_OPTIONS,
+        RUN,
+        "choices if seed is None else",
+        "choices if not seed else",
+        OF_RUN,
     ),
     Mistake(
         "in a notebook arguments change the run's own config",
@@ -241,16 +241,16 @@ MISTAKES = (
     ),
     Mistake(
         "in a notebook samples are those from the batch's first on",
-        RUN,
-        "pixels[first - start :][:num_samples]",
-        "pixels[:num_samples]",
+        "ddpm_jax/sampling/sample_batches.py",
+        "pixels[first - start :][: config.sample.num_samples]",
+        "pixels[: config.sample.num_samples]",
         OF_RUN,
     ),
     Mistake(
-        "in a notebook samples end where they would from number 0",
+        "in a notebook samples are the first ones, whatever was asked for",
         RUN,
-        "config.sample.num_samples = first + num_samples",
-        "config.sample.num_samples = num_samples",
+        "config.sample.update(first=first, num_samples=num_samples)",
+        "config.sample.update(first=0, num_samples=num_samples)",
         OF_RUN,
     ),
     Mistake(
@@ -270,7 +270,7 @@ MISTAKES = (
     Mistake(
         "in a notebook another number of samples is compiled again",
         RUN,
-        "            keyed.sample.num_samples = 0",
+        "            keyed.sample.update(num_samples=0, first=0)",
         "            pass",
         OF_RUN,
     ),

@@ -153,8 +153,8 @@ MISTAKES = (
     Mistake(
         "each repetition draws the first one's samples",
         "ddpm_jax/evaluation/repeated_samples.py",
-        "first, seconds = number * self._num, 0.0",
-        "first, seconds = 0, 0.0",
+        "first, seconds = self._first + number * self._num, 0.0",
+        "first, seconds = self._first, 0.0",
         ("tests/evaluation/test_repeated_samples.py",),
     ),
     Mistake(

@@ -40,7 +40,7 @@ MISTAKES = (
     Mistake(
         "the seed is left out of the samples' identity",
         IDENTITY,
-        '        "config.seed": config.seed,\n',
+        '        "seed": numbering.seed_of(config),\n',
         "",
         OF_IDENTITY,
     ),
@@ -279,8 +279,8 @@ MISTAKES = (
     Mistake(
         "classes are drawn from the stream of the noise",
         "ddpm_jax/sampling/guides.py",
-        "stream_key(config.seed, Stream.SAMPLE_CLASS)",
-        "stream_key(config.seed, Stream.SAMPLE)",
+        "stream_key(numbering.seed_of(config), Stream.SAMPLE_CLASS)",
+        "stream_key(numbering.seed_of(config), Stream.SAMPLE)",
         ("tests/sampling/test_guides.py", "-k", "labels or stream"),
     ),
     Mistake(
@@ -328,8 +328,8 @@ MISTAKES = (
     Mistake(
         "the last of the samples is left out",
         "ddpm_jax/sampling/sample_batches.py",
-        "range(begin, c.num_samples, c.batch_size)",
-        "range(begin, c.num_samples - 1, c.batch_size)",
+        "range(begin, end, c.batch_size)",
+        "range(begin, end - 1, c.batch_size)",
         ("tests/sampling/test_sample_batches.py",),
     ),
     Mistake(
@@ -405,8 +405,8 @@ MISTAKES = (
     Mistake(
         "an array file of samples is one short",
         "ddpm_jax/sampling/shards.py",
-        "num = min(self._per_file, missing)",
-        "num = min(self._per_file, missing - 1)",
+        "num = min(self._room(self._next), missing)",
+        "num = min(self._room(self._next), missing - 1)",
         ("tests/sampling/test_shards.py",),
     ),
     Mistake(

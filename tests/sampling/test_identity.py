@@ -41,13 +41,14 @@ OTHERS = {
     "dpm_solver.method": "single_step",
     "ode.solver": "dopri5",
     "weights": "raw",
+    "seed": 5,
     "classes": (3, 7),
     "format": "png",
     "film.animation": "gif",
 }
 # Of config.sample, what changes no sample: files' names are recorded by what they hold.
 OF_NO_EFFECT = {
-    *("num_samples", "batch_size", "folder", "format", "shard_size", "step"),
+    *("num_samples", "first", "batch_size", "folder", "format", "shard_size", "step"),
     *("film.num_frames", "film.num_images", "film.animation", "film.seconds"),
     *("contrast.samplers", "contrast.num_steps", "contrast.num_images"),
     *("ancestral.num_examples", "ode.max_steps"),
@@ -100,13 +101,21 @@ def test_each_field_is_part_of_the_samples_identity_unless_of_no_effect(field, p
     after = identity_of(plain, chosen | {field: another(field)})
     assert (before == after) == (field in OF_NO_EFFECT)
     if field not in OF_NO_EFFECT:
-        assert after[f"config.sample.{field}"] == another(field)
+        name = field if field == "seed" else f"config.sample.{field}"
+        assert after[name] == another(field)
     if owner:
         # Of a choice that is not made it is of no effect.
         other = {owner[0]: next(n for n in TABLES[owner[0]] if n != owner[1])}
         assert identity_of(plain, other) == identity_of(
             plain, other | {field: another(field)}
         )
+
+
+def test_the_seed_of_samples_is_the_runs_unless_they_have_their_own(plain):
+    run, own = {"seed": 7}, {"seed": 7, "sample__seed": 3}
+    assert identity_of(plain, {}, **run)["seed"] == 7
+    assert identity_of(plain, {}, **own)["seed"] == 3
+    assert identity_of(plain, {}, **own) == identity_of(plain, {}, seed=3)
 
 
 def test_an_estimated_variance_depends_on_what_it_is_estimated_from(plain):

@@ -111,8 +111,65 @@ def test_the_record_says_what_is_there(tmp_path):
         "shard_size": 5,
         "shape": [4, 5, 3],
         "num_values": 17,
+        "first": 0,
         "num_samples": 23,
     }
+
+
+def test_a_record_of_an_earlier_version_is_of_the_first_samples(tmp_path):
+    own = {"seed": 4, **IDENTITY}
+    drawn(opened(tmp_path, identity=own))
+    file = tmp_path / "drawn" / "samples.json"
+    record = json.loads(file.read_text())
+    record["identity"]["config.seed"] = record["identity"].pop("seed")
+    del record["first"]
+    file.write_text(json.dumps(record))
+    assert opened(tmp_path, identity=own).begin() == 23
+    file.write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match=r"seed \(now 5, then 4\)"):
+        opened(tmp_path, identity=own | {"seed": 5}).begin()
+
+
+@pytest.mark.parametrize("first", [0, 5, 13, 22])
+@pytest.mark.parametrize("batch_size", [1, 4, 7])
+@BOTH
+def test_a_range_has_the_files_that_the_whole_has(tmp_path, form, first, batch_size):
+    """But for those at its ends, which other folders hold a part of."""
+    drawn(opened(tmp_path / "whole", num=31, form=form), num=31)
+    store = opened(tmp_path / "range", num=31 - first, first=first, form=form)
+    start = store.begin()
+    assert start == first
+    for begin in range(first // batch_size * batch_size, 31, batch_size):
+        store.add(begin, images(begin + batch_size)[begin:])
+    np.testing.assert_array_equal(store.read(31 - first), images(31)[first:])
+    np.testing.assert_array_equal(store.read(2), images(31)[first : first + 2])
+    again = opened(tmp_path / "range", num=31 - first, first=first, form=form)
+    assert again.begin() == 31
+    whole, part = contents(tmp_path / "whole"), contents(tmp_path / "range")
+    per_file = 5 if form == "npz" else 1
+    names = [name for name in whole if name != "samples.json"]
+    kept = {name for name in names if int(name[:-4]) >= first // per_file}
+    assert part.keys() - {"samples.json"} == kept
+    same = {name for name in kept if int(name[:-4]) * per_file >= first}
+    assert all(part[name] == whole[name] for name in same)
+    record = json.loads(part["samples.json"])
+    assert (record["first"], record["num_samples"]) == (first, 31 - first)
+
+
+def test_another_range_does_not_go_into_the_same_folder(tmp_path):
+    drawn(opened(tmp_path))
+    with pytest.raises(ConfigError, match=r"something else: first \(now 5, then 0\): "):
+        opened(tmp_path, first=5).begin()
+
+
+def test_a_file_of_more_than_its_range_is_drawn_again(tmp_path):
+    store = opened(tmp_path, num=10, first=3)
+    assert store.begin() == 3
+    store.add(3, images(13)[3:])
+    np.savez(tmp_path / "drawn" / "00000.npz", images=images(5), num_values=17)
+    with pytest.raises(ConfigError, match=r"00000\.npz is damaged"):
+        store.read(1)
+    assert opened(tmp_path, num=10, first=3).begin() == 3
 
 
 class Killed(BaseException):
