@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax import check
-from ddpm_jax.core import outside, progress, terminal
+from ddpm_jax.core import outside, paths, progress, terminal
 from ddpm_jax.core.errors import ConfigError, OutsideError, as_config_errors
 from ddpm_jax.data import pipeline
 from ddpm_jax.evaluation import in_training, schedule_plots
@@ -26,6 +26,7 @@ from ddpm_jax.models import build, learning_rate
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.runs import starting, workdir
+from ddpm_jax.runs.workdir import config_of
 from ddpm_jax.sampling import guides, sample_batches, snapshots
 from ddpm_jax.training import nonfinite, parallel
 from ddpm_jax.training.checkpoints import Checkpoints
@@ -58,11 +59,11 @@ def run(config: Config, directory: epath.PathLike, profile_steps: int = 0) -> in
         return _train(config, path, profile_steps)
 
 
-def train(config: Config, workdir: epath.PathLike) -> None:
+def train(config: Config | None = None, workdir: epath.PathLike = "") -> None:
     """Checks a config and trains by it, with a log: what a call of this module does.
 
     Args:
-      config: of the run.
+      config: of the run; None: that of the run in the workdir.
       workdir: its folder; a run found there goes on.
 
     Raises:
@@ -71,6 +72,8 @@ def train(config: Config, workdir: epath.PathLike) -> None:
     """
     terminal.begin_log()
     with as_config_errors():
+        if config is None:
+            config = config_of(paths.expanded(workdir, f"workdir={workdir}"))
         check.for_training(config, jax.device_count())
     if run(config, workdir):
         raise KeyboardInterrupt("stopped after a checkpoint; the same call goes on")
@@ -317,7 +320,9 @@ def row(window: Window, skipped: Any) -> dict[str, float | None]:
 class _Callable(types.ModuleType):
     """A module that can be called, so that `ddpm_jax.train` is this file and a function."""
 
-    def __call__(self, config: Config, workdir: epath.PathLike) -> None:
+    def __call__(
+        self, config: Config | None = None, workdir: epath.PathLike = ""
+    ) -> None:
         train(config, workdir)
 
 

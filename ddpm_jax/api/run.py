@@ -179,11 +179,14 @@ class Run:
         num_values = self.model.pixel_decoder.num_values
         return grids.grid(encoding.to_uint8(images, num_values))
 
-    def bits_per_dim(self, estimator: str = "", **choices: Any) -> BitsPerDim:
-        """Measures the likelihood of the images of the run's evaluation split.
+    def bits_per_dim(
+        self, estimator: str = "", *, split: str = "", **choices: Any
+    ) -> BitsPerDim:
+        """Measures the likelihood of the images of a split.
 
         Args:
           estimator: "stratified", "full" or "ode"; "": the first that config.eval lists.
+          split: a split of the run's data, such as "train"; "": its evaluation split.
           choices: fields of config.eval, such as num_draws=4, num_examples=100 (0: all).
 
         Raises:
@@ -198,13 +201,17 @@ class Run:
         config = self.config.copy_and_resolve_references()
         with config.unlocked():
             config.eval.estimators = name
+            config.data.eval_split = split or config.data.eval_split
         config = options.applied(config, "eval", choices, excluded=EXCLUDED_FROM_EVAL)
         with config.unlocked():
             config.eval.batch_size = _divisible(config.eval.batch_size)
         key = config.to_json(sort_keys=True)
         if key not in self._evaluators:
+            source = self._restored.source
+            if split:
+                source = build.source(config, split)
             self._evaluators[key] = likelihood.make_evaluator(
-                config, self._restored.mesh, self.model, self._restored.source, name
+                config, self._restored.mesh, self.model, source, name
             )
         evaluator = self._evaluators[key]
         evaluated = evaluator.report(evaluator.rows(self.params), self.step)

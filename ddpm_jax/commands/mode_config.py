@@ -40,17 +40,24 @@ def with_run(
     return [program, f"--config={file}", *rest]
 
 
-def of_run(values: flags.FlagValues) -> Config:
+def of_run(values: flags.FlagValues, group: str) -> Config:
     """The config of a mode that uses the workdir's run, such as sampling.
 
     An override that is of no effect on it is warned of.
 
+    Args:
+      values: the flags of the command line.
+      group: the mode's group of the config, such as "sample".
+
     Raises:
       ConfigError: there is no such run, or its model is another.
     """
-    path = epath.Path(values.workdir)
-    config = workdir.config_for_mode(path, values.config)
-    warn_of_no_effect(values, workdir.config_of(path))
+    path, given = epath.Path(values.workdir), values.config
+    config = workdir.config_for_mode(path, given)
+    overridden = config_flags.get_override_values(values["config"])
+    run = workdir.config_of(path)
+    for sentence in changes.of_no_effect(overridden, given, run, group):
+        logging.warning("%s", sentence)
     return config
 
 
@@ -62,10 +69,3 @@ def warn_of_empty(values: flags.FlagValues) -> None:
                 "--config.%s= is written empty: is the variable set that it came from?",
                 field,
             )
-
-
-def warn_of_no_effect(values: flags.FlagValues, run: Config) -> None:
-    """Warns of each override of a field of the training run, which has another value there."""
-    overridden = config_flags.get_override_values(values["config"])
-    for sentence in changes.of_no_effect(overridden, values.config, run):
-        logging.warning("%s", sentence)

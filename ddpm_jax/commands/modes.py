@@ -214,15 +214,15 @@ def _checked(values: flags.FlagValues, mode: str, num_devices: int) -> Config:
     from ddpm_jax.commands import mode_config
 
     uses = {
-        "train": (False, check.for_training),
-        "eval": (True, check.for_evaluation),
-        "sample": (True, check.for_sampling),
-        "reference": (False, check.for_reference),
+        "train": ("", check.for_training),
+        "eval": ("eval", check.for_evaluation),
+        "sample": ("sample", check.for_sampling),
+        "reference": ("", check.for_reference),
     }
-    of_run, check_for_mode = uses[mode]
+    group, check_for_mode = uses[mode]
     check.check_values(values.config)
     mode_config.warn_of_empty(values)
-    config: Config = mode_config.of_run(values) if of_run else values.config
+    config: Config = mode_config.of_run(values, group) if group else values.config
     check_for_mode(config, num_devices)
     return config
 

@@ -136,21 +136,28 @@ def for_mode(given: Config, of_run: Config) -> Config:
     return own
 
 
-def of_no_effect(fields: Iterable[str], given: Config, of_run: Config) -> list[str]:
+def of_no_effect(
+    fields: Iterable[str], given: Config, of_run: Config, mode: str
+) -> list[str]:
     """A sentence for each field of the training run that is given another value.
 
     Args:
       fields: the fields to look at, such as those that a command line overrides.
       given: the config that holds the values given.
       of_run: the run's config.
+      mode: the mode's group, such as "sample", which may have a field of that name.
     """
-    changed = of_effect(given, flat(of_run), [Belongs.RUN])
-    return [
-        f"config.{field} = {changed[field].now!r} is of no effect on this mode: of the run it"
-        f" is {changed[field].then!r}"
-        for field in fields
-        if field in changed
-    ]
+    changed, known = of_effect(given, flat(of_run), [Belongs.RUN]), leaves()
+    sentences = []
+    for field in fields:
+        if field in changed:
+            own = f"{mode}.{field.rpartition('.')[2]}"
+            hint = f"; config.{own} is this mode's own" if own in known else ""
+            sentences.append(
+                f"config.{field} = {changed[field].now!r} is of no effect on this mode: of"
+                f" the run it is {changed[field].then!r}{hint}"
+            )
+    return sentences
 
 
 def _named(

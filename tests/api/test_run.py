@@ -239,6 +239,24 @@ def test_bits_per_dim_are_those_of_the_mode(run, directory, changes, choices):
     assert str(found).startswith(f"{found.value:.4f} bits per dim, s.e. ")
 
 
+def test_another_split_is_measured_by_its_name(run, monkeypatch):
+    names = []
+    make = run_lib.likelihood.make_evaluator
+
+    def noted(config, mesh, model, source, name):
+        names.append((config.data.eval_split, source.identity["split"]))
+        return make(config, mesh, model, source, name)
+
+    monkeypatch.setattr(run_lib.likelihood, "make_evaluator", noted)
+    own = dj.load(run.path).bits_per_dim(num_examples=4)
+    found = run.bits_per_dim(split="train", num_examples=4)
+    assert names == [("test", "test"), ("train", "train")]
+    assert found.report["convention"]["data"]["split"] == "train, the first 4"
+    assert found.value != own.value
+    with pytest.raises(ConfigError, match="'nosuch'"):
+        run.bits_per_dim(split="nosuch")
+
+
 def test_a_run_that_lists_no_likelihood_is_measured_by_the_first(directory):
     run = dj.load(directory)
     run.config.eval.estimators = "fid"
@@ -314,6 +332,24 @@ def test_training_checks_its_config_and_goes_on(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt, match="the same call goes on"):
             dj.train(config(), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_goes_on_from_its_workdir_alone(directory, tmp_path, monkeypatch):
+    from ddpm_jax import train
+
+    seen = []
+    monkeypatch.setattr(
+        train, "run", lambda config, workdir: seen.append((config, workdir))
+    )
+    dj.train(workdir=directory)
+    ((found, where),) = seen
+    assert found.to_dict() == config().to_dict() and where == directory
+    again = dj.read_config(f"{directory}/config.json")
+    assert again.to_dict() == found.to_dict()
+    with pytest.raises(ConfigError, match=r"holds no config\.json: train there first"):
+        dj.train(workdir=tmp_path)
+    with pytest.raises(ConfigError, match="is an empty path"):
+        dj.train()
 
 
 def test_the_signatures_say_what_there_is():

@@ -110,9 +110,10 @@ def test_an_override_of_no_effect_is_warned_of_and_the_runs_value_counts(
     )
     fields = ["seed=1", "training.num_steps=9", "sample.num_steps=7", "ema.decay=0.9"]
     values = read(f"--workdir={run}", *(f"--config.{field}" for field in fields))
-    c = mode_config.of_run(values)
+    c = mode_config.of_run(values, "sample")
     assert said == [
-        "config.seed = 1 is of no effect on this mode: of the run it is 0",
+        "config.seed = 1 is of no effect on this mode: of the run it is 0;"
+        " config.sample.seed is this mode's own",
         "config.training.num_steps = 9 is of no effect on this mode: of the run it is 6",
     ]
     assert (c.seed, c.training.num_steps, c.sample.num_steps) == (0, 6, 7)
@@ -122,7 +123,10 @@ def test_an_override_of_no_effect_is_warned_of_and_the_runs_value_counts(
     other.write_text(
         json.dumps(tiny.config(seed=5, model__class_conditional=True).to_dict())
     )
-    assert mode_config.of_run(read(f"--config={other}", f"--workdir={run}")).seed == 0
+    assert (
+        mode_config.of_run(read(f"--config={other}", f"--workdir={run}"), "sample").seed
+        == 0
+    )
     assert said == []
 
 
@@ -131,7 +135,7 @@ def test_another_model_is_refused_by_the_fields_name(run):
     with pytest.raises(
         ConfigError, match=r"config\.prediction \(now 'v', then 'eps'\)"
     ):
-        mode_config.of_run(values)
+        mode_config.of_run(values, "sample")
 
 
 def test_an_override_that_is_written_empty_is_told(run, monkeypatch):

@@ -169,8 +169,10 @@ def test_the_modes_and_a_second_run_with_another_config(command, tmp_path):
     assert status == 0, err
     assert f"step 4: 16 samples in {drawn}\n" in out
     assert logged(err)[:2] == [
-        "warning: config.data.batch_size = 9 is of no effect on this mode: of the run it is 8",
-        "warning: config.seed = 3 is of no effect on this mode: of the run it is 0",
+        "warning: config.data.batch_size = 9 is of no effect on this mode: of the run it is"
+        " 8; config.sample.batch_size is this mode's own",
+        "warning: config.seed = 3 is of no effect on this mode: of the run it is 0;"
+        " config.sample.seed is this mode's own",
     ]
     more = np.load(drawn / "00000.npz")["images"]
     np.testing.assert_array_equal(more[:8], of_training)

@@ -3,12 +3,14 @@
 import json
 import pathlib
 import signal
+import types
 
 import pytest
+from etils import epath
 
-from ddpm_jax.commands import sweep
+from ddpm_jax.commands import sweep, sweep_file
 from ddpm_jax.config import files, plugins
-from tests import evaluation_files, plugin_files
+from tests import evaluation_files, plugin_files, tiny
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = """
@@ -190,6 +192,18 @@ def test_another_way_to_evaluate_is_done_again_and_another_config_refused(here, 
     write(here, overrides={"prediction": "v"})
     assert swept() == 2
     assert "runs/seed=0 belongs to a run with another config" in capsys.readouterr().err
+
+
+def test_another_split_is_evaluated_again(tmp_path, monkeypatch):
+    run = sweep_file.Run("a", (), (), tiny.config())
+    (tmp_path / "a" / "eval").mkdir(parents=True)
+    (tmp_path / "a" / "eval" / "6.json").touch()
+    (tmp_path / "a" / "config.json").write_text(json.dumps(run.config.to_dict()))
+    figure = types.SimpleNamespace(estimator="stratified", bits_per_dim=2.0)
+    monkeypatch.setattr(sweep, "_results", lambda *_: [figure])
+    assert sweep.is_finished(run, epath.Path(tmp_path))
+    other = run._replace(config=tiny.config(data__eval_split="train"))
+    assert not sweep.is_finished(other, epath.Path(tmp_path))
 
 
 def test_the_printed_commands_are_these(here, capsys, monkeypatch):

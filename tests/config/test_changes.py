@@ -119,17 +119,19 @@ def test_a_mode_takes_each_field_from_its_owner():
         is_given = leaf.belongs in (Belongs.MODE, Belongs.DATA)
         assert found[field] == ("another" if is_given else leaf.default), field
     # A sentence for each field of the run that was given, and of effect in training.
-    said = changes.of_no_effect(fields, given, run)
+    said = changes.of_no_effect(fields, given, run, "eval")
     run_fields = [field for field in fields if LEAVES[field].belongs is Belongs.RUN]
     told = [
         field for field in run_fields if f"config.{field} = 'another' is" in str(said)
     ]
     assert {"seed", "data.batch_size", "training.num_steps"} <= set(told)
     assert len(said) == len(told)
-    assert changes.of_no_effect(["seed"], given, run) == [
+    assert changes.of_no_effect(["seed"], given, run, "eval") == [
         "config.seed = 'another' is of no effect on this mode: of the run it is 0"
     ]
-    assert changes.of_no_effect([], given, run) == []
+    told = changes.of_no_effect(["data.batch_size"], given, run, "sample")
+    assert told[0].endswith("it is 128; config.sample.batch_size is this mode's own")
+    assert changes.of_no_effect([], given, run, "eval") == []
 
 
 def test_a_mode_refuses_another_model_and_names_the_fields():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.planted import entering, evaluating, running, sampling, theory
+from tests.planted import belonging, entering, evaluating, running, sampling, theory
 from tests.planted.mistake import Mistake
 
 PARTS: Mapping[str, tuple[Mistake, ...]] = {
@@ -11,6 +11,7 @@ PARTS: Mapping[str, tuple[Mistake, ...]] = {
     "evaluating": evaluating.MISTAKES,
     "theory": theory.MISTAKES,
     "entering": entering.MISTAKES,
+    "belonging": belonging.MISTAKES,
 }
 
 
