@@ -11,6 +11,8 @@ from ddpm_jax.core.leaf import Belongs, Leaf
 
 # Defaults that fields had in former versions.
 FORMER_DEFAULTS: Mapping[str, Any] = {"optimizer.decay_steps": 800_000}
+# Fields of the training run of which a mode may have one of its own for the same thing.
+OF_EACH_MODE = ("seed", "batch_size")
 
 
 class Change(NamedTuple):
@@ -151,8 +153,9 @@ def of_no_effect(
     sentences = []
     for field in fields:
         if field in changed:
-            own = f"{mode}.{field.rpartition('.')[2]}"
-            hint = f"; config.{own} is this mode's own" if own in known else ""
+            name = field.rpartition(".")[2]
+            has_own = name in OF_EACH_MODE and f"{mode}.{name}" in known
+            hint = f"; config.{mode}.{name} is this mode's own" if has_own else ""
             sentences.append(
                 f"config.{field} = {changed[field].now!r} is of no effect on this mode: of"
                 f" the run it is {changed[field].then!r}{hint}"
