@@ -55,7 +55,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
         return
     found = _placed(restore.load(config, directory, **chosen))
     config = found.config
-    folders.make_folder(found.place / FOLDER)
+    folders.make_folder(found.place / FOLDER, "config.eval.folder")
     if estimators.names(config, "likelihood"):
         _likelihood(config, found)
     if estimators.names(config, "of_samples"):
@@ -76,6 +76,8 @@ def make_reference(config: Config, directory: epath.PathLike) -> None:
     if has_run and not _is_of_the_run(path, config):
         evaluated = build.source(config, config.data.eval_split)
         path = _place_apart(path, config, evaluated.identity)
+    else:
+        path = workdir.place_of_evaluations(path, config)
     file, found = reference.make(config, path, mesh, source, extractor)
     if jax.process_index() == 0:
         num, num_features = found.moments.num, found.moments.mean.size
@@ -83,13 +85,14 @@ def make_reference(config: Config, directory: epath.PathLike) -> None:
 
 
 def _placed(restored: Restored[Bound]) -> Restored[Bound]:
-    """The restored model, whose results on other data than the run's have a place apart."""
+    """The restored model, with the place of its results, apart where on other data."""
     path, config, identity = restored.path, restored.config, restored.source.identity
-    report_of_step = path / FOLDER / f"{restored.step}.json"
+    results = workdir.place_of_evaluations(path, config)
+    report_of_step = results / FOLDER / f"{restored.step}.json"
     if _is_of_the_run(path, config) and not place.is_of_other_data(
         report_of_step, identity
     ):
-        return restored
+        return dataclasses.replace(restored, results=results)
     return dataclasses.replace(restored, results=_place_apart(path, config, identity))
 
 
@@ -104,8 +107,9 @@ def _place_apart(
     path: epath.Path, config: Config, identity: Mapping[str, Any]
 ) -> epath.Path:
     """Makes the folder of results on other data, with a config to be read as a workdir is."""
-    results = place.of_other_data(path, identity, config.data.train_split)
-    folders.make_folder(results)
+    base = workdir.place_of_evaluations(path, config)
+    results = place.of_other_data(base, identity, config.data.train_split)
+    folders.make_folder(results, "config.eval.folder")
     workdir.remember_config(results, config)
     logging.info("other data than the run's: the results go to %s", results)
     return results
@@ -114,7 +118,7 @@ def _place_apart(
 def _classifier(restored: Restored[ClassifierModel]) -> None:
     """Writes of each estimator what it writes, such as eval/<step>_accuracy.json."""
     config = restored.config
-    folders.make_folder(restored.place / FOLDER)
+    folders.make_folder(restored.place / FOLDER, "config.eval.folder")
     for estimator_rows in estimators.listed(config, "of_a_classifier"):
         logging.info("compiling the evaluation (%s) ...", estimator_rows.name)
         measurement = estimators.make_measurement(

@@ -118,7 +118,7 @@ def _make_parent(config: Config, folder: epath.Path) -> None:
     """Creates the parent folder; refuses a named folder beside pictures of other samples."""
     named = config.sample.folder
     try:
-        folders.make_folder(folder.parent)
+        folders.make_folder(folder.parent, "config.sample.folder")
     except ConfigError as error:
         raise ConfigError(
             f"config.sample.folder = {named!r}: {error}" if named else str(error)

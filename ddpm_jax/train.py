@@ -19,7 +19,7 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax import check
 from ddpm_jax.core import outside, paths, progress, terminal
 from ddpm_jax.core.errors import ConfigError, OutsideError, as_config_errors
-from ddpm_jax.data import pipeline
+from ddpm_jax.data import pipeline, wholeness
 from ddpm_jax.evaluation import in_training, schedule_plots
 from ddpm_jax.evaluation.results.evaluation import Measurement
 from ddpm_jax.models import build, learning_rate
@@ -160,10 +160,26 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
             writers.flush()
             checkpoints.save(step, training.to_global(state))
 
+    @contextlib.contextmanager
+    def kept(step: int, state: Any) -> Iterator[None]:
+        """Saves a whole state before an error of what is outside of it ends the run."""
+        try:
+            yield
+        except (ConfigError, OutsideError, OSError):
+            try:
+                if step > start:
+                    checkpoint(step, state)
+                    checkpoints.wait()
+            except Exception as second:
+                logging.warning("no checkpoint of step %d: %s", step, second)
+            raise
+
+    watch = wholeness.Watch(source, *([] if evaluator is None else [eval_source]))
     with (
         _closing(writers),
         _closing(checkpoints),
         contextlib.closing(batches),
+        contextlib.closing(watch),
         StopRequest(jax.process_count()) as stop,
         progress.Bar("training", every.num_steps, initial=start) as bar,
         Profile(path, profile_steps) as profile,
@@ -176,13 +192,9 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
         try:
             for step in range(start + 1, every.num_steps + 1):
                 # Take a batch, step, log, evaluate, sample, and last of all checkpoint.
-                try:
+                with kept(step - 1, state):
+                    watch.check()
                     local = next(batches)
-                except (ConfigError, OutsideError, OSError):
-                    # Of the data, and the state is whole.
-                    if step > start + 1:
-                        checkpoint(step - 1, state)
-                    raise
                 batch = training.put(local)
                 with jax.profiler.StepTraceAnnotation("train", step_num=step):
                     state = training.step(state, batch)
@@ -204,7 +216,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
                     writers.speed(step, speed)
                     logging.info("step %d: %s", step, progress_line({**means, **speed}))
                 if status is None:
-                    with clock.paused():
+                    with clock.paused(), kept(step, state):
                         report(step, state, is_due)
                 checkpoints.check_saving()
                 if is_last or is_due(step, every.checkpoint_every):

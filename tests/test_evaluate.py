@@ -6,6 +6,7 @@ import shutil
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from etils import epath
 
 from ddpm_jax import evaluate, train
 from ddpm_jax.commands import compare
@@ -268,3 +269,32 @@ def test_a_reference_can_be_made_ahead(tmp_path, capsys):
     with pytest.raises(ConfigError, match=r"needs config.eval.quality.classifier"):
         settings["eval__quality__classifier"] = ""
         evaluate.make_reference(tiny.config(**settings), tmp_path / "run")
+
+
+def test_results_of_a_run_that_cannot_be_written_go_elsewhere_and_compare(
+    run_folder, tmp_path, capsys
+):
+    whole = tiny.config()
+    evaluate.run(whole, run_folder)
+    before = {p: p.stat().st_mtime_ns for p in run_folder.rglob("*")}
+    place = tmp_path / "elsewhere"
+    c = tiny.config(eval__folder=str(place))
+    evaluate.run(c, run_folder)
+    assert {p: p.stat().st_mtime_ns for p in run_folder.rglob("*")} == before
+    ours, theirs = place / "eval" / "6.json", run_folder / "eval" / "6.json"
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert any("tfevents" in p.name for p in place.iterdir())
+    capsys.readouterr()
+    assert compare.main([str(run_folder), str(place)]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert sum(" 7.2" in row for row in rows) == 2, rows
+    # It is one run's: figures of two would be taken for one's.
+    other = tiny.config(eval__folder=str(place), seed=1)
+    with pytest.raises(
+        ConfigError, match=r"config.eval.folder = .* another config: .*seed"
+    ):
+        evaluate.workdir.place_of_evaluations(epath.Path(run_folder), other)
+    (tmp_path / "file").write_text("")
+    other = tiny.config(eval__folder=str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match=r"config.eval.folder = .*cannot be written"):
+        evaluate.run(other, run_folder)

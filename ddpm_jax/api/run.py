@@ -45,7 +45,7 @@ EXCLUDED_FROM_SAMPLE = (
     *("num_samples", "first", "step", "weights"),
     *("folder", "format", "shard_size", "film", "contrast"),
 )
-EXCLUDED_FROM_EVAL = ("estimators", "step", "weights", "quality")
+EXCLUDED_FROM_EVAL = ("estimators", "step", "weights", "quality", "folder")
 
 
 class BitsPerDim(NamedTuple):

@@ -37,6 +37,10 @@ class Eval(Options):
         True, "Bits of p(x | class), if the network takes classes."
     )
     step: int = option(-1, "Checkpoint to evaluate; -1: the newest.", at_least=-1)
+    folder: str = option(
+        "",
+        'For --mode=eval: where eval/ and reference/ are to be; "": in the workdir.',
+    )
     quality: QualityOptions = group(
         QualityOptions, "Of samples as config.sample describes them, by eval.weights."
     )

@@ -6,8 +6,12 @@ from etils import epath
 from ddpm_jax.core.errors import ConfigError
 
 
-def make_folder(path: epath.Path) -> None:
+def make_folder(path: epath.Path, field: str = "") -> None:
     """Creates a folder and checks that it can be written, before anything is computed.
+
+    Args:
+      path: the folder.
+      field: the field by which another can be named, for the message.
 
     Raises:
       ConfigError: it cannot be written.
@@ -22,4 +26,5 @@ def make_folder(path: epath.Path) -> None:
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written ({error.strerror or error}): nothing was computed."
+            f" Mend that{field and f', or write another {field}'}."
         ) from error

@@ -12,7 +12,7 @@ from absl import logging
 
 from ddpm_jax.core.files import is_local
 from ddpm_jax.core.paths import expanded
-from ddpm_jax.data import contents, images, listing, split_folders
+from ddpm_jax.data import contents, images, listing, split_folders, wholeness
 from ddpm_jax.data.contents import Contents, Facts
 from ddpm_jax.data.images import BrokenImageError, Frame
 from ddpm_jax.data.listing import SUFFIXES, File, Listing
@@ -74,13 +74,26 @@ class FolderSource:
         images.check_shape(pixels, self.shape, _title(path))
         return {"image": pixels, "label": self._labels[index]}
 
+    def fault(self, index: int) -> str:
+        """What is wrong with an example's file, if a look at it shows that; or "".
+
+        Pixels are decoded where the look leaves a doubt.
+        """
+        path = self._paths[index]
+        try:
+            if not wholeness.looks_whole(self._root / path):
+                self._read(path)
+        except ValueError as error:
+            return str(error)
+        return ""
+
     def _read(self, path: str) -> images.Pixels:
         try:
             return self._frame.read(self._root / path, _title(path))
         except BrokenImageError as error:
             raise ValueError(
-                f"config.data.name = {self.name!r}: {error}: remove it, or set"
-                " config.data.skip_broken."
+                f"config.data.name = {self.name!r}: {error}: mend or remove"
+                " it, or set config.data.skip_broken=True, and run the same command again."
             ) from error
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import grain
 import numpy as np
 
+from ddpm_jax.core.errors import ConfigError, as_config_errors
 from ddpm_jax.data.source import Example, Source, class_names
 
 Batch = Mapping[str, np.ndarray]
@@ -240,11 +241,16 @@ def _local_positions(
 
 
 def _read(source: Source, index: int) -> Example:
-    """Reads an example, and checks its pixel values where uint8 could hold larger ones."""
-    example = source[index]
+    """Reads an example, and checks its pixel values where uint8 could hold larger ones.
+
+    Raises:
+      ConfigError: it is not as the source is.
+    """
+    with as_config_errors():
+        example = source[index]
     last = source.num_values - 1
     if last < 255 and (largest := int(example["image"].max())) > last:
-        raise ValueError(
+        raise ConfigError(
             f"example {index} of config.data.name = {source.name!r} has a pixel value of"
             f" {largest}, beyond 0..{last}."
         )

@@ -133,7 +133,7 @@ def _make(
     extractor: Extractor,
 ) -> Reference:
     """Extracts the features of every image of the source, and writes the reference."""
-    folders.make_folder(file.parent)
+    folders.make_folder(file.parent, "config.eval.quality.reference")
     logging.info("features of %d training images ...", len(source))
     kept: list[np.ndarray] = []
     places = {i * len(source) // MOST_KEPT for i in range(MOST_KEPT)}

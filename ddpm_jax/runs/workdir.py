@@ -16,7 +16,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.config import changes
 from ddpm_jax.config import files as config_files
-from ddpm_jax.core import files, paths
+from ddpm_jax.core import files, folders, paths
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.models import learning_rate
 from ddpm_jax.runs import history, plugin_record
@@ -222,3 +222,27 @@ def _another(workdir: epath.Path, differing: str) -> ConfigError:
         f"--workdir={workdir} belongs to a run with another config: {differing}. Use that"
         " config, or another --workdir."
     )
+
+
+def place_of_evaluations(workdir: epath.Path, config: Config) -> epath.Path:
+    """The folder in which a run's eval/ and reference/ are: config.eval.folder, or the workdir.
+
+    The former is given the run's config.json, so that it can be compared as a workdir can.
+
+    Raises:
+      ConfigError: it cannot be written, or holds evaluations of another run.
+    """
+    named = config.eval.folder
+    if not named:
+        return workdir
+    field = f"config.eval.folder = {named!r}"
+    place = files.absolute(paths.expanded(named, field))
+    try:
+        folders.make_folder(place)
+        if (workdir / CONFIG).exists():
+            theirs = config_of(workdir)
+            check_if_begun(place, theirs)
+            remember_config(place, theirs)
+    except (ConfigError, OSError) as error:
+        raise ConfigError(f"{field}: {error}") from error
+    return place

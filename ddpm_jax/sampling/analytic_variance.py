@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import files, folders, sharding
+from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.core.randomness import Stream, example_keys, stream_key
 from ddpm_jax.data import passes, pipeline
 from ddpm_jax.diffusion.model import LogSnr
@@ -60,14 +61,26 @@ def of(
     table = _saved(file, settings)
     # All processes estimate or none does, and none writes before all have read.
     if not sharding.from_process_0(int(table is not None)) or table is None:
-        folders.make_folder(file.parent)
+        is_kept = _can_be_kept(file)
         logging.info("estimating the variance from %d examples ...", len(source))
         table = _estimate(config, restored, guide, source)
-        if jax.process_index() == 0:
+        if is_kept:
             stored = {name: part.tolist() for name, part in table._asdict().items()}
             text = json.dumps({"settings": settings} | stored, indent=2)
             files.write(file, f"{text}\n".encode())
     return analytic_variance.log_variance(table)
+
+
+def _can_be_kept(file: epath.Path) -> bool:
+    """Whether this process writes the table; in a read-only workdir it is estimated anew."""
+    if jax.process_index() != 0:
+        return False
+    try:
+        folders.make_folder(file.parent)
+    except ConfigError:
+        logging.warning("%s cannot be written: the next start estimates it again", file)
+        return False
+    return True
 
 
 def _estimate(
