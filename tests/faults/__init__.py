@@ -1,0 +1,1 @@
+"""Faults of the world around the program, injected one at a time."""
