@@ -55,8 +55,8 @@ class Watch:
 
     def _look(self, sources: Sequence[Source]) -> None:
         end = time.monotonic() + LONGEST_SECONDS
-        for source in sources:
-            for index in range(len(source)) if isinstance(source, OfFiles) else ():
+        for source in (s for s in sources if isinstance(s, OfFiles)):
+            for index in range(len(source)):
                 if self._stopped.is_set() or time.monotonic() > end:
                     return
                 if fault := source.fault(index):
