@@ -38,8 +38,9 @@ class Done(NamedTuple):
 
     @property
     def lines(self) -> list[str]:
-        """The lines of standard error that the log has not dated."""
-        return [line for line in self.log.splitlines() if not DATED.match(line)]
+        """The lines of standard error that the log has not dated, and that of a stop."""
+        dated = f"{DATED.pattern}(?!stopped )"
+        return [line for line in self.log.splitlines() if not re.match(dated, line)]
 
 
 class Campaign:
@@ -151,7 +152,7 @@ def _as_it_should(fault: Fault, done: Done, before: Sequence[int], place: Place)
         )
     if len(done.lines) != 1:
         return f"{len(done.lines)} lines: {' / '.join(done.lines)[:700]}"
-    if not done.lines[0].startswith(("error: ", "stopped: ")):
+    if not re.match(f"error: |({DATED.pattern})?stopped", done.lines[0]):
         return f"an odd line: {done.lines[0]}"
     if not re.search(fault.says, done.log):
         return f"it says not {fault.says!r}: {tail}"

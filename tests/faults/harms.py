@@ -16,19 +16,55 @@ from unittest import mock
 from tests.faults.fault import Harm, Place
 
 
+def spoil(file: str, how: Callable[[pathlib.Path], None]) -> Harm:
+    """A file below the place is damaged, and stays so."""
+
+    @contextlib.contextmanager
+    def harm(place: Place) -> Iterator[None]:
+        how(first(place, file))
+        yield
+
+    return harm
+
+
+def add(file: str, how: Callable[[pathlib.Path], None]) -> Harm:
+    """A file is there that was not, and is removed afterwards."""
+
+    @contextlib.contextmanager
+    def harm(place: Place) -> Iterator[None]:
+        path = place.home / file
+        how(path)
+        yield
+        remove(path)
+
+    return harm
+
+
+def while_it_runs(file: str, how: Callable[[pathlib.Path], None], after: int) -> Harm:
+    """A file is damaged once so many examples have been read."""
+
+    @contextlib.contextmanager
+    def harm(place: Place) -> Iterator[None]:
+        def act() -> None:
+            how(first(place, file))
+
+        with before("ddpm_jax.data.pipeline:_read", act, after)(place):
+            yield
+
+    return harm
+
+
 def damage(file: str, how: Callable[[pathlib.Path], None]) -> Harm:
-    """A file below the place (a pattern: the first) is damaged, and put back afterwards."""
+    """A file below the place (a pattern: the largest) is damaged, and put back afterwards."""
 
     @contextlib.contextmanager
     def harm(place: Place) -> Iterator[None]:
         path = first(place, file)
-        kept = path.with_name(path.name + ".as_it_was")
         hidden = place.home.parent / "kept"
         shutil.rmtree(hidden, ignore_errors=True)
         hidden.mkdir()
         kept = hidden / path.name
-        copy = shutil.copytree if path.is_dir() else shutil.copy2
-        copy(path, kept)
+        shutil.copytree(path, kept) if path.is_dir() else shutil.copy2(path, kept)
         how(path)
         yield
         if path.is_dir() and not path.is_symlink():

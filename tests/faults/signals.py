@@ -29,7 +29,7 @@ OF_TRAINING = (
     ("samples are drawn", "ddpm_jax.sampling.snapshots:first", 0),
     ("samples are written", "ddpm_jax.sampling.snapshots:write", 0),
     ("a checkpoint begins", "ddpm_jax.training.checkpoints:Checkpoints.save", 0),
-    ("a checkpoint is awaited", "ddpm_jax.training.checkpoints:Checkpoints.wait", 3),
+    ("a checkpoint is awaited", "ddpm_jax.training.checkpoints:Checkpoints.wait", 0),
     ("all is closed", "ddpm_jax.training.checkpoints:Checkpoints.close", 0),
     ("writers are closed", "ddpm_jax.training.writers:Writers.close", 0),
 )
