@@ -28,10 +28,11 @@ eval sample: $(INSTALLED)
 test: $(INSTALLED)
 	$(RUN) -m pytest --numprocesses=2 --dist=loadfile
 
-# What takes long: the slowest tests, a run killed at random, and mistakes planted one at a time.
+# What takes long: the slowest tests, a run killed at random, faults and mistakes one at a time.
 test-long: $(INSTALLED)
 	$(RUN) -m pytest -m long
 	$(RUN) -m tests.kill_and_resume --kills=20
+	$(RUN) -m tests.faults
 	$(RUN) -m tests.planted
 
 lint: $(INSTALLED)

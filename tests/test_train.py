@@ -1,13 +1,15 @@
 import os
 import re
 import signal
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from ddpm_jax import train
-from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.core.errors import ConfigError, OutsideError
 from ddpm_jax.data import pipeline
 from ddpm_jax.training import nonfinite
 from ddpm_jax.training.state import Window
@@ -155,6 +157,86 @@ def test_a_checkpoint_of_another_architecture_is_the_users_error(whole, tmp_path
     (tmp_path / "config.json").unlink()
     with pytest.raises(ConfigError, match=r"is of another model: .*conv_out"):
         train.run(config(training__num_steps=2, reverse_variance="learned"), tmp_path)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A data set of images on disk, and the fields of a run on it."""
+    generator = np.random.default_rng(0)
+    for i in range(24):
+        file = tmp_path / ("train", "test")[i % 6 == 5] / "ab"[i % 2] / f"{i:02d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(file)
+    fields = {"data__name": f"folder:{tmp_path}", "data__batch_size": 8}
+    return tmp_path / "train" / "a" / "02.png", fields
+
+
+def test_a_broken_image_ends_a_run_with_a_checkpoint_from_which_it_goes_on(
+    pictures, tmp_path, monkeypatch
+):
+    file, fields = pictures
+    whole = file.read_bytes()
+    c = tiny.config(**fields, training__checkpoint_every=0)
+    # It breaks once two batches are read; nobody looks ahead.
+    monkeypatch.setattr(
+        train.wholeness,
+        "Watch",
+        lambda *_: SimpleNamespace(check=lambda: None, close=lambda: None),
+    )
+    read, calls = pipeline._read, []
+
+    def reading(source, index):
+        calls.append(index)
+        if len(calls) == 17:
+            file.write_bytes(whole[:60])
+        return read(source, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_read", reading)
+        with pytest.raises(
+            ConfigError, match=r"image a/02.png .*skip_broken=True"
+        ) as e:
+            train.run(c, tmp_path / "run")
+    assert "\n" not in str(e.value)
+    (kept,) = (int(p.name) for p in (tmp_path / "run" / "checkpoints").iterdir())
+    assert 1 <= kept <= 4
+    file.write_bytes(whole)
+    assert train.run(c, tmp_path / "run") == 0
+
+
+def test_a_broken_image_is_found_before_it_is_met(pictures, tmp_path):
+    file, fields = pictures
+    train.run(tiny.config(**fields, training__num_steps=1), tmp_path / "run")
+    file.write_bytes(file.read_bytes()[:60])
+    long = tiny.config(**fields, training__num_steps=10_000, training__log_every=0)
+    with pytest.raises(ConfigError, match=r"image a/02\.png"):
+        train.run(long, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "function, named",
+    [
+        ("in_training.while_training", "lower config.eval.batch_size"),
+        ("snapshots.first", "lower config.sample.batch_size"),
+    ],
+)
+def test_a_device_out_of_memory_between_steps_names_what_to_lower(
+    function, named, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    module, name = function.split(".")
+    replaced = full if name == "first" else lambda *_: SimpleNamespace(measured=full)
+    monkeypatch.setattr(getattr(train, module), name, replaced)
+    c = tiny.config(training__eval_every=2, training__sample_every=2)
+    if name == "first":
+        c.training.eval_every = 0
+    with pytest.raises(OutsideError, match=named):
+        train.run(c, tmp_path)
+    # What was trained is there, and that output is made when the run goes on.
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["2"]
 
 
 def test_rows_are_means_over_the_window():

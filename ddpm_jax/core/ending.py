@@ -5,6 +5,7 @@ traceback; 2 a wrong flag, config or workdir; 128 + n stopped by signal n, 143 o
 """
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -26,6 +27,7 @@ def status_of(command: Callable[[], int]) -> int:
     Raises:
       Exception: a fault of the program's own.
     """
+    _print_any_name()
     sys.unraisablehook, threading.excepthook = _lost, _lost_in_a_thread
     try:
         with _stopped_by_sigterm():
@@ -34,7 +36,7 @@ def status_of(command: Callable[[], int]) -> int:
             return status
     except BrokenPipeError:
         # The reader of the pipe has closed it, as `head` does: nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()
         return 1
     except ConfigError as error:
         return complain(str(error), status=2)
@@ -46,6 +48,10 @@ def status_of(command: Callable[[], int]) -> int:
         text = outside.line(error)
         if text is None:
             raise
+        try:
+            sys.stdout.flush()
+        except OSError:  # It lies on a full disk.
+            _let_go_of_stdout()
         return complain(text, status=1)
 
 
@@ -53,6 +59,17 @@ def complain(text: str, status: int) -> int:
     """Prints an error as one line on stderr, and returns the exit status."""
     print(f"error: {' '.join(text.split())}", file=sys.stderr)
     return status
+
+
+def _let_go_of_stdout() -> None:
+    """Has what is left to print go nowhere: at the end of Python it would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_any_name() -> None:
+    """Has names that standard output cannot show, such as no UTF-8, printed by escapes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @contextlib.contextmanager

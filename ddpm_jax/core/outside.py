@@ -134,6 +134,8 @@ def _line(error: BaseException, smaller: str) -> str | None:
         return f"{_where(error)}{os.strerror(number)}: {remedy}, {AGAIN}."
     if isinstance(error, OSError):  # Of a library, without a number.
         return f"{_where(error)}{text or type(error).__name__}: mend that, {AGAIN}."
+    if text.startswith("Unable to initialize backend"):
+        return f"{text}: mend its driver, or set JAX_PLATFORMS=cpu, {AGAIN}."
     if status := _STATUS.match(text):
         return f"{text}: {STATUSES[status[1]]}, {AGAIN}."
     return None
@@ -159,7 +161,8 @@ def _where(error: BaseException) -> str:
 
 def _is_device_memory(error: BaseException) -> bool:
     is_jax = type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError")
-    return is_jax and "RESOURCE_EXHAUSTED" in str(error)
+    text = str(error)
+    return is_jax and ("RESOURCE_EXHAUSTED" in text or "OUT_OF_MEMORY" in text)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

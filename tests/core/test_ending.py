@@ -91,11 +91,31 @@ def test_threads_that_fail_by_what_is_told_say_no_more(capsys):
 
 
 def test_a_process_that_is_stopped_at_its_start_says_so():
-    program = (
-        "import os, signal, sys; from ddpm_jax.core import ending\n"
+    done = in_a_process(
         "sys.exit(ending.status_of(lambda: os.kill(os.getpid(), signal.SIGINT)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", program], capture_output=True, text=True
-    )
     assert done.returncode == 130 and done.stderr.count("\n") == 1, done.stderr
+
+
+def in_a_process(*lines, **streams):
+    program = "\n".join(
+        ["import os, signal, sys", "from ddpm_jax.core import ending", *lines]
+    )
+    start = [sys.executable, "-S", "-c", program]
+    return subprocess.run(start, stderr=subprocess.PIPE, text=True, **streams)
+
+
+def test_an_output_that_is_full_is_one_line_too():
+    with open("/dev/full", "w") as full:
+        done = in_a_process(
+            "sys.exit(ending.status_of(lambda: print(3) or 0))", stdout=full
+        )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: No space left on device: make room")
+
+
+def test_names_that_cannot_be_shown_are_escaped():
+    lines = ("sys.exit(ending.status_of(lambda: print('caf\\udce9 \u00b1') or 0))",)
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = in_a_process(*lines, stdout=subprocess.PIPE, env=env)
+    assert (done.returncode, done.stdout) == (0, "caf\\udce9 \\xb1\n"), done.stderr

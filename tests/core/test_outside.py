@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 
 import jax
 import pytest
@@ -62,6 +63,10 @@ DEVICE = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 123456 byte
         (OSError(errno.EXDEV, "x", "/x"), "/x: Invalid cross-device link: mend that"),
         (OSError("cut off"), f"cut off: mend that{AGAIN}"),
         (ValueError("DATA_LOSS: checksum of\n a block"), "put back a whole copy"),
+        (
+            RuntimeError("Unable to initialize backend 'cuda': no driver"),
+            "no driver: mend its driver, or set JAX_PLATFORMS=cpu",
+        ),
         (OutsideError("a line\n  of two"), "a line of two"),
         (MemoryError(), "this machine is out of memory .*: lower config.data.num_pre"),
         (
@@ -73,8 +78,6 @@ DEVICE = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 123456 byte
     ],
 )
 def test_a_cause_outside_is_one_line_with_file_reason_and_remedy(error, said):
-    import re
-
     line = outside.line(error)
     is_whole = said.endswith(AGAIN)
     assert line is not None and "\n" not in line
@@ -115,6 +118,8 @@ def test_a_device_out_of_memory_names_what_to_lower():
 
 def test_only_what_may_pass_leaves_a_file_for_whole():
     assert outside.is_passing(jax.errors.JaxRuntimeError(DEVICE))
+    cuda = jax.errors.JaxRuntimeError("INTERNAL: CUDA_ERROR_OUT_OF_MEMORY")
+    assert outside.is_passing(cuda)
     assert outside.is_passing(raised_from(ValueError("x"), MemoryError()))
     assert outside.is_passing(PermissionError(errno.EACCES, "x", "/x"))
     assert not outside.is_passing(FileNotFoundError(errno.ENOENT, "x", "/x"))
