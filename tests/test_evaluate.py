@@ -15,6 +15,7 @@ from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.data import builtin
 from ddpm_jax.data.table import SOURCES
 from ddpm_jax.evaluation import estimators, likelihood
+from ddpm_jax.runs import workdir
 from ddpm_jax.training.nonfinite import NonFiniteError
 from tests import tiny
 
@@ -289,11 +290,12 @@ def test_results_of_a_run_that_cannot_be_written_go_elsewhere_and_compare(
     rows = capsys.readouterr().out.splitlines()
     assert sum(" 7.2" in row for row in rows) == 2, rows
     # It is one run's: figures of two would be taken for one's.
-    other = tiny.config(eval__folder=str(place), seed=1)
-    with pytest.raises(
-        ConfigError, match=r"config.eval.folder = .* another config: .*seed"
-    ):
-        evaluate.workdir.place_of_evaluations(epath.Path(run_folder), other)
+    other = tmp_path / "other"
+    other.mkdir()
+    values = json.loads((run_folder / "config.json").read_text()) | {"seed": 1}
+    (other / "config.json").write_text(json.dumps(values))
+    with pytest.raises(ConfigError, match=r"config.eval.folder = .* another config: .*seed"):
+        workdir.place_of_evaluations(epath.Path(other), c)
     (tmp_path / "file").write_text("")
     other = tiny.config(eval__folder=str(tmp_path / "file"))
     with pytest.raises(ConfigError, match=r"config.eval.folder = .*cannot be written"):
