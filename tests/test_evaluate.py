@@ -294,7 +294,9 @@ def test_results_of_a_run_that_cannot_be_written_go_elsewhere_and_compare(
     other.mkdir()
     values = json.loads((run_folder / "config.json").read_text()) | {"seed": 1}
     (other / "config.json").write_text(json.dumps(values))
-    with pytest.raises(ConfigError, match=r"config.eval.folder = .* another config: .*seed"):
+    with pytest.raises(
+        ConfigError, match=r"config.eval.folder = .* another config: .*seed"
+    ):
         workdir.place_of_evaluations(epath.Path(other), c)
     (tmp_path / "file").write_text("")
     other = tiny.config(eval__folder=str(tmp_path / "file"))

@@ -134,6 +134,8 @@ def _line(error: BaseException, smaller: str) -> str | None:
         return f"{_where(error)}{os.strerror(number)}: {remedy}, {AGAIN}."
     if isinstance(error, OSError):  # Of a library, without a number.
         return f"{_where(error)}{text or type(error).__name__}: mend that, {AGAIN}."
+    if "can't start new thread" in text:
+        return f"no thread can be started: {REMEDIES[errno.EAGAIN]}, {AGAIN}."
     if text.startswith("Unable to initialize backend"):
         return f"{text}: mend its driver, or set JAX_PLATFORMS=cpu, {AGAIN}."
     if status := _STATUS.match(text):

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ddpm_jax.core import image_reader
+from ddpm_jax.core import image_reader, outside
 
 Pixels = UInt8[np.ndarray, "height width channels"]
 # Pillow widens a filter with the reduction, so that every pixel has its weight.
@@ -79,6 +79,8 @@ class Frame:
                 is_deep, image = header.is_deep, self._decoded(header.image)
         # Each of Pillow's decoders has exceptions of its own.
         except Exception as error:
+            if outside.is_passing(error):
+                raise
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise BrokenImageError(f"{where} cannot be read ({reason})") from error
         if is_deep:

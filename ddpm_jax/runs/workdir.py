@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import jax
 from absl import logging
@@ -42,7 +42,7 @@ def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
         return
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = open(path / LOCK, "a+") if files.is_local(path) else None  # noqa: SIM115
+        lock = _open_lock(path / LOCK) if files.is_local(path) else None
     except OSError as error:
         raise ConfigError(
             f"--workdir={path} cannot be written ({error.strerror or error}):"
@@ -70,6 +70,10 @@ def claimed(workdir: epath.PathLike) -> Iterator[epath.Path]:
         finally:
             with contextlib.suppress(OSError):
                 lock.truncate(0)
+
+
+def _open_lock(file: epath.Path) -> IO[str]:
+    return open(file, "a+", errors="replace")
 
 
 def _check_by_name(path: epath.Path, holder: str, error: OSError) -> None:

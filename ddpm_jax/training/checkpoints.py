@@ -155,7 +155,7 @@ class Checkpoints:
                 for part in (self._workdir / FOLDER).glob(f"{step}.*tmp*"):
                     with contextlib.suppress(OSError):
                         part.rmtree()
-            reason = outside.line(error)
+            reason = outside.line(error, "raise config.training.num_microbatches")
             if reason is None:
                 raise
             raise OutsideError(

@@ -57,7 +57,7 @@ class Writers:
     def has_row(self, step: int, name: str) -> bool:
         """Whether metrics.jsonl has this number of this step."""
         path = self._workdir / METRICS
-        rows = path.read_text().splitlines() if path.exists() else []
+        rows = _lines(path) if path.exists() else []
         return any(r["step"] == step and name in r for r in map(json.loads, rows))
 
     def speed(self, step: int, scalars: Mapping[str, float | None]) -> None:
@@ -115,12 +115,17 @@ def _finite(scalars: Mapping[str, float | None]) -> dict[str, float]:
     return {k: v for k, v in scalars.items() if v is not None and math.isfinite(v)}
 
 
+def _lines(path: epath.Path) -> list[str]:
+    """The lines of a file, also of one that is no text any more."""
+    return path.read_bytes().decode(errors="replace").splitlines()
+
+
 def keep_rows_up_to(path: epath.Path, step: int) -> None:
     """Removes rows of later steps, and a last line that a kill left unfinished."""
     if not path.exists():
         return
     kept, cut = [], 0
-    for line in path.read_text().splitlines():
+    for line in _lines(path):
         try:
             keep = json.loads(line)["step"] <= step
         except (json.JSONDecodeError, KeyError, TypeError):

@@ -59,10 +59,16 @@ def _all() -> tuple[Fault, ...]:
     faults += _of("eval", "done", "run/config.json", "config.json", PLACE)
     faults += _of(
         *("train", "begun", "run/config.json", "config.json"),
-        {k: v for k, v in PLACE.items() if k in ("is a folder", "is a link to itself")},
+        {"is a folder": harms.a_folder},
     )
     faults += _of("compare", "evaluated", "run/config.json", "config.json", CONTENT)
-    faults += _of("compare", "evaluated", "run/eval/6.json", "6.json", CONTENT | PLACE)
+    faults += _of(
+        "compare",
+        "evaluated",
+        "run/eval/6.json",
+        r"6\.json|no evaluation",
+        CONTENT | PLACE,
+    )
     faults += _of(
         *("compare", "evaluated", "run/eval/6_stratified.npz", "npz"),
         {k: v for k, v in BITS.items() if k != "is gone"},
@@ -76,7 +82,8 @@ def _all() -> tuple[Fault, ...]:
             "train", "begun", file, "continuing", {"is gone": harms.remove}, (0,)
         )
     faults += _of("train", "begun", "run/.lock", "continuing", CONTENT, (0,))
-    faults += _of("train", "begun", "run/speed.jsonl", "continuing", CONTENT, (0,))
+    for file in ("run/speed.jsonl", "run/metrics.jsonl", "run/history.jsonl"):
+        faults += _of("train", "begun", file, "continuing", CONTENT, (0,))
     for file in ("run/metrics.jsonl", "run/speed.jsonl"):
         faults += _of("train", "begun", file, file[4:], {"is a folder": harms.a_folder})
     newest = "run/checkpoints/6/state/**/*"
@@ -107,7 +114,7 @@ def _all() -> tuple[Fault, ...]:
             "sample",
             "sampled",
             "run/samples/6_*/samples.json",
-            "samples.json|samples of",
+            "/samples/",
         ),
         CONTENT | {"is gone": harms.remove, "is a folder": harms.a_folder},
     )

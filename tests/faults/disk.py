@@ -116,7 +116,12 @@ def _read_only() -> tuple[Fault, ...]:
             **here,
         ),
         Fault(
-            "a read-only workdir", "compare", "evaluated", "s.e.", statuses=(0,), **here
+            "a read-only workdir",
+            "compare",
+            "evaluated",
+            "bits/dim",
+            statuses=(0,),
+            **here,
         ),
         Fault(
             "an eval.folder that is a file",
