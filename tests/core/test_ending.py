@@ -87,6 +87,8 @@ def test_threads_that_fail_by_what_is_told_say_no_more(capsys):
     ending.status_of(lambda: 0)
     assert fails(OSError(errno.ENOSPC, "x")) == ""
     assert fails(RuntimeError("Event loop is closed")) == ""
+    assert fails(RuntimeError("cannot schedule new futures after shutdown")) == ""
+    assert "RuntimeError: another" in fails(RuntimeError("another"))
     assert "ValueError: a fault" in fails(ValueError("a fault"))
 
 
