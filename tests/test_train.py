@@ -228,7 +228,11 @@ def test_a_device_out_of_memory_between_steps_names_what_to_lower(
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
     module, name = function.split(".")
-    replaced = full if name == "first" else lambda *_: SimpleNamespace(measured=full)
+    replaced = (
+        full
+        if name == "first"
+        else lambda *_: SimpleNamespace(headline="x", measured=full)
+    )
     monkeypatch.setattr(getattr(train, module), name, replaced)
     c = tiny.config(training__eval_every=2, training__sample_every=2)
     if name == "first":
