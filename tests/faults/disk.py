@@ -111,7 +111,8 @@ def _read_only() -> tuple[Fault, ...]:
             statuses=(0,),
             more=(
                 f"--config.sample.folder={elsewhere}",
-                "--config.sample.ancestral.variance_examples=8",
+                "--config.sample.ancestral.variance=analytic",
+                "--config.sample.ancestral.num_examples=8",
             ),
             **here,
         ),

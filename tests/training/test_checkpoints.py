@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import gc
 import resource
 import time
 
@@ -224,7 +225,15 @@ def small_files(num_bytes):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.fixture
+def tasks_are_ended():
+    """What a library logs of its tasks when they are collected is logged here."""
+    yield
+    gc.collect()
+
+
 @pytest.mark.parametrize("where", ["wait", "close", "save", "check_saving"])
+@pytest.mark.usefixtures("tasks_are_ended")
 def test_a_save_that_fails_is_one_line_and_costs_no_earlier_one(saved, where):
     before = sorted((saved / FOLDER).rglob("*"))
     checkpoints = Checkpoints(saved, keep_last=1)
