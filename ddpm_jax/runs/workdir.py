@@ -215,7 +215,8 @@ def _saved(workdir: epath.Path) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise ConfigError(
-            f"--workdir={workdir} cannot be read: {error.strerror or error}."
+            f"--workdir={workdir}: its {CONFIG} cannot be read ({error.strerror or error}):"
+            " mend that, or put it back."
         ) from error
     except (ValueError, AttributeError) as error:
         raise ConfigError(f"{path} cannot be read as JSON: {error}.") from error
