@@ -18,7 +18,7 @@ from ddpm_jax.evaluation import reference
 from ddpm_jax.evaluation.extractors import extractor, inception
 from ddpm_jax.models import build
 from ddpm_jax.runs import restore, starting, workdir
-from ddpm_jax.sampling import task, tasks
+from ddpm_jax.sampling import sample_folders, task, tasks
 from ddpm_jax.training.state import TrainState
 from tests import tiny
 
@@ -95,6 +95,18 @@ PLACES = (
         ),
     ),
     ("config.eval.quality.inception = ", of_inception),
+    (
+        "config.eval.quality.samples = ",
+        lambda path: sample_folders.gather(
+            path, f"config.eval.quality.samples = {path!r}"
+        ),
+    ),
+    (
+        "config.eval.folder = ",
+        lambda path: workdir.place_of_evaluations(
+            epath.Path("x"), tiny.config(eval__folder=path)
+        ),
+    ),
     ("config.data.name = ", lambda path: source(data__name=f"folder:{path}")),
     (
         "config.data.data_dir = ",
