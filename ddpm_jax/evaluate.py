@@ -36,7 +36,7 @@ from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Bound, Restored
 from ddpm_jax.models.table import MODELS
 from ddpm_jax.pictures import encoding, plots
-from ddpm_jax.runs import restore, workdir
+from ddpm_jax.runs import data_record, restore, workdir
 from ddpm_jax.training import writers
 from ddpm_jax.training.checkpoints import digest
 from ddpm_jax.training.nonfinite import NonFiniteError
@@ -69,11 +69,12 @@ def make_reference(config: Config, directory: epath.PathLike) -> None:
       ConfigError: its extractor cannot be had, or a file is there that is no reference.
     """
     features.check(config)
-    mesh, source = build.mesh(config), build.source(config, config.data.train_split)
-    extractor = features.make(config, mesh, source, restore.OTHERS)
     path = paths.expanded(directory, f"--workdir={directory}")
+    mesh, split = build.mesh(config), config.data.train_split
+    source = data_record.open_split(path, config, split)
+    extractor = features.make(config, mesh, source, restore.OTHERS)
     has_run = (path / workdir.CONFIG).exists()
-    if has_run and not _is_of_the_run(path, config):
+    if has_run and not _is_of_the_run(path, config, split, source.identity):
         evaluated = build.source(config, config.data.eval_split)
         path = _place_apart(path, config, evaluated.identity)
     else:
@@ -86,21 +87,33 @@ def make_reference(config: Config, directory: epath.PathLike) -> None:
 
 def _placed(restored: Restored[Bound]) -> Restored[Bound]:
     """The restored model, with the place of its results, apart where on other data."""
-    path, config, identity = restored.path, restored.config, restored.source.identity
+    path, config = restored.path, restored.config
+    split = config.data.eval_split
+    identity = restored.data.identity(split)
     results = workdir.place_of_evaluations(path, config)
     report_of_step = results / FOLDER / f"{restored.step}.json"
-    if _is_of_the_run(path, config) and not place.is_of_other_data(
-        report_of_step, identity
-    ):
+    is_of_the_run = _is_of_the_run(path, config, split, identity)
+    if is_of_the_run and not place.is_of_other_data(report_of_step, identity):
         return dataclasses.replace(restored, results=results)
     return dataclasses.replace(restored, results=_place_apart(path, config, identity))
 
 
-def _is_of_the_run(path: epath.Path, config: Config) -> bool:
-    """Whether the config's data and split are those of the workdir's run."""
+def _is_of_the_run(
+    path: epath.Path, config: Config, split: str, identity: Mapping[str, Any]
+) -> bool:
+    """Whether the config's data and split are those of the workdir's run.
+
+    Args:
+      path: the workdir.
+      config: the config.
+      split: a split of the config's data.
+      identity: its identity.
+    """
     run = workdir.config_of(path)
-    has_split = config.data.eval_split == run.data.eval_split
-    return has_split and not changes.other_data(config, flat(run))
+    other = changes.other_data(config, flat(run))
+    if other.keys() == {"data.name"} and data_record.has(path, split, identity):
+        other = {}  # They have moved.
+    return not other and config.data.eval_split == run.data.eval_split
 
 
 def _place_apart(
@@ -137,12 +150,12 @@ def _report(path: epath.Path, step: int, found: Evaluation) -> None:
 
 def _likelihood(config: Config, restored: Restored[Denoiser]) -> None:
     """Writes eval/<step>.json, its rows and pictures."""
-    weights = digest(restored.params)
+    weights, source = digest(restored.params), restored.source
     rows, reports, stores = {}, {}, []
     for name in estimators.names(config, "likelihood"):
         logging.info("compiling the evaluation (%s) ...", name)
         evaluator = likelihood.make_evaluator(
-            config, restored.mesh, restored.model, restored.source, name
+            config, restored.mesh, restored.model, source, name
         )
         settings = evaluator.settings(weights)
         stores.append(unfinished.Store(restored.place, restored.step, name, settings))
@@ -151,7 +164,7 @@ def _likelihood(config: Config, restored: Restored[Denoiser]) -> None:
             reports[name] = evaluator.report(rows[name], restored.step)
     if jax.process_index() != 0:
         return
-    gaps = report.gaps(rows, math.prod(restored.source.shape))
+    gaps = report.gaps(rows, math.prod(restored.data.shape))
     found = report.merged(reports, gaps)
     file = report.write(restored.place, restored.step, found, rows)
     pictures = _pictures(rows, found["num_dims"])

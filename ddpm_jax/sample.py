@@ -14,6 +14,7 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.config.schema import default
 from ddpm_jax.core import files, folders, paths, sharding
 from ddpm_jax.core.errors import ConfigError, flat
+from ddpm_jax.data.run_data import RunData
 from ddpm_jax.diffusion.conditioning.thresholds import THRESHOLDS
 from ddpm_jax.diffusion.samplers.table import SAMPLERS
 from ddpm_jax.diffusion.samplers.time_grids import TIME_GRIDS
@@ -56,6 +57,7 @@ def run(config: Config, directory: epath.PathLike) -> None:
     _make_parent(config, folder)
     guide = guides.of(config, restored)
     guides.labels(config, guide)  # Wrong classes are reported before files are read.
+    _tell_classes(config, restored.data)
     num_values = restored.model.pixel_decoder.num_values
     task = tasks.of(config, restored.model.shape, num_values)
     store = shards.Shards(
@@ -112,6 +114,15 @@ def run(config: Config, directory: epath.PathLike) -> None:
         file = folder.with_name(f"{folder.name}_{suffix}")
         files.write(file, data)
         print(f"{suffix.partition('.')[0]}: {file}")
+
+
+def _tell_classes(config: Config, data: RunData) -> None:
+    """Logs the names that listed classes had in training, where they have any."""
+    names = dict(enumerate(data.class_names))
+    listed = [label for label in dict.fromkeys(config.sample.classes) if label in names]
+    if any(names[label] != str(label) for label in listed):
+        said = ", ".join(f"{label} {names[label]!r}" for label in listed)
+        logging.info("classes in turn: %s", said)
 
 
 def _make_parent(config: Config, folder: epath.Path) -> None:

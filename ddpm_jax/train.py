@@ -25,7 +25,7 @@ from ddpm_jax.evaluation.results.evaluation import Measurement
 from ddpm_jax.models import build, learning_rate
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
-from ddpm_jax.runs import starting, workdir
+from ddpm_jax.runs import data_record, starting, workdir
 from ddpm_jax.runs.workdir import config_of
 from ddpm_jax.sampling import guides, sample_batches, snapshots
 from ddpm_jax.training import nonfinite, parallel
@@ -86,6 +86,8 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     model = build.backbone(config, source)
     training = build.training(config, mesh, model)
     eval_source = build.source(config, config.data.eval_split)
+    sources = {config.data.train_split: source, config.data.eval_split: eval_source}
+    data_record.check(path, config, sources)
     evaluator, draws = None, None
     if every.eval_every:
         evaluator = in_training.while_training(config, mesh, model, eval_source)
@@ -125,6 +127,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
         checkpoints.check_room(every.num_steps, training.abstract)
     # All parts of the config could be built: from here on, it is this workdir's config.
     workdir.begin(path, config, start)
+    data_record.remember(path, config, sources)
 
     writers = Writers(path, resume_step=start)
     if restored is None or start == 0:

@@ -1,7 +1,9 @@
 """Sampling: what a sample depends on, and where it goes."""
 
+import dataclasses
 import errno
 import json
+import logging
 
 import jax
 import numpy as np
@@ -13,6 +15,8 @@ from ddpm_jax import sample, train
 from ddpm_jax.check import check_config
 from ddpm_jax.core import files, sharding
 from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.data import run_data
+from ddpm_jax.models import build
 from ddpm_jax.pictures import encoding, grids
 from ddpm_jax.runs import restore
 from ddpm_jax.sampling import (
@@ -173,6 +177,31 @@ def test_a_killed_run_goes_on_to_the_same_files(run, tmp_path, monkeypatch):
     batches.clear()
     sampled(run, tmp_path / "killed", **options)
     assert batches == []
+
+
+def test_samples_are_drawn_without_the_data(run, tmp_path, monkeypatch):
+    first = sampled(run, tmp_path / "first")
+
+    def opened(*_):
+        raise AssertionError("the data are opened")
+
+    monkeypatch.setattr(build, "source", opened)
+    gone = sampled(run, tmp_path / "gone", data__name="folder:/gone")
+    np.testing.assert_array_equal(gone, first)
+
+
+def test_listed_classes_are_told_by_their_names(run, caplog):
+    data = run_data.RunData(
+        "folder:/a", (8, 8, 1), 17, ("cat", "dog"), {}, lambda _: None
+    )
+    with caplog.at_level(logging.INFO, logger="absl"):
+        sample._tell_classes(tiny.config(sample__classes=(1, 0, 1, -1)), data)
+        assert caplog.messages == ["classes in turn: 1 'dog', 0 'cat'"]
+        caplog.clear()
+        digits = dataclasses.replace(data, class_names=("0", "1"))
+        sample._tell_classes(tiny.config(sample__classes=(1, 0)), digits)
+        sample._tell_classes(tiny.config(), data)
+        assert caplog.messages == []
 
 
 def test_the_default_folder_is_named_after_step_and_sampler(run, capsys):

@@ -99,6 +99,11 @@ class Run:
         return self._restored.model
 
     @property
+    def class_names(self) -> Sequence[str]:
+        """The names that classes had in training, in the order of their numbers."""
+        return self._restored.data.class_names
+
+    @property
     def params(self) -> Params:
         """The parameters: by default, the average of the weights."""
         return self._restored.params
@@ -207,9 +212,7 @@ class Run:
             config.eval.batch_size = _divisible(config.eval.batch_size)
         key = config.to_json(sort_keys=True)
         if key not in self._evaluators:
-            source = self._restored.source
-            if split:
-                source = build.source(config, split)
+            source = self._restored.data.open_split(config.data.eval_split)
             self._evaluators[key] = likelihood.make_evaluator(
                 config, self._restored.mesh, self.model, source, name
             )

@@ -24,6 +24,7 @@ from etils import epath
 from ddpm_jax.commands import compare_samples
 from ddpm_jax.core import arguments, files, paths
 from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.data import changes, record_files
 from ddpm_jax.evaluation.results import pairs, plot, saved, table
 from ddpm_jax.evaluation.results.saved import Result
 from ddpm_jax.sampling import sample_folders
@@ -62,6 +63,8 @@ def _main(argv: list[str]) -> int:
     if flags.json:
         print(json.dumps(table.rows(results), indent=2))
     else:
+        for line in changes_of_data(results):
+            print(f"WARNING: {line}\n")
         print(table.text(results))
     if out is not None:
         write_picture(out, results)
@@ -92,6 +95,26 @@ def gather(
             for result in results
         ]
     return results
+
+
+def changes_of_data(results: Sequence[Result]) -> list[str]:
+    """A line for each run whose data are those of the first, but have changed."""
+    lines: dict[str, None] = {}
+    for result in results[1:]:
+        first = results[0]
+        if "data.contents" not in pairs.separating([first, result]):
+            continue
+        states = [
+            record_files.state_of_contents(one.path, one.convention["data"]["contents"])
+            for one in (first, result)
+        ]
+        if states[0] and states[1]:
+            clauses = changes.between(states[0], states[1])
+            lines[
+                f"the data of {result.name} are not those of {first.name}:"
+                f" {'; '.join(clauses)}"
+            ] = None
+    return list(lines)
 
 
 def _read(directory: epath.PathLike, step: int | None) -> list[Result]:

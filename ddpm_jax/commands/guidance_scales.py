@@ -81,8 +81,8 @@ def _main(argv: list[str]) -> int:
         )
     folder = restored.path / FOLDER
     folders.make_folder(folder)
-    extractor = features.make(config, restored.mesh, restored.source, restored.others)
-    real = reference.of(config, restored.path, restored.mesh, extractor)
+    extractor = features.make(config, restored.mesh, restored.data, restored.others)
+    real = reference.of(config, restored.path, restored.mesh, extractor, restored.data)
     if extractor.identity["arrays"] in guides.identity(config, guide).values():
         raise ConfigError(
             f"--judge={flags.judge} is the guide itself, to which its samples look right:"

@@ -57,6 +57,11 @@ class Data(Options):
         "The network takes a flag of both; it is 0 in evaluation.",
         belongs=Belongs.MODEL,
     )
+    accept_changes: bool = option(
+        False,
+        "Take data that have changed since the run began, or a reference was made.",
+        belongs=Belongs.MODE,
+    )
     skip_broken: bool = option(
         False, "Leave out image files of a folder that cannot be read.", may_change=True
     )

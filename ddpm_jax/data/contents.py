@@ -85,8 +85,8 @@ class Contents:
         if not unknown:
             return {file.path: Facts(*self._known[file.path][2:]) for file in wanted}
         with ThreadPoolExecutor(NUM_THREADS) as threads:
-            found = list(threads.map(self._read, unknown))
-        read = dict(zip((file.path for file in unknown), found, strict=True))
+            facts_read = list(threads.map(self._read, unknown))
+        read = dict(zip((file.path for file in unknown), facts_read, strict=True))
         newest = (time.time() - TOO_NEW) * 1e9
         kept = {
             file.path: [file.size, file.time, *read[file.path]]

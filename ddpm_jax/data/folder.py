@@ -4,7 +4,7 @@ import functools
 import hashlib
 import pathlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +17,7 @@ from ddpm_jax.data.contents import Contents, Facts
 from ddpm_jax.data.images import BrokenImageError, Frame
 from ddpm_jax.data.listing import SUFFIXES, File, Listing
 from ddpm_jax.data.source import Example
-from ddpm_jax.data.split_folders import Layout, class_of
+from ddpm_jax.data.split_folders import NO_CLASS, Layout, class_of
 
 NUM_CHECKING_THREADS = 16
 NUM_CLASSES_NAMED = 10  # The most classes that a line names.
@@ -40,15 +40,26 @@ class FolderSource:
         files: Sequence[File],
         classes: Sequence[str],
         frame: Frame,
+        broken: Collection[str] = (),
     ) -> None:
-        """files: image files with paths relative to root; classes: names of all classes."""
+        """A source of the files that are not broken.
+
+        Args:
+          name: the value of config.data.name.
+          split: the split's usual name.
+          root: the folder that holds the split.
+          files: all its image files, with paths relative to root.
+          classes: names of the classes of all splits, in the order of labels.
+          frame: the preparation of images.
+          broken: paths of files that are left out.
+        """
         self.name = name
         # Images that all lie together are not sorted into classes.
         self.class_names = tuple(classes) if len(classes) > 1 else ()
         self.num_classes = len(self.class_names)
         self.contents = Contents(root, files)
         self._root, self._frame = root, frame
-        self._paths = [file.path for file in files]
+        self._paths = [file.path for file in files if file.path not in broken]
         number = {name: label for label, name in enumerate(classes)}
         self._labels = [number[class_of(path)] for path in self._paths]
         size = frame.size
@@ -61,7 +72,7 @@ class FolderSource:
             "version": f"SHA-256 of the paths {hashlib.sha256(text).hexdigest()}"[:48],
             "split": split,
             "resizing": frame.describe(),
-            "num_examples": len(files),
+            "num_examples": len(self._paths),
             "contents": self.contents.digest(self.class_names),
         }
 
@@ -100,7 +111,7 @@ class FolderSource:
 # By the values of config.data.folder.splits.
 LAYOUTS: Mapping[str, Callable[[Listing, str, str], Layout]] = {
     "named": split_folders.by_names,
-    "hashed": lambda found, _, __: split_folders.hashed(found),
+    "hashed": lambda listed, _, __: split_folders.hashed(listed),
 }
 
 
@@ -134,21 +145,23 @@ def open_split(
             " splits 'train' and 'test', or 'val'."
         )
     if not root.is_dir():
-        raise ValueError(f"{here}: there is no folder {root}.")
+        raise ValueError(
+            f"{here}: there is no folder {root}; write where it is, also if it has moved."
+        )
     try:
-        found = listing.read(root)
+        listed = listing.read(root)
     except OSError as error:
         raise ValueError(
             f"{here}: {error.filename} cannot be listed ({error.strerror}): mend that, or"
             " move it elsewhere."
         ) from error
-    if not found.files:
-        left_out = found.describe_left_out()
+    if not listed.files:
+        left_out = listed.describe_left_out()
         raise ValueError(
             f"{here}: no image ({', '.join(SUFFIXES)}) below {root}"
             + (f", but {left_out}." if left_out else ".")
         )
-    parts = LAYOUTS[layout](found, here, path)
+    parts = LAYOUTS[layout](listed, here, path)
     kind = parts.name_of(split)
     folder, files = parts.splits[kind]
     frame = Frame(
@@ -157,21 +170,21 @@ def open_split(
         center_crop=center_crop,
         upright=True,
     )
-    if skip_broken:
-        files = _readable(root / folder, files, frame)
-    if not files:
+    broken = _broken(root / folder, files, frame) if skip_broken else set()
+    if len(files) == len(broken):
         raise ValueError(
             f"{here}: no image of the split {split!r} is left. More images, or"
             " sub-folders 'train' and 'test', would be."
         )
-    source = FolderSource(name, kind, root / folder, files, parts.classes, frame)
-    _tell(name, root, found, parts)
+    classes = parts.classes
+    source = FolderSource(name, kind, root / folder, files, classes, frame, broken)
+    _tell(name, root, listed, parts)
     if split_folders.KINDS[split.lower()] != kind:
         _log_once(logging.INFO, f"{name}: the split {split!r} is its folder {folder!r}")
     return source
 
 
-def _tell(name: str, root: pathlib.Path, found: Listing, parts: Layout) -> None:
+def _tell(name: str, root: pathlib.Path, listed: Listing, parts: Layout) -> None:
     """Logs what a folder holds in one line, and what may be meant otherwise in others."""
     splits = {
         kind: Contents(root / split.folder, split.files)
@@ -182,7 +195,7 @@ def _tell(name: str, root: pathlib.Path, found: Listing, parts: Layout) -> None:
     said = [f"{len(all_files)} images ({sizes})"]
     if len(parts.classes) > 1:
         counts = Counter(class_of(file.path) for file in all_files)
-        named = [f"{name or '(none)'} {counts[name]}" for name in parts.classes]
+        named = [f"{name or NO_CLASS} {counts[name]}" for name in parts.classes]
         more = len(named) - NUM_CLASSES_NAMED
         named[NUM_CLASSES_NAMED:] = [f"and {more} more"] if more > 0 else []
         said.append(f"{len(parts.classes)} classes ({', '.join(named)})")
@@ -194,7 +207,7 @@ def _tell(name: str, root: pathlib.Path, found: Listing, parts: Layout) -> None:
     said.append(_sizes(facts, len(all_files)))
     if parts.num_outside:
         said.append(f"{parts.num_outside} images in no split left out")
-    if left_out := found.describe_left_out():
+    if left_out := listed.describe_left_out():
         said.append(f"left out {left_out}")
     _log_once(logging.INFO, f"{name}: {'; '.join(said)}")
     several = sorted(path for path, fact in facts.items() if fact.holds_several)
@@ -248,8 +261,8 @@ def _log_once(level: int, line: str) -> None:
     logging.log(level, line)
 
 
-def _readable(root: pathlib.Path, files: Sequence[File], frame: Frame) -> list[File]:
-    """The files of the images that can be decoded; the others are logged."""
+def _broken(root: pathlib.Path, files: Sequence[File], frame: Frame) -> set[str]:
+    """The paths of the images that cannot be decoded, which are logged."""
 
     def complaint(file: File) -> str | None:
         try:
@@ -265,7 +278,7 @@ def _readable(root: pathlib.Path, files: Sequence[File], frame: Frame) -> list[F
     for text in broken:
         logging.warning("skipping a broken image: %s", text)
     logging.info("%d of %d images are broken and skipped", len(broken), len(files))
-    return [f for f, text in zip(files, complaints, strict=True) if text is None]
+    return {f.path for f, text in zip(files, complaints, strict=True) if text}
 
 
 def _title(path: str) -> str:

@@ -24,7 +24,7 @@ def differences(ours: Identity, theirs: Identity) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def is_told(ours: Identity, theirs: Identity) -> bool:
+def is_certain(ours: Identity, theirs: Identity) -> bool:
     """Whether both say what their contents are, or neither does."""
     return (CONTENTS in ours) == (CONTENTS in theirs)
 

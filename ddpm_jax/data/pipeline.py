@@ -12,12 +12,12 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any
 
 import grain
 import numpy as np
 
 from ddpm_jax.core.errors import ConfigError, as_config_errors
+from ddpm_jax.data.identity import Identity
 from ddpm_jax.data.source import Example, Source, class_names
 
 Batch = Mapping[str, np.ndarray]
@@ -200,11 +200,7 @@ class Subset:
         self.name, self.num_values = source.name, source.num_values
         self.shape, self.num_classes = source.shape, source.num_classes
         self.class_names = class_names(source)
-        self.identity: Mapping[str, Any] = {
-            **source.identity,
-            "split": f"{source.identity['split']}, {description}",
-            "num_examples": len(indices),
-        }
+        self.identity = _part_of(source.identity, description, len(indices))
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -224,7 +220,22 @@ def evenly_spaced(source: Source, num_examples: int) -> Source:
     """`num_examples` of a source, evenly spaced, or all where it has fewer."""
     num = min(num_examples, len(source))
     indices = [i * len(source) // num for i in range(num)]
-    return Subset(source, indices, f"{num} of it evenly spaced")
+    return Subset(source, indices, _evenly_spaced(num))
+
+
+def evenly_spaced_identity(identity: Identity, num_examples: int) -> Identity:
+    """The identity of `evenly_spaced` of a source of this identity, which need not be open."""
+    num = min(num_examples, identity["num_examples"])
+    return _part_of(identity, _evenly_spaced(num), num)
+
+
+def _evenly_spaced(num: int) -> str:
+    return f"{num} of it evenly spaced"
+
+
+def _part_of(identity: Identity, description: str, num_examples: int) -> Identity:
+    split = f"{identity['split']}, {description}"
+    return {**identity, "split": split, "num_examples": num_examples}
 
 
 def _local_positions(

@@ -30,6 +30,7 @@ TEST_EVERY = 10
 _NEARLY = re.compile(
     r"(training|train|validation|valid|val|testing|test|dev|eval)((?![a-z]).+|set)?"
 )
+NO_CLASS = "(none)"  # In texts, the class of images that are in no class's folder.
 AS_CLASSES = "config.data.folder.splits = 'hashed' if they are classes"
 
 
@@ -159,13 +160,13 @@ def _of_folders(listing: Listing, named: Mapping[str, str]) -> Layout:
     classes = _classes([file for kind in deciding for file in parts[kind]])
     remarks = []
     for kind, files in parts.items():
-        own = _classes(files)
-        if unknown := [name for name in own if name not in classes]:
+        names = _classes(files)
+        if unknown := [name for name in names if name not in classes]:
             raise ValueError(
                 f"the class {unknown[0]!r} of {named[kind]!r} is in no other split: move its"
                 " files elsewhere."
             )
-        lacking = [name for name in classes if name not in own]
+        lacking = [name for name in classes if name not in names]
         if files and lacking:
             remarks.append(f"{named[kind]!r} has no images of {_listed(lacking)}")
     all_files = [file for files in parts.values() for file in files]
@@ -255,7 +256,7 @@ def _classes(files: Sequence[File]) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, names[:3]))
+    shown = ", ".join(repr(name or NO_CLASS) for name in names[:3])
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 

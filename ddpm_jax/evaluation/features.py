@@ -5,7 +5,7 @@ from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core.choice import chosen, made, read
 from ddpm_jax.core.errors import as_config_errors
-from ddpm_jax.data.source import Source
+from ddpm_jax.data.source import Described
 from ddpm_jax.evaluation.extractors.extractor import Extractor, Load
 from ddpm_jax.evaluation.extractors.table import EXTRACTORS
 from ddpm_jax.evaluation.options import QualityOptions
@@ -20,7 +20,7 @@ def check(config: Config) -> None:
 
 
 @as_config_errors()
-def make(config: Config, mesh: Mesh, source: Source, others: OtherRuns) -> Extractor:
+def make(config: Config, mesh: Mesh, source: Described, others: OtherRuns) -> Extractor:
     """The extractor that the config names, for images like those of `source`.
 
     Args:

@@ -4,6 +4,7 @@
 data and its extractor, and is used for no others.
 """
 
+import functools
 import io
 import json
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from ddpm_jax.core import files, folders, outside, paths, sharding
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.data import identity as identity_lib
 from ddpm_jax.data import passes
+from ddpm_jax.data.identity import Identity
+from ddpm_jax.data.run_data import RunData
 from ddpm_jax.data.source import Source
 from ddpm_jax.evaluation.extractors.extractor import Extractor
 from ddpm_jax.metrics import moments
@@ -30,6 +33,8 @@ from ddpm_jax.models import build
 FOLDER = "reference"
 # The number of examples, evenly spaced, whose features are kept for metrics of single examples.
 MOST_KEPT = 10_000
+# What config.data.accept_changes may pass over.
+ACCEPTED = {"data.contents", "data.version", "data.num_examples"}
 
 
 class Reference(NamedTuple):
@@ -78,24 +83,40 @@ def make(
 
 
 def of(
-    config: Config, directory: epath.Path, mesh: Mesh, extractor: Extractor
+    config: Config,
+    directory: epath.Path,
+    mesh: Mesh,
+    extractor: Extractor,
+    data: RunData | None = None,
 ) -> Reference:
     """The reference of the config's data, from its file if it is there.
+
+    Args:
+      config: config of the run.
+      directory: workdir of the run.
+      mesh: the devices.
+      extractor: extractor of the features.
+      data: the run's data, which are opened only to make the reference; None: those that the
+        config names.
 
     Raises:
       ConfigError: config.eval.quality.reference names no file, or one of other data.
     """
-    source = build.source(config, config.data.train_split)
-    expected = _identity(source, extractor)
+    split = config.data.train_split
+    open_split = data.open_split if data else functools.partial(build.source, config)
+    images = data.identity(split) if data else open_split(split).identity
+    expected = _identity(images, extractor)
     file, named = path_of(config, directory), config.eval.quality.reference
     stored = _read(file)
-    changed = (
-        _differences(expected, stored.identity) if stored else ["no reference is there"]
-    )
+    changed = _differences(expected, stored.identity) if stored else {}
+    reasons = list(changed.values()) if stored else ["no reference is there"]
+    if named and changed and config.data.accept_changes and changed.keys() <= ACCEPTED:
+        logging.warning("accepted: %s: %s", file, "; ".join(reasons))
+        reasons = []
     # All processes make it or none does.
-    if not sharding.from_process_0(int(bool(changed))):
+    if not sharding.from_process_0(int(bool(reasons))):
         assert stored is not None
-        if not identity_lib.is_told(expected["data"], stored.identity["data"]):
+        if not identity_lib.is_certain(expected["data"], stored.identity["data"]):
             logging.warning(
                 "%s does not say what the files of its images held: it is taken for one of"
                 " the images that are there now",
@@ -105,9 +126,9 @@ def of(
     if named:
         raise ConfigError(
             f"config.eval.quality.reference = {named!r} cannot be used"
-            f" ({'; '.join(changed)}): make it with --mode=reference, or leave it out."
+            f" ({'; '.join(reasons)}): make it with --mode=reference, or leave it out."
         )
-    return _make(config, file, mesh, source, extractor)
+    return _make(config, file, mesh, open_split(split), extractor)
 
 
 def path_of(config: Config, directory: epath.Path) -> epath.Path:
@@ -119,8 +140,8 @@ def path_of(config: Config, directory: epath.Path) -> epath.Path:
     return paths.expanded(c.reference, field)
 
 
-def _identity(source: Source, extractor: Extractor) -> dict[str, Any]:
-    whole = {"data": dict(source.identity), "extractor": dict(extractor.identity)}
+def _identity(images: Identity, extractor: Extractor) -> dict[str, Any]:
+    whole = {"data": dict(images), "extractor": dict(extractor.identity)}
     identity: dict[str, Any] = json.loads(json.dumps(whole))
     return identity
 
@@ -147,7 +168,9 @@ def _make(
             yield features
 
     moments_of_all = moments.from_batches(batches())
-    made = Reference(_identity(source, extractor), moments_of_all, np.concatenate(kept))
+    made = Reference(
+        _identity(source.identity, extractor), moments_of_all, np.concatenate(kept)
+    )
     _write(file, made)
     return made
 
@@ -181,11 +204,11 @@ def _read(file: epath.Path) -> Reference | None:
         return None
 
 
-def _differences(expected: dict[str, Any], stored: dict[str, Any]) -> list[str]:
-    """What tells a stored reference from the expected one, in words."""
+def _differences(expected: dict[str, Any], stored: dict[str, Any]) -> dict[str, str]:
+    """What tells a stored reference from the expected one, in words, by field."""
     stored_data = stored.get("data")
     if not isinstance(stored_data, dict):
-        return ["it does not say of what data it is"]
+        return {"data": "it does not say of what data it is"}
     found = identity_lib.differences(expected["data"], stored_data)
     changed = {f"data.{field}": values for field, values in found.items()}
     ours = {name: value for name, value in expected.items() if name != "data"}
@@ -196,7 +219,7 @@ def _differences(expected: dict[str, Any], stored: dict[str, Any]) -> list[str]:
         for name in ours.keys() | theirs.keys()
         if ours.get(name) != theirs.get(name)
     }
-    return [
-        f"{name} is {there!r} there and {here!r} here"
+    return {
+        name: f"{name} is {there!r} there and {here!r} here"
         for name, (here, there) in sorted(changed.items())
-    ]
+    }

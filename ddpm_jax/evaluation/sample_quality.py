@@ -33,8 +33,8 @@ NAME = "quality"
 
 def run(config: Config, restored: Restored[Denoiser]) -> Evaluation:
     """Draws or reads samples, measures them, and writes eval/<step>_quality.json."""
-    extractor = features.make(config, restored.mesh, restored.source, restored.others)
-    real = reference.of(config, restored.place, restored.mesh, extractor)
+    extractor = features.make(config, restored.mesh, restored.data, restored.others)
+    real = reference.of(config, restored.place, restored.mesh, extractor, restored.data)
     samples: RepeatedSamples | StoredSamples
     if config.eval.quality.samples:
         samples = StoredSamples(config, restored, extractor)

@@ -23,7 +23,7 @@ from ddpm_jax.core.choice import (
 from ddpm_jax.core.errors import ConfigError, as_config_errors
 from ddpm_jax.core.randomness import Stream, stream_key
 from ddpm_jax.data import table
-from ddpm_jax.data.source import Source
+from ddpm_jax.data.source import Described, Source
 from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS
@@ -87,7 +87,7 @@ def schedule(config: Config) -> schedules.Schedule | nn.Module:
     return _make(SCHEDULES, config, "schedule", "name", config.schedule.num_steps)
 
 
-def network(config: Config, data: Source) -> nn.Module:
+def network(config: Config, data: Described) -> nn.Module:
     """The network of config.model for images like those of `data`."""
     num_channels = data.shape[-1]
     has_head = REVERSE_VARIANCES[config.reverse_variance].has("learned")
@@ -111,7 +111,7 @@ def _make(table: Table, config: Config, group: str, field: str, *inputs: Any) ->
 
 
 @as_config_errors()
-def model(config: Config, data: Source) -> Denoiser:
+def model(config: Config, data: Described) -> Denoiser:
     """The denoiser for images like those of `data`."""
     if is_classifier(config):
         raise ConfigError(
@@ -132,7 +132,7 @@ def model(config: Config, data: Source) -> Denoiser:
 
 
 @as_config_errors()
-def classifier_model(config: Config, data: Source) -> ClassifierModel:
+def classifier_model(config: Config, data: Described) -> ClassifierModel:
     """The classifier of noisy images like those of `data`."""
     num_classes = _num_classes(config, data, f"name = {config.model.name!r}")
     unbound = ClassifierModel(
@@ -143,12 +143,12 @@ def classifier_model(config: Config, data: Source) -> ClassifierModel:
     return _checked(config, data, unbound)
 
 
-def backbone(config: Config, data: Source) -> Denoiser | ClassifierModel:
+def backbone(config: Config, data: Described) -> Denoiser | ClassifierModel:
     """The denoiser or classifier that config.model.name names."""
     return (classifier_model if is_classifier(config) else model)(config, data)
 
 
-def _num_classes(config: Config, data: Source, what: str) -> int:
+def _num_classes(config: Config, data: Described, what: str) -> int:
     if not data.num_classes:
         raise ConfigError(
             f"config.model.{what} needs classes, which config.data.name = {data.name!r} has"
@@ -157,7 +157,7 @@ def _num_classes(config: Config, data: Source, what: str) -> int:
     return data.num_classes
 
 
-def _backbone_attributes(config: Config, data: Source) -> dict[str, Any]:
+def _backbone_attributes(config: Config, data: Described) -> dict[str, Any]:
     """The attributes of a `Backbone` beside its network and classes."""
     height, width, _ = data.shape
     if config.data.rotate and height != width:
@@ -181,7 +181,7 @@ def _backbone_attributes(config: Config, data: Source) -> dict[str, Any]:
     )
 
 
-def _checked(config: Config, data: Source, unbound: Bound) -> Bound:
+def _checked(config: Config, data: Described, unbound: Bound) -> Bound:
     """The model, after a check that its network fits the images."""
     height, width, _ = data.shape
     try:

@@ -8,6 +8,7 @@ from etils import epath
 from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
+from ddpm_jax.data.run_data import RunData
 from ddpm_jax.data.source import Source
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
@@ -19,13 +20,13 @@ Bound = TypeVar("Bound", Denoiser, ClassifierModel, Denoiser | ClassifierModel)
 class OtherRuns(NamedTuple):
     """Functions that restore models of other runs, trained on this run's data.
 
-    Both take the field that names the other run, its workdir, and this run's config; then
-    `step` (-1: the newest) and `weights` by keyword. They raise ConfigError if the model cannot
-    be restored, or does not fit.
+    Both take the field that names the other run, its workdir, this run's config and its data;
+    then `step` (-1: the newest) and `weights` by keyword. They raise ConfigError if the model
+    cannot be restored, or does not fit.
 
     Attributes:
       denoiser: restores a denoiser.
-      classifier: restores a classifier; takes this run's data source, too.
+      classifier: restores a classifier.
     """
 
     denoiser: "Callable[..., Restored[Denoiser]]"
@@ -39,7 +40,7 @@ class Restored(Generic[Bound]):
     Attributes:
       path: the workdir.
       mesh: the devices.
-      source: the split to evaluate.
+      data: the run's data, not opened before its examples are needed.
       model: the model, to be bound by the parameters.
       step: step of the checkpoint.
       params: parameters, raw or one of the averages.
@@ -50,7 +51,7 @@ class Restored(Generic[Bound]):
 
     path: epath.Path
     mesh: Mesh
-    source: Source
+    data: RunData
     model: Bound
     step: int
     params: Params
@@ -62,3 +63,12 @@ class Restored(Generic[Bound]):
     def place(self) -> epath.Path:
         """The folder in which eval/ and reference/ are."""
         return self.results or self.path
+
+    @property
+    def source(self) -> Source:
+        """The split to evaluate.
+
+        Raises:
+          ConfigError: it cannot be opened, or is not what the run's data were.
+        """
+        return self.data.open_split(self.config.data.eval_split)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Iterator
 from typing import Generic
@@ -14,17 +15,15 @@ from ddpm_jax.config import changes
 from ddpm_jax.config import files as config_files
 from ddpm_jax.core import paths
 from ddpm_jax.core.errors import ConfigError, as_config_errors, flat
-from ddpm_jax.data.source import Source
+from ddpm_jax.data.run_data import RunData
+from ddpm_jax.data.source import Described
 from ddpm_jax.models import build
 from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Bound, OtherRuns, Restored
-from ddpm_jax.runs import plugin_record, workdir
+from ddpm_jax.runs import data_record, plugin_record, same_data, workdir
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.state import TrainState
-
-# Fields of config.data on which x depends, with config.decoder.name.
-_FIELDS_OF_X = ("name", "image_size", "center_crop", "channels", "stride")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Checkpoint(Generic[Bound]):
     Attributes:
       path: the run's workdir.
       mesh: the devices.
-      source: the data.
+      data: the run's data.
       model: the denoiser or classifier, without parameters.
       step: step of the checkpoint.
       state: the state, of global arrays.
@@ -43,7 +42,7 @@ class Checkpoint(Generic[Bound]):
 
     path: epath.Path
     mesh: Mesh
-    source: Source
+    data: RunData
     model: Bound
     step: int
     state: TrainState
@@ -78,7 +77,7 @@ def load_classifier(
 def _load(
     config: Config,
     directory: epath.PathLike,
-    make: Callable[[Config, Source], Bound],
+    make: Callable[[Config, Described], Bound],
     step: int,
     weights: str,
 ) -> Restored[Bound]:
@@ -90,7 +89,7 @@ def _load(
     found = checkpoint(config, path, make, step)
     params = build.weights(config, found.state, weights)
     return Restored(
-        *(path, found.mesh, found.source, found.model, found.step, params, config),
+        *(path, found.mesh, found.data, found.model, found.step, params, config),
         OTHERS,
     )
 
@@ -98,7 +97,7 @@ def _load(
 def checkpoint(
     config: Config,
     directory: epath.PathLike,
-    make: Callable[[Config, Source], Bound],
+    make: Callable[[Config, Described], Bound],
     step: int,
 ) -> Checkpoint[Bound]:
     """Restores the whole state of a checkpoint.
@@ -114,9 +113,14 @@ def checkpoint(
     """
     path = paths.expanded(directory, f"--workdir={directory}")
     mesh = build.mesh(config)
-    source = build.source(config, config.data.eval_split)
-    model = make(config, source)
-    _check_fits(path, config, source)
+    data = data_record.data_of(
+        *(path, config),
+        is_given=bool(changes.other_data(config, flat(workdir.config_of(path)))),
+        moved=functools.partial(workdir.follow_data, path),
+    )
+    model = make(config, data)
+    if not data_record.is_there(path):
+        _check_fits(path, config, data)
     abstract = build.training(config, mesh, model).abstract
     with as_config_errors():
         checkpoints = Checkpoints(path, read_only=True)
@@ -129,11 +133,14 @@ def checkpoint(
                 f"--workdir={path} holds no checkpoint: train there first, with"
                 " --mode=train."
             )
-    return Checkpoint(path, mesh, source, model, *found, config)
+    return Checkpoint(path, mesh, data, model, *found, config)
 
 
-def _check_fits(path: epath.Path, config: Config, source: Source) -> None:
-    """Raises ConfigError unless a run's model can be used on the data that is given."""
+def _check_fits(path: epath.Path, config: Config, data: Described) -> None:
+    """Raises ConfigError unless a run's model can be used on the data that is given.
+
+    For a run that has no record of its data, which are opened for this.
+    """
     theirs = workdir.config_of(path)
     changed = changes.other_data(config, flat(theirs))
     if not changed:
@@ -141,9 +148,9 @@ def _check_fits(path: epath.Path, config: Config, source: Source) -> None:
     trained_on = build.source(theirs, theirs.data.eval_split)
     needs_classes = config.model.class_conditional or build.is_classifier(config)
     pairs = {
-        "shape": (source.shape, trained_on.shape),
-        "number of pixel values": (source.num_values, trained_on.num_values),
-        "number of classes": (source.num_classes, trained_on.num_classes),
+        "shape": (data.shape, trained_on.shape),
+        "number of pixel values": (data.num_values, trained_on.num_values),
+        "number of classes": (data.num_classes, trained_on.num_classes),
     }
     if not needs_classes:
         del pairs["number of classes"]
@@ -184,23 +191,17 @@ def config_of(field: str, directory: epath.PathLike, ours: Config) -> Config:
     return theirs
 
 
-def check_same_data(field: str, ours: Config, theirs: Config) -> None:
-    """Raises ConfigError unless two runs have the same data set, prepared in the same way."""
-    names = [f"data.{name}" for name in _FIELDS_OF_X] + ["decoder.name"]
-    now, then = flat(ours), flat(theirs)
-    for name in names:
-        if now[name] != then.get(name):
-            raise ConfigError(
-                f"{field} is of other data: config.{name} is {then.get(name)!r} there and"
-                f" {now[name]!r} here."
-            )
+def _recorded(directory: epath.PathLike, config: Config) -> RunData | None:
+    """The data of another run, if it has recorded them."""
+    path = paths.expanded(directory, str(directory))
+    return data_record.data_of(path, config) if data_record.is_there(path) else None
 
 
 def other_classifier(
     field: str,
     directory: epath.PathLike,
     ours: Config,
-    source: Source,
+    data: Described,
     *,
     step: int,
     weights: str,
@@ -211,7 +212,7 @@ def other_classifier(
       field: the field that names the run, for messages.
       directory: the other run's workdir.
       ours: this run's config.
-      source: this run's data.
+      data: this run's data.
       step: step of the checkpoint; -1: the newest whole one.
       weights: one of `build.weight_names`.
 
@@ -219,7 +220,7 @@ def other_classifier(
       ConfigError: it is not there, is no classifier, or is of other data or classes.
     """
     theirs = config_of(field, directory, ours)
-    check_same_data(field, ours, theirs)
+    same_data.check(field, ours, theirs, data, _recorded(directory, theirs))
     if not build.is_classifier(theirs):
         raise ConfigError(
             f"{field} is of config.model.name = {theirs.model.name!r}: write the workdir of"
@@ -227,16 +228,23 @@ def other_classifier(
         )
     with errors_about(field):
         found = load_classifier(theirs, directory, step=step, weights=weights)
-    if found.model.num_classes != source.num_classes:
+    if found.model.num_classes != data.num_classes:
         raise ConfigError(
             f"{field} tells {found.model.num_classes} classes apart, and"
-            f" {source.name!r} has {source.num_classes}."
+            f" {data.name!r} has {data.num_classes}."
         )
+    same_data.check_classes(field, ours, data, found.data)
     return found
 
 
 def other_denoiser(
-    field: str, directory: epath.PathLike, ours: Config, *, step: int, weights: str
+    field: str,
+    directory: epath.PathLike,
+    ours: Config,
+    data: Described,
+    *,
+    step: int,
+    weights: str,
 ) -> Restored[Denoiser]:
     """Restores another run's denoiser, trained on this run's data.
 
@@ -244,6 +252,7 @@ def other_denoiser(
       field: the field that names the run, for messages.
       directory: the other run's workdir.
       ours: this run's config.
+      data: this run's data.
       step: step of the checkpoint; -1: the newest whole one.
       weights: one of `build.weight_names`.
 
@@ -251,7 +260,7 @@ def other_denoiser(
       ConfigError: it is not there, or is of other data.
     """
     theirs = config_of(field, directory, ours)
-    check_same_data(field, ours, theirs)
+    same_data.check(field, ours, theirs, data, _recorded(directory, theirs))
     with errors_about(field):
         return load(theirs, directory, step=step, weights=weights)
 

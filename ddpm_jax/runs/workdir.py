@@ -19,7 +19,7 @@ from ddpm_jax.config import files as config_files
 from ddpm_jax.core import files, folders, paths
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.models import learning_rate
-from ddpm_jax.runs import history, plugin_record
+from ddpm_jax.runs import data_record, history, plugin_record
 
 CONFIG, LOCK = config_files.RESOLVED, ".lock"
 # The errors of a file system that has no locks, as those of clusters often are.
@@ -145,11 +145,14 @@ def log_change_of_rate(workdir: epath.Path, config: Config, num_updates: int) ->
 def remember_config(workdir: epath.Path, config: Config) -> None:
     """Writes config.json, for a config that has been checked against what is there.
 
-    Beside it, the plugins that it needs.
+    Beside it, the plugins that it needs. That changes of the data are accepted is said of one
+    start, and not remembered.
     """
     plugin_record.remember(workdir)
     if jax.process_index() == 0:
-        text = json.dumps(config.to_dict(), indent=2) + "\n"
+        values = config.to_dict()
+        values["data"]["accept_changes"] = False
+        text = json.dumps(values, indent=2) + "\n"
         files.replace_text(workdir / CONFIG, text)
 
 
@@ -158,6 +161,21 @@ def as_begun(workdir: epath.Path, config: Config) -> Config:
     if not (workdir / CONFIG).exists():
         return config
     return changes.with_former_defaults(config, _saved(workdir))
+
+
+def follow_data(workdir: epath.Path, name: str) -> None:
+    """Writes where the data of a run lie now; not while it is training, or is read-only."""
+    if jax.process_index() != 0:
+        return
+    try:
+        with claimed(workdir) as path:
+            saved = json.loads((path / CONFIG).read_text())
+            saved["data"]["name"] = name
+            files.replace_text(path / CONFIG, json.dumps(saved, indent=2) + "\n")
+            data_record.rename(path, name)
+    except (ConfigError, OSError):
+        return
+    logging.info("the data of %s have moved to %s", workdir, name)
 
 
 def check_if_begun(workdir: epath.Path, config: Config) -> None:
@@ -169,7 +187,11 @@ def check_if_begun(workdir: epath.Path, config: Config) -> None:
     """
     if (workdir / CONFIG).exists():
         plugin_record.check(workdir)
-        differing = changes.refused(config, _saved(workdir))
+        saved = _saved(workdir)
+        if data_record.is_there(workdir):
+            # Data may move: they are known by their contents.
+            saved["data.name"] = config.data.name
+        differing = changes.refused(config, saved)
         if differing:
             raise _another(workdir, "; ".join(differing))
 

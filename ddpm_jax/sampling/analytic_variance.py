@@ -16,11 +16,11 @@ from ddpm_jax.core import files, folders, sharding
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.core.randomness import Stream, example_keys, stream_key
 from ddpm_jax.data import passes, pipeline
+from ddpm_jax.data.identity import differences
 from ddpm_jax.diffusion.model import LogSnr
 from ddpm_jax.diffusion.process import gaussian, schedules
 from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.diffusion.samplers import analytic_variance, ancestral, time_grids
-from ddpm_jax.models import build
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
 from ddpm_jax.sampling import guides, samplers
@@ -44,9 +44,8 @@ def of(
     _, options = samplers.sampler_choice(config)
     if not options.variance_examples:
         return None
-    source = pipeline.evenly_spaced(
-        build.source(config, config.data.train_split), options.variance_examples
-    )
+    split, num = config.data.train_split, options.variance_examples
+    images = restored.data.identity(split)
     settings = {
         "step": restored.step,
         "weights": c.weights,
@@ -55,13 +54,14 @@ def of(
         "threshold": [c.threshold, dict(c.get(c.threshold, {}))],
         "guidance": [c.guidance, dict(c.get(c.guidance, {}))],
         **guides.identity(config, guide),
-        "data": dict(source.identity),
+        "data": pipeline.evenly_spaced_identity(images, num),
     }
     file = restored.path / FOLDER / f"{restored.step}.json"
     table = _saved(file, settings)
     # All processes estimate or none does, and none writes before all have read.
     if not sharding.from_process_0(int(table is not None)) or table is None:
         is_kept = _can_be_kept(file)
+        source = pipeline.evenly_spaced(restored.data.open_split(split), num)
         logging.info("estimating the variance from %d examples ...", len(source))
         table = _estimate(config, restored, guide, source)
         if is_kept:
@@ -139,7 +139,8 @@ def _saved(
     """The stored table, if it is whole and was estimated with these settings."""
     try:
         stored = json.loads(file.read_text())
-        if stored["settings"] != json.loads(json.dumps(settings)):
+        ours, theirs = json.loads(json.dumps(settings)), stored["settings"]
+        if differences(ours.pop("data"), theirs.pop("data")) or ours != theirs:
             return None
         return analytic_variance.Table(
             *(np.asarray(stored[n]) for n in analytic_variance.Table._fields)

@@ -68,7 +68,7 @@ def _by_classifier(
 ) -> Guide:
     field = f"config.sample.classifier.workdir = {options.workdir!r}"
     other = restored.others.classifier(
-        *(field, options.workdir, config, restored.source),
+        *(field, options.workdir, config, restored.data),
         step=options.step,
         weights=options.weights,
     )
@@ -97,7 +97,7 @@ def _by_weaker(
     if not options.workdir:
         field = f"config.sample.autoguidance.step = {options.step}"
     weak = restored.others.denoiser(
-        *(field, options.workdir or restored.path, config),
+        *(field, options.workdir or restored.path, config, restored.data),
         step=options.step,
         weights=options.weights,
     )

@@ -54,6 +54,7 @@ def test_a_run_is_what_its_workdir_says(run, directory):
     assert run.config.to_dict() == config().to_dict()
     assert (run.path, run.step) == (directory, 2)
     assert run.model.num_classes == 10
+    assert run.class_names == tuple("0123456789")
     assert repr(run) == f"Run({str(directory)!r}, step=2)"
     first = dj.load(directory, step=1)
     assert first.step == 1

@@ -1,5 +1,6 @@
 """The command: what it prints, draws and refuses."""
 
+import gzip
 import io
 import json
 import subprocess
@@ -210,3 +211,27 @@ def test_a_figure_far_from_the_others_does_not_hide_their_differences(two, tmp_p
     far = evaluation_files.run(tmp_path / "far", 1000 * evaluation_files.halves(5))
     (group,) = pairs.groups(compare.gather([*two, far]))
     assert [axes.get_xscale() for axes in plot.draw([group]).axes] == ["log", "symlog"]
+
+
+def test_what_has_changed_in_the_data_is_told(tmp_path, capsys):
+    """Of runs that recorded their files."""
+    data = {**evaluation_files.CONVENTION["data"], "name": "folder:/a"}
+    for number, name in enumerate("ab"):
+        contents = {**data, "contents": str(number)}
+        path = evaluation_files.run(
+            tmp_path / name, evaluation_files.halves(number), data=contents
+        )
+        record = {"name": "folder:/a", "shape": [8, 8, 1], "num_values": 17}
+        record |= {"classes": ["cat"], "splits": {"test": contents}}
+        files = {"test": {f"cat/{i}.png": [i, "x"] for i in range(3 + number)}}
+        (path / "data.json").write_text(json.dumps(record))
+        data_files = gzip.compress(json.dumps(files).encode())
+        (path / "data_files.json.gz").write_bytes(data_files)
+    assert compare.main([str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    said = capsys.readouterr().out
+    assert "the data of b are not those of a: 1 file added (such as cat/3.png)" in said
+    assert "data.contents: 0 (a); 1 (b)" in said
+    # Nothing is said where one did not record them.
+    (tmp_path / "b" / "data.json").unlink()
+    assert compare.main([str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    assert "are not those of" not in capsys.readouterr().out

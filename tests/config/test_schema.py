@@ -32,7 +32,7 @@ def test_each_field_belongs_to_what_depends_on_it():
             wanted = Belongs.RUN
         elif field in DATA:
             wanted = Belongs.DATA
-        elif field == "data.eval_split":
+        elif field in ("data.eval_split", "data.accept_changes"):
             wanted = Belongs.MODE
         elif field == "data.augmentation_flag":
             wanted = Belongs.MODEL

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ddpm_jax.data import folder, table
+from ddpm_jax.data import changes, folder, table
 from ddpm_jax.pictures import image_files
 from tests.core import test_image_reader
 from tests.data.conftest import encoded
@@ -306,3 +306,14 @@ def test_a_name_that_is_no_utf_8_is_read(tmp_path):
         )
     sources = [table.make(f"folder:{tmp_path}", split) for split in ("train", "test")]
     assert sorted(contents(sources[0]) + contents(sources[1])) == [*range(30)]
+
+
+def test_what_is_skipped_is_still_among_the_contents(image_folder):
+    """So that a run that met a broken file goes on without it, of the same data."""
+    name = f"folder:{image_folder}"
+    whole, skipping = (table.make(name, "train", skip_broken=s) for s in (False, True))
+    assert len(whole) == len(skipping) + 1 == whole.identity["num_examples"]
+    assert skipping.identity["num_examples"] == len(skipping)
+    states = changes.state_of(whole), changes.state_of(skipping)
+    assert changes.between(*states) == []
+    assert whole.identity["version"] != skipping.identity["version"]

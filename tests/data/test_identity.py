@@ -36,5 +36,5 @@ def test_identities_differ_in_what_makes_other_images(ours, theirs, fields):
 
 
 def test_one_that_says_nothing_of_contents_is_told():
-    assert identity.is_told(NEW, NEW) and identity.is_told(OLD, OLD)
-    assert not identity.is_told(NEW, OLD)
+    assert identity.is_certain(NEW, NEW) and identity.is_certain(OLD, OLD)
+    assert not identity.is_certain(NEW, OLD)

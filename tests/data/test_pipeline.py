@@ -505,3 +505,10 @@ def test_spaced_examples_are_one_of_each_part_from_the_first_to_the_tail(
     assert length - places[-1] <= -(-length // num)
     with pytest.raises(IndexError):
         source[num]
+
+
+def test_the_identity_of_a_part_is_known_without_its_source(counting):
+    for length, num in ((10, 4), (3, 4)):
+        source = counting(length)
+        part = pipeline.evenly_spaced(source, num)
+        assert pipeline.evenly_spaced_identity(source.identity, num) == part.identity

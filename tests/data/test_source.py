@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ddpm_jax.data import builtin, pipeline
-from ddpm_jax.data.source import Source
+from ddpm_jax.data.source import Described, Source, class_names
 
 SOURCES = {
     "digits": lambda: builtin.digits("test"),
@@ -16,7 +16,7 @@ SOURCES = {
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_keeps_its_promise(name):
     source = SOURCES[name]()
-    assert isinstance(source, Source)
+    assert isinstance(source, Source) and isinstance(source, Described)
     for index in (0, len(source) - 1):
         example = source[index]
         assert example["image"].shape == source.shape
@@ -25,6 +25,15 @@ def test_a_source_keeps_its_promise(name):
         assert 0 <= example["label"] < max(source.num_classes, 1)
         again = source[index]
         np.testing.assert_array_equal(example["image"], again["image"])
+    names = class_names(source)
+    assert len(names) == len(set(names)) == source.num_classes
     told = {"name", "version", "split", "resizing", "num_examples"}
     assert told <= source.identity.keys()
     assert source.identity["num_examples"] == len(source)
+
+
+def test_classes_are_called_by_their_names_or_numbers():
+    photos = builtin.photos("train", patch_size=16, stride=8)
+    assert class_names(photos) == ("china", "flower")
+    assert class_names(pipeline.first(photos, 5)) == ("china", "flower")
+    assert class_names(builtin.digits("test")) == tuple("0123456789")

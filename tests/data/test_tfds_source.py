@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 
 from ddpm_jax.data import table, tfds_source
 from ddpm_jax.data.images import Frame
+from ddpm_jax.data.tfds_source import TfdsSource
 from tests.data import tiny_tfds
 
 
@@ -215,3 +216,26 @@ def test_the_number_of_classes_is_what_the_data_set_says(tfds_dir):
     assert make("cifar", tfds_dir).num_classes == 10
     assert make("cifar", tfds_dir, "test").num_classes == 10
     assert make("grey", tfds_dir).num_classes == 0
+
+
+def test_classes_have_the_names_that_the_data_set_gives(tfds_dir):
+    assert make("cifar", tfds_dir).class_names == tuple("0123456789")
+    assert make("grey", tfds_dir).class_names == ()
+
+
+def test_the_contents_are_those_of_the_examples(tfds_dir):
+    train, test = make("cifar", tfds_dir), make("cifar", tfds_dir, "test")
+    contents = [source.identity["contents"] for source in (train, test)]
+    assert len(set(contents)) == 2
+    assert make("cifar", tfds_dir).identity == train.identity
+
+    def of(records, names=train.class_names):
+        return TfdsSource(
+            *("tfds:a", "train", "1", records, True, names, (32, 32, 3)),
+            Frame(channels=3, image_size=None, center_crop=None),
+        ).identity["contents"]
+
+    records = [train._records[i] for i in range(len(train))]
+    assert of(records) == contents[0]
+    assert of(records[:-1]) != contents[0] != of(records, [*"abcdefghij"])
+    assert of([*records[:7], records[8], *records[8:]]) != contents[0]

@@ -5,6 +5,7 @@ import pytest
 from etils import epath
 
 from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.data import run_data
 from ddpm_jax.evaluation import reference
 from ddpm_jax.models import build
 
@@ -118,3 +119,96 @@ def test_one_that_is_there_is_made_anew(restored, judged, extractor, tmp_path):
     assert found.moments.num == len(part) < first.moments.num == len(whole)
     with np.load(file) as arrays:
         assert arrays["num"] == len(part)
+
+
+FOLDER = {
+    "name": "folder:/a",
+    "version": "of paths",
+    "split": "train",
+    "resizing": "none",
+    "num_examples": NUM,
+}
+
+
+@pytest.fixture
+def ask_of(restored, judged, extractor, tmp_path, monkeypatch):
+    """Asks for the reference of a run with recorded data; with it, whether one was made."""
+
+    def open_split(split):
+        source = build.source(judged(), split)
+        source.identity = recorded[0]
+        return source
+
+    made, make, recorded = [], reference._make, []
+    monkeypatch.setattr(reference, "_make", lambda *args: made.append(1) or make(*args))
+
+    def ask_of(identity, **changes):
+        made.clear()
+        recorded[:] = [identity]
+        data = run_data.RunData(
+            *("folder:/a", (8, 8, 1), 17, tuple("0123456789")),
+            {"train": identity},
+            open_split,
+        )
+        path, c = epath.Path(tmp_path), judged(**changes)
+        found = reference.of(c, path, restored.mesh, extractor, data)
+        return found.identity["data"], bool(made)
+
+    return ask_of
+
+
+def test_a_reference_is_known_by_the_contents_of_its_images(ask_of, caplog):
+    first = {**FOLDER, "contents": "1"}
+    assert ask_of(first) == (first, True)
+    # A folder that has moved has the same images; nothing is opened to see that.
+    assert ask_of({**first, "name": "folder:/b"}) == (first, False)
+    other = {**first, "contents": "2"}
+    assert ask_of(other) == (other, True)
+    assert "does not say" not in caplog.text
+
+
+def test_a_reference_of_an_earlier_version_is_taken_and_told(ask_of, tmp_path, caplog):
+    """It says nothing of contents, but the rest must be the same."""
+    assert ask_of(FOLDER) == (FOLDER, True)
+    caplog.clear()
+    assert ask_of({**FOLDER, "contents": "1"}) == (FOLDER, False)
+    (line,) = [text for text in caplog.messages if "does not say" in text]
+    assert line.startswith(f"{tmp_path}/reference/classifier.npz does not say what")
+    now = {**FOLDER, "contents": "1", "name": "folder:/b"}
+    assert ask_of(now) == (now, True)
+
+
+def test_a_named_reference_of_changed_images_is_refused_or_accepted(
+    ask_of, tmp_path, caplog
+):
+    first = {**FOLDER, "contents": "1"}
+    ask_of(first)
+    file = tmp_path / "reference" / "classifier.npz"
+    named = {"eval__quality__reference": str(file)}
+    other = {**first, "contents": "2", "num_examples": 9}
+    message = (
+        r"cannot be used \(data.contents is '1' there and '2' here; data.num_examples is"
+        r" 1437 there and 9 here\): make it"
+    )
+    with pytest.raises(ConfigError, match=message):
+        ask_of(other, **named)
+    assert ask_of(other, **named, data__accept_changes=True) == (first, False)
+    assert f"accepted: {file}: data.contents is" in caplog.text
+    # What was not of the same images to begin with is not accepted.
+    with pytest.raises(
+        ConfigError, match=r"data.resizing is 'none' there and '8x8' here"
+    ):
+        ask_of({**first, "resizing": "8x8"}, **named, data__accept_changes=True)
+
+
+def test_a_file_that_does_not_say_its_data_is_made_anew(ask_of, tmp_path):
+    ask_of(FOLDER)
+    file = tmp_path / "reference" / "classifier.npz"
+    with np.load(file) as arrays:
+        parts = dict(arrays)
+    parts["identity"] = np.array("{}")
+    np.savez(file, **parts)
+    assert ask_of(FOLDER) == (FOLDER, True)
+    np.savez(file, **parts)
+    with pytest.raises(ConfigError, match="does not say of what data it is"):
+        ask_of(FOLDER, eval__quality__reference=str(file))

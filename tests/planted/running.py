@@ -6,6 +6,8 @@ STEP = "ddpm_jax/training/step.py"
 OF_STEP = ("tests/training/test_step.py",)
 RESTORE = "ddpm_jax/runs/restore.py"
 OF_RESTORE = ("tests/runs/test_restore.py",)
+SAME_DATA = "ddpm_jax/runs/same_data.py"
+OF_SAME_DATA = ("tests/runs/test_same_data.py",)
 BUILD = "ddpm_jax/models/build.py"
 
 MISTAKES = (
@@ -390,17 +392,17 @@ MISTAKES = (
     ),
     Mistake(
         "runs with another crop of their images count as of the same data",
-        RESTORE,
+        SAME_DATA,
         '_FIELDS_OF_X = ("name", "image_size", "center_crop", "channels", "stride")',
         '_FIELDS_OF_X = ("name", "image_size", "channels", "stride")',
-        OF_RESTORE,
+        OF_SAME_DATA,
     ),
     Mistake(
         "runs with another decoder count as of the same data",
-        RESTORE,
+        SAME_DATA,
         '[f"data.{name}" for name in _FIELDS_OF_X] + ["decoder.name"]',
         '[f"data.{name}" for name in _FIELDS_OF_X]',
-        OF_RESTORE,
+        OF_SAME_DATA,
     ),
     Mistake(
         "another scale of time is not told of",
@@ -425,10 +427,10 @@ MISTAKES = (
     ),
     Mistake(
         "theirs and ours are exchanged in what is told of other data",
-        RESTORE,
+        SAME_DATA,
         'is {then.get(name)!r} there and"\n                f" {now[name]!r} here."',
         'is {now[name]!r} there and"\n                f" {then.get(name)!r} here."',
-        OF_RESTORE,
+        OF_SAME_DATA,
     ),
     Mistake(
         "a checkpoint that is asked for by its step is the newest",

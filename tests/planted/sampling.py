@@ -294,11 +294,11 @@ MISTAKES = (
         "the weaker model's weights are this run's choice",
         "ddpm_jax/sampling/guiding_models.py",
         "    weak = restored.others.denoiser(\n"
-        "        *(field, options.workdir or restored.path, config),\n"
+        "        *(field, options.workdir or restored.path, config, restored.data),\n"
         "        step=options.step,\n"
         "        weights=options.weights,\n",
         "    weak = restored.others.denoiser(\n"
-        "        *(field, options.workdir or restored.path, config),\n"
+        "        *(field, options.workdir or restored.path, config, restored.data),\n"
         "        step=options.step,\n"
         '        weights="ema",\n',
         ("tests/sampling/test_guiding_models.py", "-k", "autoguidance"),
@@ -306,9 +306,9 @@ MISTAKES = (
     Mistake(
         "the classifier's step is always the newest",
         "ddpm_jax/sampling/guiding_models.py",
-        "        *(field, options.workdir, config, restored.source),\n"
+        "        *(field, options.workdir, config, restored.data),\n"
         "        step=options.step,\n",
-        "        *(field, options.workdir, config, restored.source),\n        step=-1,\n",
+        "        *(field, options.workdir, config, restored.data),\n        step=-1,\n",
         ("tests/sampling/test_guiding_models.py", "-k", "fits or step"),
     ),
     Mistake(

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import json
 import os
@@ -141,3 +142,72 @@ def test_another_error_of_the_lock_is_not_taken_for_that(tmp_path, monkeypatch):
     monkeypatch.setattr(workdir.fcntl, "flock", flock)
     with pytest.raises(OSError, match="Input/output"), workdir.claimed(tmp_path):
         pass
+
+
+def begun(tmp_path, name, recorded=True):
+    """A workdir whose data is called so, with a record of data or without."""
+    path = epath.Path(tmp_path / "run")
+    path.mkdir()
+    workdir.remember_config(path, tiny.config(data__name=name))
+    if recorded:
+        record = {"name": name, "shape": [8, 8, 3], "num_values": 256}
+        record |= {"classes": [], "splits": {}}
+        (path / "data.json").write_text(json.dumps(record))
+    return path
+
+
+def test_data_may_have_moved_where_it_is_recorded_what_they_are(tmp_path):
+    path = begun(tmp_path, "folder:/a")
+    workdir.check_if_begun(path, tiny.config(data__name="folder:/b"))
+    with pytest.raises(ConfigError, match=r"data.image_size \(now 8, then 0\)\. Use"):
+        workdir.check_if_begun(
+            path, tiny.config(data__name="folder:/b", data__image_size=8)
+        )
+
+
+def test_a_run_that_recorded_no_data_is_known_by_their_name(tmp_path):
+    path = begun(tmp_path, "folder:/a", recorded=False)
+    with pytest.raises(
+        ConfigError, match=r"data.name \(now 'folder:/b', then 'folder:/a"
+    ):
+        workdir.check_if_begun(path, tiny.config(data__name="folder:/b"))
+
+
+def test_the_config_follows_data_that_have_moved(tmp_path):
+    path = begun(tmp_path, "folder:/a")
+    before = json.loads((path / "config.json").read_text())
+    workdir.follow_data(path, "folder:/b")
+    after = json.loads((path / "config.json").read_text())
+    assert after["data"].pop("name") == "folder:/b"
+    assert before["data"].pop("name") == "folder:/a" and after == before
+    assert json.loads((path / "data.json").read_text())["name"] == "folder:/b"
+
+
+def test_a_run_that_is_training_or_read_only_is_left_as_it_is(tmp_path, monkeypatch):
+    path = begun(tmp_path, "folder:/a")
+    before = (path / "config.json").read_bytes()
+
+    @contextlib.contextmanager
+    def taken(path):
+        raise ConfigError("in use")
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workdir, "claimed", taken)
+        workdir.follow_data(path, "folder:/b")
+    with monkeypatch.context() as patch:
+        patch.setattr(workdir.files, "replace_text", _fail)
+        workdir.follow_data(path, "folder:/b")
+    assert (path / "config.json").read_bytes() == before
+
+
+def _fail(*_):
+    raise OSError(30, "Read-only file system")
+
+
+def test_changes_are_accepted_for_one_start(tmp_path):
+    path = epath.Path(tmp_path)
+    workdir.remember_config(path, tiny.config(data__accept_changes=True))
+    saved = json.loads((path / "config.json").read_text())
+    assert saved["data"]["accept_changes"] is False
+    workdir.check_if_begun(path, tiny.config(data__accept_changes=True))

@@ -177,3 +177,30 @@ def test_each_level_and_example_has_its_own_noise_and_each_example_counts_once(
     ]
     np.testing.assert_allclose(table.error - 100.0 * pixels.mean(), wanted, atol=2e-5)
     assert len(set(np.round(wanted, 6))) == 10
+
+
+def test_it_is_estimated_again_for_other_images_not_for_another_place(plain, estimated):
+    def again(**identity):
+        known = {**plain.data.identity("train"), **identity}
+        data = dataclasses.replace(plain.data, identities={"train": known})
+        return estimated(restored=dataclasses.replace(plain, data=data))
+
+    assert again(name="folder:/a")  # By a version that recorded no contents.
+    assert not again(name="folder:/a", contents="1")
+    assert again(name="folder:/b", contents="1")
+    assert not again(name="folder:/c", contents="1")
+    assert again(name="folder:/c", contents="2")
+
+
+def test_what_is_stored_needs_no_data(plain, estimated, monkeypatch):
+    assert estimated()
+
+    def opened(_):
+        raise ConfigError("there is no folder")
+
+    gone = dataclasses.replace(
+        plain, data=dataclasses.replace(plain.data, open_split=opened)
+    )
+    assert not estimated(restored=gone)
+    with pytest.raises(ConfigError, match="there is no folder"):
+        estimated(restored=gone, seed=1)

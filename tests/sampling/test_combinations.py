@@ -11,6 +11,7 @@ from etils import epath
 
 from ddpm_jax.check import check_config
 from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.data import run_data
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.samplers.table import SAMPLERS
 from ddpm_jax.models import build
@@ -110,9 +111,10 @@ def asked(small_network):
     """Instead of runs on disk, models by config; one of each schedule and prediction."""
     mesh = tiny.one_device()
     source = build.source(tiny.config(), "test")
+    data = run_data.of_source(source, "test", lambda split: source)
     made, nowhere = {}, epath.Path("of_a_test")
 
-    def weak(field, path, c, **options):
+    def weak(field, path, c, *_, **options):
         restored = built(c)
         params = jax.tree.map(lambda a: 0.9 * a, restored.params)
         return dataclasses.replace(restored, params=params)
@@ -130,7 +132,7 @@ def asked(small_network):
             shapes = jax.eval_shape(model.init, jax.random.key(0))
             zeros = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
             params = jax.device_get(tiny.away_from_start(zeros))
-            made[key] = Restored(nowhere, mesh, source, model, 0, params, c, others)
+            made[key] = Restored(nowhere, mesh, data, model, 0, params, c, others)
         return made[key]
 
     return built

@@ -1,6 +1,7 @@
 """Guidance by another model: whose answer it is, and which models do not fit."""
 
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,6 @@ import pytest
 
 from ddpm_jax import train
 from ddpm_jax.check import check_config
-from ddpm_jax.data import builtin
 from ddpm_jax.runs import restore
 from ddpm_jax.sampling import guides, sample_batches
 from tests import tiny
@@ -156,12 +156,21 @@ def test_a_guide_of_a_version_to_come_is_refused(told, sorter_run, tmp_path):
     )
 
 
-def test_a_classifier_of_other_classes_is_refused(told, sorter_run, monkeypatch):
-    monkeypatch.setattr(builtin.Digits, "num_classes", 9)
+def test_a_classifier_of_other_classes_is_refused(told, sorter_run, tmp_path):
+    path = tmp_path / "sorter"
+    shutil.copytree(sorter_run, path)
+    record = json.loads((path / "data.json").read_text())
+    record["classes"].remove("9")
+    (path / "data.json").write_text(json.dumps(record))
+    field = r"config.sample.classifier.workdir = .*"
+    refused(
+        told, rf"{field} is of other data \(class '9' is new here", **by_sorter(path)
+    )
     refused(
         told,
-        r"config.sample.classifier.workdir = .* cannot be read: .*10.*9",
-        **by_sorter(sorter_run),
+        rf"{field} cannot be read: .*10.*9",
+        data__accept_changes=True,
+        **by_sorter(path),
     )
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Array
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core.choice import Choice, Options
-from ddpm_jax.data.source import Source
+from ddpm_jax.data.source import Described
 from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.samplers.readout import PixelImages
 from ddpm_jax.evaluation.extractors.extractor import (
@@ -36,7 +36,7 @@ def classifier(_: Options, files: ExtractorFiles) -> Load:
     )
 
     def load(
-        config: Config, mesh: Mesh, source: Source, others: OtherRuns
+        config: Config, mesh: Mesh, source: Described, others: OtherRuns
     ) -> Extractor:
         field = f"config.eval.quality.classifier = {directory!r}"
         found = others.classifier(

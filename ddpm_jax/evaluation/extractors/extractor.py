@@ -13,7 +13,7 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.core import sharding
 from ddpm_jax.core.choice import Options, option
 from ddpm_jax.core.errors import ConfigError
-from ddpm_jax.data.source import Source
+from ddpm_jax.data.source import Described
 from ddpm_jax.models.restored import OtherRuns
 from ddpm_jax.nets.inception.network import PREPARATIONS
 
@@ -52,7 +52,7 @@ class Load(Protocol):
     """
 
     def __call__(
-        self, config: Config, mesh: Mesh, source: Source, others: OtherRuns
+        self, config: Config, mesh: Mesh, source: Described, others: OtherRuns
     ) -> Extractor: ...
 
 

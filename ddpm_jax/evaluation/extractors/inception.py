@@ -12,7 +12,7 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.core import paths
 from ddpm_jax.core.choice import Choice, Options
 from ddpm_jax.core.errors import ConfigError
-from ddpm_jax.data.source import Source
+from ddpm_jax.data.source import Described
 from ddpm_jax.diffusion.samplers.readout import PixelImages
 from ddpm_jax.evaluation.extractors.extractor import (
     Extractor,
@@ -38,7 +38,7 @@ def inception(_: Options, files: ExtractorFiles) -> Load:
     file = needed("inception", files.inception, f"the file {WEIGHTS}")
 
     def load(
-        config: Config, mesh: Mesh, source: Source, others: OtherRuns
+        config: Config, mesh: Mesh, source: Described, others: OtherRuns
     ) -> Extractor:
         params = _read(file)
         model = network.InceptionV3(files.preparation)
