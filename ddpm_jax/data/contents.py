@@ -174,7 +174,12 @@ def copies(first: Contents, second: Contents) -> tuple[list[tuple[str, str]], in
     sizes = {file.size for file in first.files} & {file.size for file in second.files}
     ones = [file for file in first.files if file.size in sizes]
     others = [file for file in second.files if file.size in sizes]
-    facts, their_facts = first.of(sample(ones)), second.of(sample(others))
+    facts, their_facts = (
+        contents.facts
+        if len(files) == len(contents.files)
+        else contents.of(sample(files))
+        for contents, files in ((first, ones), (second, others))
+    )
     by_digest = {fact.digest: path for path, fact in facts.items()}
     by_digest.pop(UNREADABLE, None)
     pairs = [

@@ -37,7 +37,7 @@ class FolderSource:
         name: str,
         split: str,
         root: pathlib.Path,
-        files: Sequence[File],
+        held: Contents,
         classes: Sequence[str],
         frame: Frame,
         broken: Collection[str] = (),
@@ -48,7 +48,7 @@ class FolderSource:
           name: the value of config.data.name.
           split: the split's usual name.
           root: the folder that holds the split.
-          files: all its image files, with paths relative to root.
+          held: all its image files, with paths relative to root.
           classes: names of the classes of all splits, in the order of labels.
           frame: the preparation of images.
           broken: paths of files that are left out.
@@ -57,7 +57,7 @@ class FolderSource:
         # Images that all lie together are not sorted into classes.
         self.class_names = tuple(classes) if len(classes) > 1 else ()
         self.num_classes = len(self.class_names)
-        self.contents = Contents(root, files)
+        self.contents, files = held, held.files
         self._root, self._frame = root, frame
         self._paths = [file.path for file in files if file.path not in broken]
         number = {name: label for label, name in enumerate(classes)}
@@ -164,6 +164,10 @@ def open_split(
     parts = LAYOUTS[layout](listed, here, path)
     kind = parts.name_of(split)
     folder, files = parts.splits[kind]
+    held = {
+        name: Contents(root / part.folder, part.files)
+        for name, part in parts.splits.items()
+    }
     frame = Frame(
         channels=channels or 3,
         image_size=image_size,
@@ -177,19 +181,17 @@ def open_split(
             " sub-folders 'train' and 'test', would be."
         )
     classes = parts.classes
-    source = FolderSource(name, kind, root / folder, files, classes, frame, broken)
-    _tell(name, root, listed, parts)
+    source = FolderSource(name, kind, root / folder, held[kind], classes, frame, broken)
+    _tell(name, listed, parts, held)
     if split_folders.KINDS[split.lower()] != kind:
         _log_once(logging.INFO, f"{name}: the split {split!r} is its folder {folder!r}")
     return source
 
 
-def _tell(name: str, root: pathlib.Path, listed: Listing, parts: Layout) -> None:
+def _tell(
+    name: str, listed: Listing, parts: Layout, splits: Mapping[str, Contents]
+) -> None:
     """Logs what a folder holds in one line, and what may be meant otherwise in others."""
-    splits = {
-        kind: Contents(root / split.folder, split.files)
-        for kind, split in parts.splits.items()
-    }
     all_files = [file for split in parts.splits.values() for file in split.files]
     sizes = ", ".join(f"{kind} {len(c.files)}" for kind, c in splits.items())
     said = [f"{len(all_files)} images ({sizes})"]

@@ -191,5 +191,6 @@ def test_data_are_told_apart_by_their_contents_not_by_their_place(tmp_path):
     # An evaluation of an earlier version does not say: it may be of either.
     assert kinds(older, a) == [["older", "a"]]
     assert kinds(a, changed, older) == [["a", "older"], ["changed"]]
+    assert kinds(older, a, changed) == [["older", "a"], ["changed"]]
     assert kinds(older_moved, a) == [["older_moved"], ["a"]]
     assert pairs.separating([older, a, moved]) == {"data.name"}
