@@ -19,6 +19,7 @@ CONFIG = (
     "--config.model.unet.feature_mults=(1,)",
     "--config.model.unet.attention_at=(8,)",
     "--config.training.num_steps=1",
+    "--config.optimizer.warmup_steps=0",
     "--config.training.eval_every=0",
     "--config.training.sample_every=0",
 )

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.usefixtures("small_network", "one_device")
 
 
 def test_a_restored_run_has_all_that_evaluation_and_sampling_start_from(plain_run):
-    c = tiny.config()
-    found = restore.load(c, plain_run, step=2, weights="raw")
+    c = tiny.config(training__num_steps=2)
+    found = restore.load(tiny.config(), plain_run, step=2, weights="raw")
     assert isinstance(found, Restored) and isinstance(found.model, Denoiser)
     assert isinstance(found.source, Source) and isinstance(found.others, OtherRuns)
     assert (str(found.path), found.step) == (str(plain_run), 2)
