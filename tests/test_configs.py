@@ -76,6 +76,13 @@ STAND_INS = {
 }
 
 
+# Run in the ordinary suite.
+RUN = ("cifar10", "digits_cond", "digits_classifier", "digits_vdm", "photos")
+# Largest networks, whose shapes take seconds to trace.
+LARGE = {("imagenet64", "full"), ("imagenet32_vdm", "full"), ("imagenet64_vdm", "full")}
+LARGE |= {("cifar10_vdm", "aug_paper"), ("cifar10_vdm", "small")}
+
+
 class FakeSource:
     """The shape of a data set's images, without the data set."""
 
@@ -116,14 +123,24 @@ def config_of(name, variant):
     return importlib.import_module(f"configs.{name}").get_config(variant)
 
 
+EXPECTED = {(name, "full"): number for name, number in PARAMETERS.items()}
+EXPECTED |= VARIANT_PARAMETERS
+
+
+@pytest.mark.parametrize("name, variant", EXPECTED)
+def test_the_full_config_has_no_fault(name, variant):
+    check_config(config_of(name, variant))
+
+
 @pytest.mark.parametrize(
     "name, variant, expected",
-    [(name, "full", number) for name, number in PARAMETERS.items()]
-    + [(*key, number) for key, number in VARIANT_PARAMETERS.items()],
+    [
+        pytest.param(*key, number, marks=[pytest.mark.long] if key in LARGE else [])
+        for key, number in EXPECTED.items()
+    ],
 )
 def test_the_full_config_can_be_built(name, variant, expected):
     config = config_of(name, variant)
-    check_config(config)
     source = FakeSource(*SHAPES.get(name, ((32, 32, 3), 256)))
     model = build.backbone(config, source)
     shapes = jax.eval_shape(model.init, jax.random.key(0))
@@ -154,10 +171,9 @@ def test_smoke_shrinks_sizes_and_keeps_the_experiment(name):
     assert smoke["training.num_steps"] == 4
 
 
-# Those that differ from another in sizes or data alone take their time.
-LARGER = ("imagenet64", "imagenet32_vdm", "imagenet64_vdm", "celeba64", "cifar10_cond")
+# One of each kind of data and of model; the others are these in other sizes.
 SMOKED = [
-    pytest.param(name, marks=[pytest.mark.long] if name in LARGER else [])
+    pytest.param(name, marks=[] if name in RUN else [pytest.mark.long])
     for name in PARAMETERS
 ]
 

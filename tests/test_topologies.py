@@ -20,6 +20,7 @@ EIGHT_DEVICES = {
     "jit, 2 x 4": ("jit", 4),
     "pmap over 8": ("pmap", 1),
 }
+OTHERS = ("jit, 2 x 4", "pmap over 8")
 
 
 pytestmark = pytest.mark.usefixtures("small_network")
@@ -78,7 +79,9 @@ def assert_the_same(found, alone):
         )
 
 
-@pytest.mark.parametrize("name", EIGHT_DEVICES)
+@pytest.mark.parametrize(
+    "name", [pytest.param("jit, 8 x 1", marks=pytest.mark.long), *OTHERS]
+)
 def test_eight_devices_learn_the_same(name, alone):
     mode, fsdp = EIGHT_DEVICES[name]
     assert_the_same(topology.train(mode, sharding.make_mesh(fsdp)), alone)

@@ -74,7 +74,7 @@ def test_a_run_leaves_what_it_should(whole):
 
 
 @pytest.mark.parametrize(
-    "stop_at", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (3, 4)), 5]
+    "stop_at", [*(pytest.param(n, marks=pytest.mark.long) for n in (1, 3, 4)), 5]
 )
 def test_a_resumed_run_is_bitwise_the_uninterrupted_one(
     whole, tmp_path, monkeypatch, stop_at

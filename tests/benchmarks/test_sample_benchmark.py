@@ -49,6 +49,7 @@ def test_compilations_are_counted():
     assert len(found) == 2
 
 
+@pytest.mark.long
 def test_given_latents_are_those_drawn():
     net = tiny()
     params, index = sample.make_params(net), sample.numbers(2)

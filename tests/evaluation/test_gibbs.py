@@ -28,6 +28,8 @@ from tests.diffusion.closed_form import MIXTURE
 VALUES, NUM = 64, 3000
 CODEC = Categorical(VALUES)
 
+pytestmark = pytest.mark.long  # A network is trained.
+
 
 class MLP(nn.Module):
     """Two hidden layers on the plane, told of log SNR."""

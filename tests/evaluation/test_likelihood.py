@@ -61,7 +61,9 @@ def mesh_of(num_devices):
     )
 
 
-@pytest.mark.parametrize("estimator", ["stratified", "ode"])
+@pytest.mark.parametrize(
+    "estimator", ["stratified", pytest.param("ode", marks=pytest.mark.long)]
+)
 def test_batch_size_and_devices_do_not_change_a_figure(estimator):
     options = {
         "eval__num_examples": 100,
@@ -131,7 +133,9 @@ def test_few_stratified_draws_agree_with_all_times_on_the_digits():
     assert error < 0.05, "a wide error would agree with anything"
 
 
-@pytest.mark.parametrize("estimator", ["stratified", "ode"])
+@pytest.mark.parametrize(
+    "estimator", ["stratified", pytest.param("ode", marks=pytest.mark.long)]
+)
 def test_intervals_cover_as_often_as_they_say(estimator):
     """Of 200 repeats, with other noise each, 95% intervals hold the mean of all.
 

@@ -54,7 +54,10 @@ def test_every_part_of_the_schedule_learns(whole):
         assert np.any(state[name] != np.asarray(start)), name
 
 
-@pytest.mark.parametrize("changes", [{}, {"loss__time_sampling": "importance"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, pytest.param({"loss__time_sampling": "importance"}, marks=pytest.mark.long)],
+)
 def test_resumed_is_uninterrupted_to_the_bit(changes, whole, tmp_path, monkeypatch):
     reference = whole
     if changes:
@@ -168,10 +171,10 @@ def test_only_the_interior_has_another_gradient_for_the_variance(prediction):
 @pytest.mark.parametrize(
     "interior, num_steps, sampler, spacing",
     [
-        ("line", 0, "ancestral", "uniform"),
+        pytest.param("line", 0, "ancestral", "uniform", marks=pytest.mark.long),
         ("network", 0, "ddim", "log_snr"),
-        ("polynomial", 0, "ddim", "quadratic"),
-        ("network", 10, "ancestral", "quadratic"),
+        pytest.param("polynomial", 0, "ddim", "quadratic", marks=pytest.mark.long),
+        pytest.param("network", 10, "ancestral", "quadratic", marks=pytest.mark.long),
         ("polynomial", 10, "ddim", "uniform"),
     ],
 )

@@ -132,7 +132,8 @@ def test_channels_beyond_the_inputs_start_at_zero():
     np.testing.assert_allclose(y[..., 3:], 0.0, atol=1e-3)
 
 
-@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.long), 0.5])
+@pytest.mark.long
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_remat_changes_no_number(dropout):
     x, time = inputs()
     net, other = (tiny(dropout=dropout, remat=remat) for remat in (False, True))

@@ -31,7 +31,10 @@ def test_where_nothing_is_painted_the_image_stays(tmp_path):
     np.testing.assert_array_equal(found.pixels, np.tile(image[None], (4, 1, 1, 1)))
 
 
-@pytest.mark.parametrize("sampler", ["ancestral", "ddim", "heun", "ode"])
+@pytest.mark.parametrize(
+    "sampler",
+    ["ancestral", "ddim", "heun", pytest.param("ode", marks=pytest.mark.long)],
+)
 def test_known_pixels_are_kept_and_the_others_drawn(tmp_path, sampler):
     painted = np.arange(64).reshape(8, 8) % 3 == 0
     options = {"sample__sampler": sampler, "sample__ode__rtol": 1e-2}

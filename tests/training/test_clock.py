@@ -52,6 +52,7 @@ def test_a_profile_covers_the_steps_asked_for(tmp_path):
     assert list(tmp_path.rglob("*.xplane.pb"))
 
 
+@pytest.mark.long
 def test_a_profile_that_the_run_outlives_is_closed(tmp_path):
     with Profile(tmp_path, 100) as profile:
         for step in range(1, clock.PROFILE_AFTER + 2):

@@ -115,7 +115,7 @@ def test_the_bound_of_the_best_model_is_the_entropy(schedule, num_values):
     assert -3.0 * error < mean - entropy(num_values) < 0.003 + 3.0 * error
 
 
-@pytest.mark.parametrize("num_values", [17, 256])
+@pytest.mark.parametrize("num_values", [17, pytest.param(256, marks=pytest.mark.long)])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_bound_does_not_depend_on_the_interior(schedule, num_values):
     ends = WIDE[num_values]
