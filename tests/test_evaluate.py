@@ -95,6 +95,7 @@ def config_of_five_batches(**changes):
     return tiny.config(eval__batch_size=4, **changes)
 
 
+@pytest.mark.long
 def test_what_was_measured_before_a_kill_is_not_measured_again(
     run_folder, batches, monkeypatch
 ):

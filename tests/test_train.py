@@ -88,6 +88,7 @@ def test_a_resumed_run_is_bitwise_the_uninterrupted_one(
     assert differences(tmp_path, whole) == []
 
 
+@pytest.mark.long
 def test_a_run_made_longer_is_bitwise_the_long_one(whole, tmp_path):
     assert train.run(config(**EVERY, training__num_steps=4), tmp_path) == 0
     assert train.run(config(**EVERY), tmp_path) == 0
@@ -113,6 +114,7 @@ def test_a_finished_run_started_again_does_nothing(whole):
     assert (whole / "metrics.jsonl").read_bytes() == rows
 
 
+@pytest.mark.long
 def test_a_damaged_newest_checkpoint_costs_its_steps_and_no_more(whole, tmp_path):
     assert train.run(config(**EVERY, training__num_steps=4), tmp_path) == 0
     for path in (tmp_path / "checkpoints" / "4" / "state").rglob("d/*"):

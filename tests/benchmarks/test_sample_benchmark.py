@@ -26,6 +26,7 @@ def test_every_sampler_asks_as_often_as_the_network_alone_is_run(name):
     assert plan.t.shape[0] + 1 == sample.NUM_QUESTIONS
 
 
+@pytest.mark.long
 def test_peak_does_not_grow_with_the_times_but_does_with_a_film():
     few, many = (sample.peak(tiny(), 2, n) for n in (10, 1000))
     film = sample.peak(tiny(), 2, 1000, num_frames=1000)

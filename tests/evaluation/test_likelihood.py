@@ -123,6 +123,7 @@ def test_the_report_is_the_estimators_mean_over_each_image_once(estimator):
     assert report["num_network_evaluations"] == EVALUATIONS[estimator]
 
 
+@pytest.mark.long
 def test_few_stratified_draws_agree_with_all_times_on_the_digits():
     whole = {"eval__num_examples": 0, "eval__batch_size": 360}
     few = evaluated(eval__num_draws=16, **whole)[-1]
@@ -414,7 +415,10 @@ def test_two_evaluations_are_the_same_to_the_last_bit(tmp_path):
         np.testing.assert_allclose(images["halves"].mean(axis=0), images["nats"])
 
 
-@pytest.mark.parametrize("estimator", ["stratified", "full", "ode"])
+@pytest.mark.parametrize(
+    "estimator",
+    ["stratified", *(pytest.param(e, marks=pytest.mark.long) for e in ("full", "ode"))],
+)
 def test_an_estimator_is_compiled_once_and_holds_one_batch_of_states(estimator):
     """More draws take longer, and no more memory."""
     memory = []

@@ -31,7 +31,9 @@ def draws_of(num, num_latents=10):
 
 
 @pytest.mark.parametrize("weighting", [*weightings.WEIGHTINGS, "elbo"])
-@pytest.mark.parametrize("variance", ["posterior", "learned"])
+@pytest.mark.parametrize(
+    "variance", ["posterior", pytest.param("learned", marks=pytest.mark.long)]
+)
 def test_every_loss_is_finite_with_its_gradient(weighting, variance):
     c, model = simple_model_of(loss__weighting=weighting, reverse_variance=variance)
     params = model.init(jax.random.key(0))

@@ -54,10 +54,8 @@ def test_every_part_of_the_schedule_learns(whole):
         assert np.any(state[name] != np.asarray(start)), name
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{}, pytest.param({"loss__time_sampling": "importance"}, marks=pytest.mark.long)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("changes", [{}, {"loss__time_sampling": "importance"}])
 def test_resumed_is_uninterrupted_to_the_bit(changes, whole, tmp_path, monkeypatch):
     reference = whole
     if changes:

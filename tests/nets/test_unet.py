@@ -95,7 +95,9 @@ def value_and_grads(function, x, variables):
     return y, grads
 
 
-@pytest.fixture(scope="module", params=OPTIONS)
+@pytest.fixture(
+    scope="module", params=[pytest.param("ddpm", marks=pytest.mark.long), "adm"]
+)
 def at_once(request):
     """What a plain batch gives: (options, x, time, variables, y, grads)."""
     options = OPTIONS[request.param]

@@ -32,7 +32,7 @@ def drawn(changes, variational=False, num=3, **options):
     return jax.jit(lambda p: draw(model.bind(p), keys, end_keys, None))(params)
 
 
-WAYS = {
+VARIANTS = {
     "ancestral": {"sample__sampler": "ancestral"},
     "ddim": {"sample__sampler": "ddim"},
     "2M": {"sample__sampler": "dpm_solver"},
@@ -56,33 +56,40 @@ WAYS = {
 # Each sampler with two predictions and each prediction with four samplers; the flow of
 # a chain has no "mean".
 PAIRS = [
-    (way, kind)
-    for i, way in enumerate(WAYS)
-    for kind in np.roll(["eps", "x", "v", "score", "mean"], i)[:2]
-    if (way, kind) != ("ode", "mean")
+    (variant, prediction)
+    for i, variant in enumerate(VARIANTS)
+    for prediction in np.roll(["eps", "x", "v", "score", "mean"], i)[:2]
+    if (variant, prediction) != ("ode", "mean")
 ]
 
 
-@pytest.mark.parametrize(("way", "kind"), PAIRS)
-def test_every_sampler_goes_with_every_prediction(way, kind):
-    found = drawn({**WAYS[way], "prediction": str(kind), "reverse_variance": "learned"})
+@pytest.mark.long  # tests/sampling/test_combinations.py has pairs of all choices.
+@pytest.mark.parametrize(("variant", "prediction"), PAIRS)
+def test_every_sampler_goes_with_every_prediction(variant, prediction):
+    found = drawn(
+        {
+            **VARIANTS[variant],
+            "prediction": str(prediction),
+            "reverse_variance": "learned",
+        }
+    )
     assert found.pixels.shape == (3, 8, 8, 1) and found.pixels.dtype == np.uint8
     assert np.all(found.converged) and len(np.unique(found.pixels)) > 2
-    if way != "ode":
-        expected = samplers.num_evaluations(tiny.config(**WAYS[way]))
+    if variant != "ode":
+        expected = samplers.num_evaluations(tiny.config(**VARIANTS[variant]))
         np.testing.assert_array_equal(found.num_evaluations, expected)
 
 
 @pytest.mark.parametrize(
-    ("way", "num_steps", "spacing"),
+    ("variant", "num_steps", "spacing"),
     [
-        (way, *((0, "karras"), (10, "quadratic"), (0, "log_snr"))[i % 3])
-        for i, way in enumerate(WAYS)
+        (variant, *((0, "karras"), (10, "quadratic"), (0, "log_snr"))[i % 3])
+        for i, variant in enumerate(VARIANTS)
     ],
 )
-def test_every_sampler_goes_with_learned_schedules(way, num_steps, spacing):
+def test_every_sampler_goes_with_learned_schedules(variant, num_steps, spacing):
     changes = {"schedule__num_steps": num_steps, "sample__spacing": spacing}
-    found = drawn({**WAYS[way], **changes}, variational=True)
+    found = drawn({**VARIANTS[variant], **changes}, variational=True)
     assert found.pixels.shape == (3, 8, 8, 1) and np.all(found.converged)
 
 

@@ -152,6 +152,7 @@ def round_trip(num_iterations, num_times):
     return np.asarray(z_1), np.abs(back - x).max()
 
 
+@pytest.mark.long
 def test_inversion_and_sampling_return_a_digit():
     """Each iteration takes the error down by a factor, to rounding in the end."""
     errors = [round_trip(n, 101)[1] for n in (1, 3, 20)]
