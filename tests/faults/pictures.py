@@ -37,6 +37,11 @@ def _latin_1(path: pathlib.Path) -> None:
     os.rename(path, os.fsencode(path.parent) + b"/caf\xe9.png")
 
 
+def _latin_1_and_cut(path: pathlib.Path) -> None:
+    harms.halve(path)
+    _latin_1(path)
+
+
 def _fault(what: str, says: str, command: str = "train", **given) -> Fault:
     given.setdefault("more", DATA)
     return Fault(what, command, "pictures", says, **given)
@@ -119,6 +124,24 @@ FAULTS: tuple[Fault, ...] = (
         "the images for training are gone",
         r"train",
         around=harms.damage("pictures/train", harms.remove),
+    ),
+    Fault(
+        "the name of an image is no UTF-8",
+        "train",
+        "new",
+        "step 6",
+        around=harms.spoil(PNG, _latin_1),
+        statuses=(0,),
+        more=DATA,
+    ),
+    Fault(
+        "an image whose name is no UTF-8 is cut",
+        "train",
+        "new",
+        r"image a/caf.*cannot be read",
+        around=harms.spoil(PNG, _latin_1_and_cut),
+        more=DATA,
+        mend=None,
     ),
     _fault(
         "an image is larger than the others",
