@@ -135,8 +135,7 @@ def make_starts(home: pathlib.Path) -> pathlib.Path:
     sampled = shutil.copytree(done, starts / "sampled")
     must(sampled, "sample", "--config.sample.num_samples=5")
     pictures = shutil.copytree(new, starts / "pictures")
-    data = f"--config.data.name=folder:{pictures}/pictures"
-    must(pictures, "train", data, *two)
+    must(pictures, "train", "--config.data.name=folder:pictures", *two)
     return starts
 
 
@@ -225,6 +224,8 @@ def _child(
     try:
         for number, file in ((1, out), (2, log)):
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        # A path of data is part of a run, and each fault has a copy of its own.
+        os.chdir(place.home)
         from ddpm_jax.commands import table
         from ddpm_jax.core import ending
 

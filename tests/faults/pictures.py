@@ -7,7 +7,7 @@ import pathlib
 from tests.faults import harms
 from tests.faults.fault import Fault, Harm
 
-DATA = ("--config.data.name=folder:{home}/pictures",)
+DATA = ("--config.data.name=folder:pictures",)
 SKIP = ("--config.data.skip_broken=True", "--config.data.accept_changes=True")
 PNG, JPG, GIF, BMP = (
     f"pictures/train/a/{name}" for name in ("00.png", "02.jpg", "04.gif", "06.bmp")
