@@ -104,7 +104,8 @@ class FolderSource:
         except BrokenImageError as error:
             raise ValueError(
                 f"config.data.name = {self.name!r}: {error}: mend or remove"
-                " it, or set config.data.skip_broken=True, and run the same command again."
+                " it, or set config.data.skip_broken=True (in a run that has begun, with"
+                " config.data.accept_changes=True), and run the same command again."
             ) from error
 
 

@@ -75,7 +75,7 @@ class Campaign:
 
     def _other_than_whole(self, fault: Fault, place: Place) -> str:
         """What differs from a run that met no fault."""
-        if fault.command != "train" or fault.start == "pictures" or fault.mend:
+        if fault.command != "train" or fault.more or fault.mend:
             return ""
         whole = self._starts / "done" / "run"
         for name in FIGURES:

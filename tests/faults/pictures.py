@@ -18,7 +18,7 @@ BROKEN = {
     "is cut to 40 bytes": harms.cut_to(40),
     "is no image": harms.text("an image"),
 }
-REMEDY = r"image a/.*cannot be read.*skip_broken=True, and run the same command again"
+REMEDY = r"image a/.*cannot be read.*skip_broken=True .*and run the same command again"
 
 
 def _drawn(size: int, mode: str):
@@ -54,13 +54,30 @@ def _goes_on(what: str, harm: Harm) -> Fault:
 
 FAULTS: tuple[Fault, ...] = (
     *(
-        _fault(f"{file} {what}", REMEDY, around=harms.damage(file, how))
-        for file in (PNG, JPG, GIF, BMP)
+        _fault(f"{PNG} {what}", REMEDY, around=harms.damage(PNG, how))
+        for what, how in BROKEN.items()
+    ),
+    _fault(
+        "an image has changed since the run was begun",
+        r"1 file changed \(such as a/02\.jpg\)",
+        around=harms.damage(JPG, harms.empty),
+    ),
+    *(
+        Fault(
+            f"{file} {what} from the start",
+            "train",
+            "new",
+            REMEDY,
+            around=harms.damage(file, how),
+            more=DATA,
+            mend=("--config.data.accept_changes=True",),
+        )
+        for file in (JPG, GIF, BMP)
         for what, how in BROKEN.items()
     ),
     *(
         _goes_on(f"{file} {what}", harms.spoil(file, BROKEN[what]))
-        for file, what in ((PNG, "is cut to 40 bytes"), (JPG, "is empty"))
+        for file, what in ((PNG, "is cut to 40 bytes"), (PNG, "is empty"))
     ),
     _fault(
         "an image for testing is cut",
@@ -145,7 +162,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     _fault(
         "an image is larger than the others",
-        r"image a/.*(shape|pixels|size)",
+        r"image a/.*(shape|pixels|size)|images of the shape",
         around=harms.damage(PNG, _drawn(16, "RGB")),
         mend=None,
     ),
