@@ -208,12 +208,13 @@ def test_a_broken_image_ends_a_run_with_a_checkpoint_from_which_it_goes_on(
 
 
 def test_a_broken_image_is_found_before_it_is_met(pictures, tmp_path):
-    file, fields = pictures
-    train.run(tiny.config(**fields, training__num_steps=1), tmp_path / "run")
+    _, fields = pictures
+    file = tmp_path / "test" / "b" / "05.png"  # Not met before the last step.
     file.write_bytes(file.read_bytes()[:60])
-    long = tiny.config(**fields, training__num_steps=10_000, training__log_every=0)
-    with pytest.raises(ConfigError, match=r"image a/02\.png"):
-        train.run(long, tmp_path / "run")
+    long = {"num_steps": 10_000, "eval_every": 10_000, "log_every": 0}
+    c = tiny.config(**fields, **{f"training__{k}": v for k, v in long.items()})
+    with pytest.raises(ConfigError, match=r"image b/05\.png cannot be read"):
+        train.run(c, tmp_path / "run")
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,8 @@ class Shards:
                 files.replace_text(self._folder / RECORD, text)
         except OSError as error:
             raise ConfigError(
-                f"{self._folder} cannot be written ({error.strerror or error}): nothing"
+                f"{error.filename or self._folder} cannot be written"
+                f" ({error.strerror or error}): nothing"
                 " was drawn. Write a config.sample.folder that can be."
             ) from error
         self._waiting = self._no_images
