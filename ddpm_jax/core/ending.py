@@ -7,7 +7,6 @@ traceback; 2 a wrong flag, config or workdir; 128 + n stopped by signal n, 143 o
 import contextlib
 import io
 import os
-import re
 import signal
 import sys
 import threading
@@ -16,9 +15,6 @@ from types import FrameType
 
 from ddpm_jax.core import outside
 from ddpm_jax.core.errors import ConfigError
-
-# What threads of libraries say that still work when what they need is gone.
-_LATE = "loop is closed|cannot schedule new futures"
 
 
 class StoppedError(KeyboardInterrupt):
@@ -107,11 +103,8 @@ def _lost_in_a_thread(raised: threading.ExceptHookArgs) -> None:
 
 def _is_echo(error: BaseException) -> bool:
     """Whether an error only follows from one that is told."""
-    is_late = (
-        isinstance(error, RuntimeError) and re.search(_LATE, str(error)) is not None
-    )
     is_stop = isinstance(error, KeyboardInterrupt)
     is_stop |= isinstance(
         error.__cause__, GeneratorExit
     )  # A coroutine left in the middle.
-    return is_late or is_stop or outside.line(error) is not None
+    return outside.is_late(error) or is_stop or outside.line(error) is not None

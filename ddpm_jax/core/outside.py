@@ -59,6 +59,8 @@ STATUSES: Mapping[str, str] = {
     "UNAVAILABLE": _NETWORK,
     "DEADLINE_EXCEEDED": _NETWORK,
 }
+# What threads of libraries say that still work when what they need is gone.
+_LATE = "loop is closed|cannot schedule new futures"
 _STATUS = re.compile(rf"^({'|'.join(STATUSES)}): ")
 # Python's own errors of a program; what was being handled when one arose is not its cause.
 _OF_THE_PROGRAM = (
@@ -94,6 +96,11 @@ def is_passing(error: BaseException) -> bool:
         if (number := _number(one)) is not None:
             return number not in _OF_THE_FILE
     return False
+
+
+def is_late(error: BaseException) -> bool:
+    """Whether a thread of a library went on once the program had ended, and failed by that."""
+    return isinstance(error, RuntimeError) and bool(re.search(_LATE, str(error)))
 
 
 @contextlib.contextmanager

@@ -73,7 +73,7 @@ def is_heard(record: logging.LogRecord) -> bool:
     One with an error from outside the program is not: the error itself arrives, and is told.
     """
     error = record.exc_info and record.exc_info[1]
-    if error and outside.line(error) is not None:
+    if error and (outside.is_late(error) or outside.line(error) is not None):
         return False
     parts = pathlib.PurePath(record.pathname).parts
     for folder, name in itertools.pairwise(parts):

@@ -116,6 +116,12 @@ def test_a_device_out_of_memory_names_what_to_lower():
         raise ValueError("another")
 
 
+def test_what_a_thread_says_after_the_end_is_late():
+    assert outside.is_late(RuntimeError("cannot schedule new futures after shutdown"))
+    assert not outside.is_late(ValueError("Event loop is closed"))
+    assert not outside.is_late(RuntimeError("another"))
+
+
 def test_only_what_may_pass_leaves_a_file_for_whole():
     assert outside.is_passing(jax.errors.JaxRuntimeError(DEVICE))
     cuda = jax.errors.JaxRuntimeError("INTERNAL: CUDA_ERROR_OUT_OF_MEMORY")

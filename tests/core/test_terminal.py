@@ -75,6 +75,7 @@ def test_an_error_from_outside_is_told_where_it_arrives_and_not_by_libraries(cap
     for path in (installed("orbax"), "/usr/lib/python3/asyncio/base_events.py"):
         for cause, heard in (
             (OSError(28, "No space left"), False),
+            (RuntimeError("Event loop is closed"), False),
             (KeyError(1), True),
         ):
             error = (type(cause), cause, None)
