@@ -170,6 +170,8 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
             yield
         except (ConfigError, OutsideError, OSError):
             try:
+                # Which of its files cannot be read, so that they may be mended.
+                data_record.remember(path, config, sources)
                 if step > start:
                     checkpoint(step, state)
                     checkpoints.wait()

@@ -215,6 +215,13 @@ def test_a_broken_image_is_found_before_it_is_met(pictures, tmp_path):
     c = tiny.config(**fields, **{f"training__{k}": v for k, v in long.items()})
     with pytest.raises(ConfigError, match=r"image b/05\.png cannot be read"):
         train.run(c, tmp_path / "run")
+    # It may be left out, or be another one from now on.
+    c.training.num_steps = 1
+    c.data.skip_broken = True
+    assert train.run(c, tmp_path / "run") == 0
+    file.write_bytes((tmp_path / "test" / "b" / "04.png").read_bytes())
+    c.data.skip_broken = False
+    assert train.run(c, tmp_path / "run") == 0
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,13 @@ class State(NamedTuple):
       identity: its identity.
       class_names: the names of classes, in the order of labels.
       files: its files; None: it has none, or they are not known.
+      broken: those that could not be read.
     """
 
     identity: Identity
     class_names: Sequence[str]
     files: FileTable | None
+    broken: frozenset[str] = frozenset()
 
 
 def state_of(source: Source) -> State:
@@ -38,14 +40,19 @@ def state_of(source: Source) -> State:
         file.path: (file.size, facts[file.path].digest if file.path in facts else "")
         for file in held.files
     }
-    return State(source.identity, class_names(source), files)
+    broken = frozenset(getattr(source, "broken", ()))
+    return State(source.identity, class_names(source), files, broken)
 
 
 def between(then: State, now: State) -> list[str]:
-    """Clauses that say what has changed; none if nothing has."""
+    """Clauses that say what has changed; none if nothing has.
+
+    A file that could not be read, then or now, may be mended or left out.
+    """
     differing = identity.differences(now.identity, then.identity)
-    if now.identity.get(identity.CONTENTS, 1) == then.identity.get(
-        identity.CONTENTS, 0
+    contents_now = now.identity.get(identity.CONTENTS, 1)
+    if contents_now == then.identity.get(identity.CONTENTS, 0) or _same_but_broken(
+        then, now
     ):
         # The same files, of which broken ones may be left out.
         differing = {f: v for f, v in differing.items() if f not in EXPLAINED}
@@ -77,6 +84,14 @@ def between(then: State, now: State) -> list[str]:
         if field not in EXPLAINED or (field == "version" and now.files is None)
     ]
     return clauses or ["its contents are others"]
+
+
+def _same_but_broken(then: State, now: State) -> bool:
+    """Whether two states have the same files, but for the content of broken ones."""
+    if not then.files or not now.files or then.files.keys() != now.files.keys():
+        return False
+    changed = _changed(then.files, now.files)
+    return bool(changed) and then.broken | now.broken >= set(changed)
 
 
 def _renamed(then: State, now: State) -> dict[str, str]:
@@ -118,12 +133,7 @@ def _files(
 ) -> Iterable[str]:
     """Clauses on files that came, went or changed, with an example each."""
     then = {_under(path, renamed): facts for path, facts in then.items()}
-    changed = [
-        path
-        for path in then.keys() & now.keys()
-        if then[path][0] != now[path][0]
-        or (then[path][1] != now[path][1] and then[path][1] and now[path][1])
-    ]
+    changed = _changed(then, now)
     for paths, verb in (
         (now.keys() - then.keys(), "added"),
         (then.keys() - now.keys(), "removed"),
@@ -132,6 +142,16 @@ def _files(
         if paths:
             files = "file" if len(paths) == 1 else "files"
             yield f"{len(paths)} {files} {verb} (such as {min(paths)})"
+
+
+def _changed(then: FileTable, now: FileTable) -> list[str]:
+    """The paths of both whose sizes differ, or contents where both were looked at."""
+    return [
+        path
+        for path in then.keys() & now.keys()
+        if then[path][0] != now[path][0]
+        or (then[path][1] != now[path][1] and then[path][1] and now[path][1])
+    ]
 
 
 def _under(path: str, renamed: Mapping[str, str]) -> str:

@@ -58,6 +58,7 @@ class FolderSource:
         self.class_names = tuple(classes) if len(classes) > 1 else ()
         self.num_classes = len(self.class_names)
         self.contents, files = held, held.files
+        self.broken = set(broken)
         self._root, self._frame = root, frame
         self._paths = [file.path for file in files if file.path not in broken]
         number = {name: label for label, name in enumerate(classes)}
@@ -102,10 +103,10 @@ class FolderSource:
         try:
             return self._frame.read(self._root / path, _title(path))
         except BrokenImageError as error:
+            self.broken.add(path)
             raise ValueError(
-                f"config.data.name = {self.name!r}: {error}: mend or remove"
-                " it, or set config.data.skip_broken=True (in a run that has begun, with"
-                " config.data.accept_changes=True), and run the same command again."
+                f"config.data.name = {self.name!r}: {error}: mend it, or set"
+                " config.data.skip_broken=True, and run the same command again."
             ) from error
 
 

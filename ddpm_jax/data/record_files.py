@@ -55,7 +55,8 @@ def state(workdir: epath.Path, record: Record, split: str) -> State:
     """The state of a recorded split."""
     table = tables(workdir).get(split)
     files = table and {path: tuple(facts) for path, facts in table.items()}
-    return State(record["splits"][split], record["classes"], files)
+    broken = frozenset(record.get("broken", {}).get(split, ()))
+    return State(record["splits"][split], record["classes"], files, broken)
 
 
 def state_of_contents(workdir: epath.Path, contents: str) -> State | None:

@@ -70,6 +70,8 @@ def remember(
     states = {split: changes.state_of(source) for split, source in sources.items()}
     known = dict(record["splits"]) if record else {}
     known |= {split: dict(state.identity) for split, state in states.items()}
+    broken = dict(record.get("broken", {})) if record else {}
+    broken |= {split: sorted(state.broken) for split, state in states.items()}
     text = json.dumps(
         {
             "name": config.data.name,
@@ -77,6 +79,7 @@ def remember(
             "num_values": first.num_values,
             "classes": list(class_names(first)),
             "splits": known,
+            "broken": {split: paths for split, paths in broken.items() if paths},
         },
         indent=2,
     )

@@ -98,6 +98,20 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("when", ["then", "now"])
+def test_a_file_that_could_not_be_read_may_be_mended_or_left_out(when):
+    file, other = "cat/1.png", "dog/2.png"
+    cut = now(FILES | {file: (3, "cut")}, identity={**OTHER, "num_examples": 7})
+    broken = frozenset([file])
+    states = [THEN._replace(broken=broken), cut]
+    if when == "now":
+        states = [THEN, cut._replace(broken=broken)]
+    assert changes.between(*states) == []
+    states[1] = states[1]._replace(files=states[1].files | {other: (3, "cut")})
+    (clause,) = changes.between(*states)
+    assert clause.startswith("2 files changed")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_change_is_told_by_what_has_changed(name):
     state, clauses = CASES[name]

@@ -8,7 +8,7 @@ from tests.faults import harms
 from tests.faults.fault import Fault, Harm
 
 DATA = ("--config.data.name=folder:pictures",)
-SKIP = ("--config.data.skip_broken=True", "--config.data.accept_changes=True")
+SKIP = ("--config.data.skip_broken=True",)
 PNG, JPG, GIF, BMP = (
     f"pictures/train/a/{name}" for name in ("00.png", "02.jpg", "04.gif", "06.bmp")
 )
@@ -70,7 +70,6 @@ FAULTS: tuple[Fault, ...] = (
             REMEDY,
             around=harms.damage(file, how),
             more=DATA,
-            mend=("--config.data.accept_changes=True",),
         )
         for file in (JPG, GIF, BMP)
         for what, how in BROKEN.items()

@@ -63,6 +63,7 @@ def test_the_record_holds_what_models_need_and_the_identities(workdir, folder):
         "num_values": 256,
         "classes": ["cat", "dog"],
         "splits": {split: dict(s.identity) for split, s in sources(c).items()},
+        "broken": {},
     }
 
 
