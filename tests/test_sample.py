@@ -289,6 +289,7 @@ def test_a_full_disk_is_told_at_the_pictures_too(run, tmp_path, monkeypatch):
     assert len(sampled(run, tmp_path / "drawn")) == 9
 
 
+@pytest.mark.long
 def test_a_longer_solve_goes_on_in_the_same_folder(run, tmp_path):
     ode = {"sample__sampler": "ode", "sample__ode__rtol": 1e-3}
     with pytest.raises(ConfigError, match=r"ode.max_steps = 2: .* need more"):

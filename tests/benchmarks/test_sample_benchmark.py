@@ -35,6 +35,7 @@ def test_peak_does_not_grow_with_the_times_but_does_with_a_film():
     assert film > few + images
 
 
+@pytest.mark.long
 def test_first_batch_compiles_one_program_and_the_others_none():
     found = sample.compiled_by_batches(
         tiny(), sample.make_params(tiny()), ddim.make(), num_times=3, batch_size=2

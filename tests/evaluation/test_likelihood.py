@@ -134,9 +134,8 @@ def test_few_stratified_draws_agree_with_all_times_on_the_digits():
     assert error < 0.05, "a wide error would agree with anything"
 
 
-@pytest.mark.parametrize(
-    "estimator", ["stratified", pytest.param("ode", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("estimator", ["stratified", "ode"])
 def test_intervals_cover_as_often_as_they_say(estimator):
     """Of 200 repeats, with other noise each, 95% intervals hold the mean of all.
 
@@ -253,6 +252,7 @@ def test_solves_that_do_not_converge_are_named_and_left_out():
     assert "no solve converged" in wording.failure(none)
 
 
+@pytest.mark.long
 def test_a_pilot_pass_moves_draws_and_not_the_figure():
     c, model, params, even = evaluated(eval__num_examples=200, eval__num_draws=16)
     c.eval.pilot_examples = 24
@@ -440,6 +440,7 @@ def test_an_estimator_is_compiled_once_and_holds_one_batch_of_states(estimator):
     assert memory[1] - memory[0] < 16 * 4 * 64
 
 
+@pytest.mark.long
 def test_bits_with_the_class_are_another_figure_by_another_convention():
     """And they are those of the model that is bound to the labels."""
     reports = {}

@@ -18,6 +18,7 @@ def test_the_configs_group_is_these_fields():
         "reference": "",
         "num_samples": 50_000,
         "num_repeats": 1,
+        "samples": "",
     }
     assert group.to_dict() == choice.defaults(QualityOptions)
     assert QualityOptions().extractor in EXTRACTORS

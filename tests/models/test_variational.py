@@ -98,7 +98,9 @@ def together():
     return trained()
 
 
-@pytest.mark.parametrize("mode, fsdp", [("jit", 4), ("pmap", 1)])
+@pytest.mark.parametrize(
+    "mode, fsdp", [("jit", 4), pytest.param("pmap", 1, marks=pytest.mark.long)]
+)
 def test_devices_in_other_arrangements_learn_the_same(mode, fsdp, together):
     ours = trained(mode, fsdp)
     if fsdp == 4:
@@ -143,7 +145,14 @@ def first_gradients(**changes):
     return jax.jit(jax.value_and_grad(mean))(params)
 
 
-@pytest.mark.parametrize("prediction", ["eps", "x", "v", "score", "mean"])
+@pytest.mark.parametrize(
+    "prediction",
+    [
+        "eps",
+        "v",
+        *(pytest.param(p, marks=pytest.mark.long) for p in ("x", "score", "mean")),
+    ],
+)
 def test_only_the_interior_has_another_gradient_for_the_variance(prediction):
     bound, of_bound = first_gradients(loss__interior="elbo", prediction=prediction)
     same, of_variance = first_gradients(prediction=prediction)
@@ -198,9 +207,9 @@ def test_interiors_are_evaluated_and_sampled(interior, num_steps, sampler, spaci
     "decoder, mean, variance",
     [
         ("categorical", "x_hat", "learned"),
-        ("categorical", "z_0", "posterior"),
+        pytest.param("categorical", "z_0", "posterior", marks=pytest.mark.long),
         ("discretized_gaussian", "x_hat", "forward"),
-        ("discretized_gaussian", "z_0", "learned"),
+        pytest.param("discretized_gaussian", "z_0", "learned", marks=pytest.mark.long),
     ],
 )
 def test_a_chain_learns_its_schedule_with_any_decoder(decoder, mean, variance):

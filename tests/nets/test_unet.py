@@ -153,6 +153,7 @@ def test_output_starts_next_to_zero_in_float32(options):
     assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
 
+@pytest.mark.long
 def test_single_examples_under_vmap_give_the_batch(at_once):
     options, x, time, variables, y, grads = at_once
     net = tiny(**options)

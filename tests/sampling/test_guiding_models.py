@@ -63,6 +63,7 @@ def test_a_classifier_guides_a_model_that_knows_no_classes(plain_run, sorter_run
     np.testing.assert_array_equal(same, [False, True] * 4)
 
 
+@pytest.mark.long
 def test_autoguidance_by_an_earlier_checkpoint_of_the_same_run(told, told_run):
     np.testing.assert_array_equal(
         drawn(told, **TOLD, **WEAK, sample__autoguidance__scale=1.0),

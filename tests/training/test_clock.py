@@ -44,6 +44,7 @@ def test_memory_is_in_bytes():
     assert 50e6 < clock.peak_memory_bytes() < 1e12
 
 
+@pytest.mark.long
 def test_a_profile_covers_the_steps_asked_for(tmp_path):
     with Profile(tmp_path, 2) as profile:
         for step in range(1, 9):

@@ -219,6 +219,7 @@ def test_a_decoder_of_z_0_leaves_the_network_alone(pixel_decoder, num_steps):
     assert np.all(np.isfinite(found.terms.total))
 
 
+@pytest.mark.long
 def test_a_chain_of_many_steps_has_the_continuous_bound():
     """With the same decoder, from above: each transition adds a little."""
     p, pixel_decoder = lumpy(17) / NUM_PIXELS, Categorical(17)

@@ -441,7 +441,9 @@ def estimate_spread(seeds: int, num: int, num_draws: int, is_spread: bool, edges
     return [np.asarray(a) for a in jax.lax.map(one, jnp.arange(seeds))]
 
 
-@pytest.mark.parametrize("num_draws", [2, 4, 8])
+@pytest.mark.parametrize(
+    "num_draws", [4, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 8))]
+)
 def test_spread_times_are_unbiased_and_vary_less_in_the_mean(num_draws):
     exact = exact_terms(closed_form.Chain.of(38), 2, "posterior")[0]
     variances = {}

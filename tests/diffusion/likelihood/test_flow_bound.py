@@ -84,6 +84,7 @@ def gap_in_theory(name: str) -> float:
     return gap
 
 
+@pytest.mark.long
 def test_gaps_of_dequantisation_are_theorys():
     gaps = {}
     for name in ("uniform", "truncated_normal"):
@@ -132,6 +133,7 @@ def test_terms_add_up_and_the_mean_over_draws_stands_inside_the_logarithm():
     np.testing.assert_array_equal(one.terms.importance, 0.0)
 
 
+@pytest.mark.long
 def test_error_over_draws_is_the_one_that_repeats_show():
     found = estimate("uniform", 64, num_draws=4, divergence=Hutchinson())
     assert np.isfinite(found.total_variance).all()

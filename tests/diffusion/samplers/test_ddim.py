@@ -152,7 +152,6 @@ def round_trip(num_iterations, num_times):
     return np.asarray(z_1), np.abs(back - x).max()
 
 
-@pytest.mark.long
 def test_inversion_and_sampling_return_a_digit():
     """Each iteration takes the error down by a factor, to rounding in the end."""
     errors = [round_trip(n, 101)[1] for n in (1, 3, 20)]
@@ -161,6 +160,7 @@ def test_inversion_and_sampling_return_a_digit():
     assert errors[-1] < 1e-8
 
 
+@pytest.mark.long
 def test_inversion_leads_to_where_the_flow_does():
     """Of Gaussian data, the latent as many deviations from the mean along each axis."""
     coarse, fine = (round_trip(5, n)[0] for n in (101, 401))
