@@ -79,10 +79,10 @@ MISTAKES = (
         OF_PYTHON_FILES,
     ),
     Mistake(
-        "a variant ends at its last colon",
+        "a variant is left out",
         CONFIG_FILES,
-        'name.partition(":")',
-        'name.rpartition(":")',
+        "return whole[1], whole[2]",
+        "return whole[1], None",
         OF_CONFIG_FILES,
     ),
     Mistake(

@@ -437,7 +437,7 @@ MISTAKES = (
         RESTORE,
         "found = step, checkpoints.restore(step, abstract)",
         "found = checkpoints.restore_newest(abstract)",
-        ("tests/sampling/test_guiding_models.py", "-k", "earlier"),
+        ("tests/runs/test_restore.py", "-k", "step"),
     ),
     Mistake(
         "the spread-out subset never reaches the tail",

@@ -4,6 +4,8 @@ import functools
 import json
 import shutil
 
+import jax
+import numpy as np
 import pytest
 from etils import epath
 
@@ -12,6 +14,7 @@ from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.models import build
 from ddpm_jax.runs import restore
 from tests import tiny
+from tests.sampling import guided
 
 pytestmark = pytest.mark.usefixtures("small_network", "one_device")
 
@@ -70,6 +73,18 @@ def test_a_run_that_recorded_its_data_is_restored_without_them(plain_run, monkey
     # What needs examples says that they are not there.
     with pytest.raises(ConfigError, match="there is no folder"):
         _ = found.source
+
+
+def test_a_checkpoint_is_the_one_whose_step_is_asked_for(told_run):
+    newest, earlier = (
+        restore.load(guided.config(), told_run, step=step, weights="raw")
+        for step in (-1, 2)
+    )
+    assert (newest.step, earlier.step) == (4, 2)
+    pairs = zip(
+        jax.tree.leaves(newest.params), jax.tree.leaves(earlier.params), strict=True
+    )
+    assert all(np.any(a != b) for a, b in pairs)
 
 
 def test_a_run_of_an_earlier_version_opens_its_data(plain_run, tmp_path):
