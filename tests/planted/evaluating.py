@@ -71,14 +71,14 @@ MISTAKES = (
         "ddpm_jax/diffusion/likelihood/elbo.py",
         "jax.random.fold_in(spread.key, pair)",
         "jax.random.fold_in(spread.key, pair // 2)",
-        ("tests/diffusion/likelihood/test_elbo.py", "-k", "spread"),
+        ("tests/diffusion/likelihood/test_elbo.py", "-k", "pairs"),
     ),
     Mistake(
         "two pairs of a stratum share a coordinate of the square",
         "ddpm_jax/diffusion/likelihood/elbo.py",
         "low_discrepancy(spread.number)[pair % 2]",
         "low_discrepancy(spread.number)[0]",
-        ("tests/diffusion/likelihood/test_elbo.py", "-k", "spread"),
+        ("tests/diffusion/likelihood/test_elbo.py", "-k", "pairs"),
     ),
     Mistake(
         "the variance of pairs is by n",

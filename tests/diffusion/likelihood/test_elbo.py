@@ -482,6 +482,16 @@ def test_the_pairs_of_a_stratum_have_shifts_of_their_own():
             assert abs(ahead.mean()) < 5 / np.sqrt(num), (i, j)
 
 
+def test_the_two_pairs_of_a_stratum_are_spread_over_the_square():
+    """Else the examples' differences of two pairs would all be alike."""
+    num, model = 100, closed_form.gaussian_data(closed_form.Chain.of(10), "eps")
+    keys = jax.random.split(jax.random.key(0), num)
+    spread = elbo.Spread(jnp.arange(num), jax.random.key(1))
+    found = stratified(*(model, CODEC, same_pixels(2, num), keys, 10, 4), spread=spread)
+    first, _ = np.asarray(found.profile.t).reshape(2, 2, num).transpose(1, 0, 2)
+    assert abs(np.exp(2j * np.pi * (first[0] - first[1])).mean()) < 0.1
+
+
 def test_strata_of_unequal_width_are_unbiased_and_know_their_error():
     edges = jnp.array([0.0, 0.05, 0.3, 0.9, 1.0])
     exact = exact_terms(closed_form.Chain.of(38), 2, "posterior")[0]

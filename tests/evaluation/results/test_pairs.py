@@ -122,9 +122,17 @@ def test_images_are_paired_by_their_numbers_not_their_places(tmp_path):
         halves=a.images.halves[:, 5:],
     )
     found = pairs.difference(a._replace(images=part), b)
-    d = (ours - theirs).mean(0)[5:]
-    assert found.num_images == 15
-    np.testing.assert_allclose(found.bits_per_dim, d.mean() / evaluation_files.UNIT)
+    d = (ours - theirs)[:, 5:]
+    assert found.num_images == 15 and found.has_common_noise
+    unit = evaluation_files.UNIT
+    np.testing.assert_allclose(found.bits_per_dim, d.mean() / unit)
+    np.testing.assert_allclose(
+        [found.stderr_images, found.stderr],
+        [
+            d.mean(0).std(ddof=1) / np.sqrt(15) / unit,
+            np.sqrt(np.sum((d[0] - d[1]) ** 2) / 4) / 15 / unit,
+        ],
+    )
 
 
 def test_halves_that_are_not_known_leave_the_error_over_draws_unknown(tmp_path):
