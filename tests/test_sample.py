@@ -122,6 +122,7 @@ def test_jobs_share_out_a_range_and_each_gives_its_part_bit_for_bit(
     assert (tmp_path / "20" / "00002.npz").read_bytes() == one
 
 
+@pytest.mark.long
 def test_samples_of_another_seed_are_others_and_go_elsewhere(run):
     ddim = {"sample__sampler": "ddim", "sample__num_steps": 3}
     names = {

@@ -29,7 +29,8 @@ def workdir(tmp_path):
 def test_a_state_is_found_by_its_contents(workdir):
     assert record_files.read(workdir) == RECORD
     state = record_files.state_of_contents(workdir, "1")
-    assert state == ({"contents": "1"}, ["cat", "dog"], {"cat/1.png": (5, "ab")})
+    of_split = {"contents": "1"}, ["cat", "dog"], {"cat/1.png": (5, "ab")}
+    assert state == (*of_split, frozenset())
     assert record_files.state_of_contents(workdir, "2") is None
     assert record_files.state(workdir, RECORD, "test").files is None
 

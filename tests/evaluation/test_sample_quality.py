@@ -138,8 +138,8 @@ def test_one_repetition_has_no_error_and_all_figures_are_told(run, judged, capsy
     [
         ("kid", (-1, -1), True),
         ("kid", (-1,), False),
-        ("kid", (), False),
-        ("precision_recall", (-1, -1), False),
+        pytest.param("kid", (), False, marks=pytest.mark.long),
+        pytest.param("precision_recall", (-1, -1), False, marks=pytest.mark.long),
     ],
 )
 def test_a_kernel_distance_of_classes_in_turn_is_warned_of(

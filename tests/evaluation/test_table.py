@@ -20,7 +20,7 @@ from ddpm_jax.evaluation.results.evaluation import Measurement
 from ddpm_jax.evaluation.sample_metrics.metric import SampleMetric
 from ddpm_jax.evaluation.table import ESTIMATORS, KINDS
 from ddpm_jax.models import build
-from tests import tiny
+from tests import later, tiny
 from tests.diffusion import closed_form
 
 pytestmark = pytest.mark.usefixtures("small_network", "one_device")
@@ -98,7 +98,7 @@ def asked_times(name, num_steps=T):
     return np.array(times) * (T - 1)
 
 
-@pytest.mark.parametrize("name", LIKELIHOODS)
+@pytest.mark.parametrize("name", later.all_but(LIKELIHOODS, ("ode",)))
 def test_who_asks_between_the_latents_of_a_chain_says_so(name):
     off = np.abs(asked_times(name) - np.rint(asked_times(name)))
     assert (off.max() > 1e-3) == ESTIMATORS[name].has("between_latents")

@@ -195,6 +195,7 @@ def test_a_branch_is_to_the_bit_a_run_of_that_length(plain_run, tmp_path):
         np.testing.assert_array_equal(again[name], array, err_msg=name)
 
 
+@pytest.mark.long
 def test_a_branch_may_begin_at_any_checkpoint_and_is_told(told_run, monkeypatch):
     logged = logged_by(monkeypatch)
     field = f"config.training.start_from = {str(told_run)!r}"
@@ -225,6 +226,7 @@ def test_a_branch_may_begin_at_any_checkpoint_and_is_told(told_run, monkeypatch)
     ]
 
 
+@pytest.mark.long
 def test_a_run_that_is_made_longer_goes_on_at_the_longer_runs_rate(
     plain_run, tmp_path, monkeypatch
 ):

@@ -6,7 +6,7 @@ import pytest
 from ddpm_jax import sample
 from ddpm_jax.check import check_config
 from ddpm_jax.core.errors import ConfigError
-from tests import tiny
+from tests import later, tiny
 from tests.sampling.given import (
     SHAPE,
     between,
@@ -33,7 +33,7 @@ def test_where_nothing_is_painted_the_image_stays(tmp_path):
 
 @pytest.mark.parametrize(
     "sampler",
-    ["ancestral", "ddim", "heun", pytest.param("ode", marks=pytest.mark.long)],
+    later.all_but(["ancestral", "ddim", "heun", "ode"], ("heun", "ode")),
 )
 def test_known_pixels_are_kept_and_the_others_drawn(tmp_path, sampler):
     painted = np.arange(64).reshape(8, 8) % 3 == 0
@@ -101,6 +101,7 @@ def test_the_strength_is_how_far_an_image_is_left(tmp_path):
     np.testing.assert_array_equal(from_image(path, 0.46).num_evaluations, 5)
 
 
+@pytest.mark.long
 def test_a_solver_begins_on_the_way_too(tmp_path):
     image = values(3, *SHAPE)
     path = put(tmp_path / "image.png", image)
