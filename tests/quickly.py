@@ -3,14 +3,18 @@
 Half the time of the tests is compilation, of programs that run once.
 """
 
+import importlib.metadata
 import os
 import pathlib
 import sys
 import tempfile
 
 # For XLA_FLAGS, which is read once, when JAX first asks for devices. The older emitters and
-# one piece of code a program take half the time of the newer, which spend it on speed.
-FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+# one piece of code a program take half the time of the newer, which spend it on speed. From
+# JAX 0.11 on there are no older ones, and a flag that XLA does not know ends the process.
+FLAGS = "--xla_cpu_parallel_codegen_split_count=1"
+if importlib.metadata.version("jaxlib").startswith("0.10."):
+    FLAGS += " --xla_cpu_use_fusion_emitters=false"
 CACHE = pathlib.Path(tempfile.gettempdir()) / "ddpm_jax_tests_cache"
 
 

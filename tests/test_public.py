@@ -63,6 +63,13 @@ def test_type_checkers_are_told_the_same_names():
 
 def test_packages_among_them_bring_their_modules():
     for package in (dj.samplers, dj.nets):
-        folder = pathlib.Path(package.__file__).parent
-        for file in folder.glob("[!_]*.py"):
-            assert inspect.ismodule(getattr(package, file.stem)), file
+        file = pathlib.Path(package.__file__)
+        brought = {
+            alias.name
+            for node in ast.parse(file.read_text()).body
+            if isinstance(node, ast.ImportFrom) and node.module == package.__name__
+            for alias in node.names
+        }
+        # Whatever else this process has imported.
+        assert brought == {path.stem for path in file.parent.glob("[!_]*.py")}
+        assert all(inspect.ismodule(getattr(package, name)) for name in brought)

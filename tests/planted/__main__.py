@@ -34,6 +34,7 @@ LARGE = (
 )
 # A mistake may lead a loop nowhere.
 LONGEST = 240.0
+INTERRUPTED = 2  # The status of pytest.
 
 
 def main(argv: list[str]) -> int:
@@ -163,6 +164,8 @@ def _failing(output: str, status: int) -> str:
         return found[0].replace("tests/", "", 1).replace("|", "/")
     if status == -9:
         return f"it does not end within {LONGEST:g} s"
+    if status == INTERRUPTED:
+        return "the tests are interrupted, as by a signal"
     raise SystemExit(f"pytest ended with {status}:\n{output[-2000:]}")
 
 

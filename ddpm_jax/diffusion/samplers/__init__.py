@@ -1,4 +1,4 @@
-"""Ways of drawing from a model: each a short file on the one loop of `loop.py`."""
+"""Samplers of a diffusion model, each a short file on the one loop of `loop.py`."""
 
 from ddpm_jax.diffusion.samplers import analytic_variance as analytic_variance
 from ddpm_jax.diffusion.samplers import ancestral as ancestral
