@@ -14,6 +14,7 @@ found is in faults.md.
 import argparse
 import importlib
 import os
+import signal
 import sys
 import time
 
@@ -39,6 +40,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--jobs", type=int, default=2, help="so many at a time")
     args = parser.parse_args(argv)
+    # A process that a script starts in the background begins with it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # One device, and all programs of the few that are compiled kept.
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     quickly.set_environment()

@@ -18,7 +18,7 @@ BROKEN = {
     "is cut to 40 bytes": harms.cut_to(40),
     "is no image": harms.text("an image"),
 }
-REMEDY = r"image a/.*cannot be read.*skip_broken=True .*and run the same command again"
+REMEDY = r"image a/.*cannot be read.*skip_broken=True, and run the same command again"
 
 
 def _drawn(size: int, mode: str):

@@ -11,8 +11,10 @@ OF_ALL = (
     ("the config file runs", "ddpm_jax.core.python_files:load", 0),
     ("the config is checked", "ddpm_jax.check:check_config", 0),
     ("devices are looked for", "jax:device_count", 0),
-    ("data is opened", "ddpm_jax.models.build:source", 0),
 )
+DATA = ("data is opened", "ddpm_jax.models.build:source", 0)
+# Sampling opens none.
+RECORD = ("the record of data is read", "ddpm_jax.data.record_files:read", 0)
 OF_TRAINING = (
     ("the model is built", "ddpm_jax.models.build:backbone", 0),
     ("the workdir is claimed", "ddpm_jax.runs.workdir:check_if_begun", 0),
@@ -46,7 +48,7 @@ OF_EVALUATION = (
 OF_SAMPLING = (
     ("the checkpoint is read", "ddpm_jax.training.checkpoints:Checkpoints._restore", 0),
     ("the folder is opened", "ddpm_jax.sampling.shards:Shards.begin", 0),
-    ("the sampler compiles", "ddpm_jax.sampling.sample_batches:Batches", 0),
+    ("the sampler compiles", "ddpm_jax.sample:Batches", 0),
     ("a file is written", "ddpm_jax.core.files:replace_bytes", 1),
     ("the picture is written", "ddpm_jax.core.files:write", 0),
 )
@@ -60,10 +62,10 @@ OF_COMPARING = (
     ("the picture is drawn", "ddpm_jax.evaluation.results.plot:png", 0),
 )
 PHASES = {
-    ("train", "begun"): (*OF_ALL, *OF_TRAINING),
-    ("eval", "done"): (*OF_ALL, *OF_EVALUATION),
-    ("sample", "done"): (*OF_ALL, *OF_SAMPLING),
-    ("reference", "done"): (*OF_ALL, *OF_REFERENCE),
+    ("train", "begun"): (*OF_ALL, DATA, *OF_TRAINING),
+    ("eval", "done"): (*OF_ALL, DATA, *OF_EVALUATION),
+    ("sample", "done"): (*OF_ALL, RECORD, *OF_SAMPLING),
+    ("reference", "done"): (*OF_ALL, DATA, *OF_REFERENCE),
     ("compare", "evaluated"): OF_COMPARING,
 }
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
