@@ -170,13 +170,14 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
             yield
         except (ConfigError, OutsideError, OSError):
             try:
-                # Which of its files cannot be read, so that they may be mended.
-                data_record.remember(path, config, sources)
                 if step > start:
                     checkpoint(step, state)
                     checkpoints.wait()
             except Exception as second:
                 logging.warning("no checkpoint of step %d: %s", step, second)
+            # Which of its files cannot be read, so that they may be mended.
+            with contextlib.suppress(ConfigError, OSError):
+                data_record.remember(path, config, sources)
             raise
 
     watch = wholeness.Watch(source, *([] if evaluator is None else [eval_source]))
