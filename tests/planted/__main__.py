@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--only", default="", help="parts or names, by commas")
     parser.add_argument("--list", action="store_true", help="say what there is")
     args = parser.parse_args(argv)
-    chosen = _chosen(every.numbered(), args.only)
+    chosen = every.chosen(args.only)
     if args.list:
         for name, mistake in chosen.items():
             print(f"{name:14} {mistake.file}: {mistake.what}")
@@ -69,21 +69,6 @@ def main(argv: list[str]) -> int:
             print(line, flush=True)
     print(f"{len(chosen) - missed} of {len(chosen)} seen")
     return missed
-
-
-def _chosen(known: dict[str, Mistake], only: str) -> dict[str, Mistake]:
-    if not only:
-        return known
-    wanted = only.split(",")
-    found = {
-        name: mistake
-        for name, mistake in known.items()
-        if name in wanted or name.partition("-")[0] in wanted
-    }
-    parts = {name.partition("-")[0] for name in known}
-    if unknown := set(wanted) - known.keys() - parts:
-        raise SystemExit(f"--only: there is no {sorted(unknown)[0]}")
-    return found
 
 
 def _copied(folder: pathlib.Path) -> pathlib.Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tests import parts
 from tests.planted import belonging, entering, evaluating, running, sampling, theory
 from tests.planted.mistake import Mistake
 
@@ -15,13 +16,9 @@ PARTS: Mapping[str, tuple[Mistake, ...]] = {
 }
 
 
-def numbered() -> dict[str, Mistake]:
-    """Every mistake by its name: the part, and a number in it from 1 on."""
-    return {
-        f"{part}-{number}": mistake
-        for part, mistakes in PARTS.items()
-        for number, mistake in enumerate(mistakes, 1)
-    }
+def chosen(only: str) -> dict[str, Mistake]:
+    """The mistakes of some parts or names by commas, as `parts.chosen` takes them; "": all."""
+    return parts.chosen(PARTS, only)
 
 
 def places(mistake: Mistake, text: str) -> int:
