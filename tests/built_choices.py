@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ddpm_jax.data.source import pixel_dtype
 from ddpm_jax.data.table import Reading
 from ddpm_jax.diffusion.likelihood.probability_flow import Solve
 from ddpm_jax.diffusion.model import Diffusion, Prediction
@@ -69,11 +70,15 @@ def source(c, choice, options):
     """A `Source`, where no file is needed: random access to images."""
     if choice.has("named") or choice.has("at_path"):
         return
+    what = "moons" if choice.has("named_or_at_path") else ""
+    if what and options != choice.options():
+        return  # Whether they are of a distribution is known with its name.
     for split in ("train", "test"):
-        made = choice.make(options, "", split, Reading())
+        made = choice.make(options, what, split, Reading())
         image = made[len(made) - 1]["image"]
-        assert image.shape == made.shape and image.dtype == np.uint8
-        assert image.max() < made.num_values and made.identity["split"] == split
+        assert image.shape == made.shape and image.dtype == pixel_dtype(made.num_values)
+        assert made.num_values == 0 or image.max() < made.num_values
+        assert made.identity["split"] == split
 
 
 def pixel_decoder(c, choice, options):

@@ -43,6 +43,7 @@ TRAITS = {
     "memoryless": "a sampler: its state is a latent, and one question makes a step",
     "likelihood": "an estimator: of -log p, of a denoiser",
     "named": "a data set: its name is followed by another",
+    "named_or_at_path": "a data set: its name is followed by another, or by a path",
     "named_axis": "a way to train: the step averages over an axis by its name",
     "needs_classes": "guidance: the model must know p(x | class) and p(x)",
     "needs_independent_samples": "a metric: its estimate of samples is without bias",
@@ -99,6 +100,7 @@ COMPANIONS = {
     ("eval.quality.extractor", "inception"): {"eval.quality.inception": "somewhere"},
     ("eval.quality.extractor", "classifier"): {"eval.quality.classifier": "somewhere"},
     ("data.name", "tfds"): {"data.name": "tfds:something"},
+    ("data.name", "points"): {"data.name": "points:moons"},
     ("data.name", "folder"): {"data.name": "folder:somewhere"},
 }
 NOTHING, FAR = "nonsense", 10**30

@@ -25,7 +25,7 @@ class Data(Options):
     name: str = chosen_from(
         "digits",
         SOURCES,
-        "digits, photos, tfds:<name> or folder:<path>.",
+        "digits, photos, tfds:<name>, folder:<path> or points:<name or file>.",
         with_argument=True,
     )
     batch_size: int = option(

@@ -134,16 +134,6 @@ def photos(split: str, *, patch_size: int, stride: int) -> Photos:
     return Photos(images, names, np.array(corners), split, patch_size, stride)
 
 
-def check_unset(name: str, reading: Any, *fields: str) -> None:
-    """Raises ValueError if a field is set that does not apply to this data set."""
-    for field in fields:
-        if (value := getattr(reading, field)) is not None:
-            raise ValueError(
-                f"config.data.{field} = {value} cannot be had of {name!r}:"
-                " leave it out."
-            )
-
-
 def _check_split(name: str, split: str) -> None:
     if split not in ("train", "test"):
         raise ValueError(

@@ -18,7 +18,13 @@ import numpy as np
 
 from ddpm_jax.core.errors import ConfigError, as_config_errors
 from ddpm_jax.data.identity import Identity
-from ddpm_jax.data.source import Example, Source, class_names
+from ddpm_jax.data.source import (
+    Example,
+    Source,
+    class_names,
+    known_density,
+    pixel_dtype,
+)
 
 Batch = Mapping[str, np.ndarray]
 Transform = Callable[[Example, np.random.Generator], Example]
@@ -90,9 +96,10 @@ def train_batches(
       process_count: number of processes.
 
     Returns:
-      Batches of this process: image uint8 [local, height, width, channels], label int32
-      [local], and position int32 [local], the place of each in the global batch; with
-      `flag` also augmented float32 [local], 0 or 1.
+      Batches of this process: image [local, height, width, channels] of uint8, or of
+      float32 if the data are continuous; label int32 [local], and position int32 [local],
+      the place of each in the global batch; with `flag` also augmented float32 [local], 0
+      or 1.
     """
     if flip or rotate:
         transforms = (augmentation(flip, rotate), *transforms)
@@ -139,13 +146,14 @@ def eval_batches(
       process_count: number of processes.
 
     Returns:
-      Batches of this process: image uint8 [local, height, width, channels], label int32
-      [local], index int32 [local] of each example in the source, and mask bool [local],
-      False where the last batch is filled up with black images.
+      Batches of this process: image and label as in `train_batches`, index int32 [local]
+      of each example in the source, and mask bool [local], False where the last batch is
+      filled up with images of zeros.
     """
     num_examples = len(source)
     local = _local_positions("eval", batch_size, process_index, process_count)
-    padding: Example = {"image": np.zeros(source.shape, np.uint8), "label": 0}
+    dtype = pixel_dtype(source.num_values)
+    padding: Example = {"image": np.zeros(source.shape, dtype), "label": 0}
 
     def read(number: int) -> Batch:
         index = np.array(local, np.int32) + number * batch_size
@@ -200,6 +208,7 @@ class Subset:
         self.name, self.num_values = source.name, source.num_values
         self.shape, self.num_classes = source.shape, source.num_classes
         self.class_names = class_names(source)
+        self.density = known_density(source)
         self.identity = _part_of(source.identity, description, len(indices))
 
     def __len__(self) -> int:
@@ -260,7 +269,7 @@ def _read(source: Source, index: int) -> Example:
     with as_config_errors():
         example = source[index]
     last = source.num_values - 1
-    if last < 255 and (largest := int(example["image"].max())) > last:
+    if 0 <= last < 255 and (largest := int(example["image"].max())) > last:
         raise ConfigError(
             f"example {index} of config.data.name = {source.name!r} has a pixel value of"
             f" {largest}, beyond 0..{last}."

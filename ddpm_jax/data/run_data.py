@@ -14,7 +14,7 @@ class RunData:
     Attributes:
       name: the value of config.data.name.
       shape: shape of every image, (height, width, channels).
-      num_values: number of pixel values, 0..num_values-1.
+      num_values: number of pixel values, 0..num_values-1; 0: continuous.
       class_names: the name of each class, in the order of labels.
       identities: identities of the splits that are known, by the name that the config has.
       open_split: opens a split by that name.

@@ -1,10 +1,16 @@
 """The protocols of data: what models need to know of it, and random access to its images."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, Protocol, TypedDict, runtime_checkable
+from typing import Any, NotRequired, Protocol, TypedDict, cast, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, Float64, UInt8
+
+# Pixel values 0..V-1, or real numbers where V is 0.
+Image = (
+    UInt8[np.ndarray, "height width channels"]
+    | Float32[np.ndarray, "height width channels"]
+)
 
 
 class Example(TypedDict):
@@ -13,7 +19,7 @@ class Example(TypedDict):
     "augmented" is there once the image may have been flipped or turned, and says if it was.
     """
 
-    image: UInt8[np.ndarray, "height width channels"]
+    image: Image
     label: int
     augmented: NotRequired[bool]
 
@@ -24,7 +30,8 @@ class Described(Protocol):
 
     Attributes:
       name: the value of config.data.name.
-      num_values: number of pixel values, 0..num_values-1.
+      num_values: number of pixel values, 0..num_values-1; 0: the data are continuous, real
+        numbers in units of their own.
       shape: shape of every image, (height, width, channels).
       num_classes: labels are 0..num_classes-1; 0: it has no classes.
     """
@@ -59,6 +66,44 @@ class Source(Described, Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Example: ...
+
+
+@runtime_checkable
+class KnownDensity(Protocol):
+    """What a source has, too, if its examples are draws of a density that is known.
+
+    A point is an example's numbers in one row, in the data's units. See `known_density`.
+    """
+
+    @property
+    def entropy(self) -> float:
+        """The entropy of the density, nats."""
+
+    @property
+    def entropy_error(self) -> float:
+        """The standard error of that, nats; 0 if it is known to 1e-6."""
+
+    def log_density(
+        self, x: Float64[np.ndarray, "points dimensions"]
+    ) -> Float64[np.ndarray, " points"]:
+        """The log density at each point, nats."""
+
+    def draw(self, num: int, seed: int) -> Float64[np.ndarray, "points dimensions"]:
+        """Fresh points, which no split has."""
+
+
+def known_density(source: Described) -> KnownDensity | None:
+    """The density of which a source, or the one that it is a part of, was drawn, if known."""
+    if hasattr(source, "log_density"):
+        # Not asked as a protocol is, which would work its entropy out.
+        return cast(KnownDensity, source)
+    density: KnownDensity | None = getattr(source, "density", None)
+    return density
+
+
+def pixel_dtype(num_values: int) -> type[np.generic]:
+    """The dtype of images of so many pixel values: uint8, or float32 if they are continuous."""
+    return np.uint8 if num_values else np.float32
 
 
 def class_names(source: Described) -> Sequence[str]:

@@ -5,6 +5,8 @@
     tfds:<name>     a data set of TensorFlow Datasets, written as it writes them:
                     tfds:cifar10, tfds:imagenet_resized/64x64, tfds:celeb_a:2.1.0
     folder:<path>   image files, one sub-folder a class
+    points:<name>   points of a distribution that is known, such as points:two_peaks
+    points:<file>   points from a .npy or .csv file
 
 A new kind of source is one new file and one new entry of `SOURCES`.
 """
@@ -15,6 +17,7 @@ import os
 from typing import NamedTuple
 
 from ddpm_jax.core.choice import Choice, Options, Table, option
+from ddpm_jax.data.point_shapes import PointsOptions
 from ddpm_jax.data.source import Source
 
 
@@ -84,14 +87,14 @@ def make(
 def _digits(_: Options, __: str, split: str, reading: Reading) -> Source:
     from ddpm_jax.data import builtin
 
-    builtin.check_unset("digits", reading, "image_size", "center_crop", "channels")
+    _check_unset("digits", reading, "image_size", "center_crop", "channels")
     return builtin.digits(split)
 
 
 def _photos(_: Options, __: str, split: str, reading: Reading) -> Source:
     from ddpm_jax.data import builtin
 
-    builtin.check_unset("photos", reading, "center_crop", "channels")
+    _check_unset("photos", reading, "center_crop", "channels")
     size = reading.image_size or 16
     return builtin.photos(split, patch_size=size, stride=reading.stride)
 
@@ -134,15 +137,38 @@ def _folder(options: FolderOptions, path: str, split: str, reading: Reading) -> 
     )
 
 
+def _points(options: PointsOptions, what: str, split: str, reading: Reading) -> Source:
+    from ddpm_jax.data import points
+
+    _check_unset("points", reading, "image_size", "center_crop", "channels")
+    return points.open_split(what, split, options)
+
+
 # Each makes a `Source` of its options, what follows the colon in config.data.name, the split,
-# and a `Reading`. The traits say what follows the colon: "named" or "at_path"; nothing without.
+# and a `Reading`. The traits say what follows the colon: "named", "at_path" or either; nothing
+# without.
 SOURCES: Table = {
     "digits": Choice(Options, _digits),
     "photos": Choice(Options, _photos),
     "tfds": Choice(Options, _tfds, frozenset({"named"})),
     "folder": Choice(FolderOptions, _folder, frozenset({"at_path"})),
+    "points": Choice(PointsOptions, _points, frozenset({"named_or_at_path"})),
 }
-ARGUMENTS = {"named": "<name>", "at_path": "<path>"}
+ARGUMENTS = {
+    "named": "<name>",
+    "at_path": "<path>",
+    "named_or_at_path": "<name or file>",
+}
+
+
+def _check_unset(name: str, reading: Reading, *fields: str) -> None:
+    """Raises ValueError if a field is set that does not apply to this data set."""
+    for field in fields:
+        if (value := getattr(reading, field)) is not None:
+            raise ValueError(
+                f"config.data.{field} = {value} cannot be had of {name!r}:"
+                " leave it out."
+            )
 
 
 def _unknown(name: str) -> str:

@@ -1,8 +1,11 @@
 """The config as it is defined: every field, its default, and what says what it is."""
 
+import dataclasses
+
 from ddpm_jax.config import schema
 from ddpm_jax.core.errors import flat
 from ddpm_jax.core.leaf import Belongs
+from ddpm_jax.data.point_shapes import PointsOptions
 
 RUN = {
     *("seed", "model.label_dropout", "data.batch_size", "data.flip", "data.rotate"),
@@ -14,6 +17,7 @@ DATA = {
     *("data.name", "data.image_size", "data.center_crop", "data.channels"),
     *("data.stride", "data.data_dir", "data.train_split", "data.skip_broken"),
     "data.folder.splits",
+    *(f"data.points.{field.name}" for field in dataclasses.fields(PointsOptions)),
 }
 # Of all other fields, by their first group.
 OWNERS = {

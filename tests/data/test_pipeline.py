@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ddpm_jax.data import pipeline, table
+from ddpm_jax.data.point_shapes import PointsOptions
 
 
 def numbers(batch):
@@ -192,6 +193,7 @@ def test_iteration_in_another_process_reads_the_same():
     program = """
 from absl import flags
 from ddpm_jax.data import pipeline, table
+from ddpm_jax.data.point_shapes import PointsOptions
 flags.FLAGS([""])
 source = table.make("digits", "test")
 batches = pipeline.train_batches(source, seed=0, batch_size=32, flip=True)
@@ -512,3 +514,27 @@ def test_the_identity_of_a_part_is_known_without_its_source(counting):
         source = counting(length)
         part = pipeline.evenly_spaced(source, num)
         assert pipeline.evenly_spaced_identity(source.identity, num) == part.identity
+
+
+def test_points_are_batched_as_real_numbers_with_padding_of_zeros():
+    points = table.make("points:moons", "test", options=PointsOptions(num_test=5))
+    first, last = pipeline.eval_batches(points, batch_size=3)
+    np.testing.assert_array_equal(first["image"][:, 0, 0], points.points[:3])
+    assert last["image"].dtype == np.float32 and not last["image"][2].any()
+    np.testing.assert_array_equal(last["mask"], [True, True, False])
+    batch = pipeline.train_batches(points, seed=0, batch_size=10)[0]
+    assert batch["image"].dtype == np.float32
+    drawn = batch["image"][:, 0, 0]
+    for half in (drawn[:5], drawn[5:]):
+        np.testing.assert_array_equal(
+            np.sort(half, axis=0), np.sort(points.points, axis=0)
+        )
+
+
+def test_the_order_of_points_has_not_the_bits_of_the_points():
+    points = table.make(
+        "points:two_peaks", "train", options=PointsOptions(num_train=2000)
+    )
+    order = pipeline._permutation(0, 0, 2000)
+    ranks = np.argsort(np.argsort(points.points[order, 0]))
+    assert abs(np.corrcoef(ranks, np.arange(2000))[0, 1]) < 5 / 2000**0.5

@@ -30,7 +30,12 @@ def test_a_bare_path_is_answered_with_folder(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "wanted"),
-    [("tfds", "tfds:<name>"), ("folder:", "folder:<path>"), ("digits:mine", "digits")],
+    [
+        ("tfds", "tfds:<name>"),
+        ("folder:", "folder:<path>"),
+        ("digits:mine", "digits"),
+        ("points", "points:<name or file>"),
+    ],
 )
 def test_a_half_name_is_answered_with_the_whole(name, wanted):
     with pytest.raises(
