@@ -19,7 +19,7 @@ MODULES = {
 FLOORS = (
     {"core", "interop"},
     {"diffusion", "nets", "data", "metrics", "pictures", "training"},
-    {"models"},
+    {"models", "lab"},
     {"sampling"},
     {"evaluation"},
     {"config"},
