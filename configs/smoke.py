@@ -25,6 +25,7 @@ def shrunk(c: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
         head_features=0,
     )
     c.model.vdm_unet.update(base_features=8, num_layers=1, num_groups=4)
+    c.model.mlp.update(features=16, num_blocks=1)
     c.model.classifier.update(base_features=8, blocks_per_level=1, num_groups=4)
     if c.schedule.num_steps:  # Continuous time stays so.
         c.schedule.num_steps = 20

@@ -26,6 +26,8 @@ TRAITS = {
     "needs_network": "a decoder's mean: it is the network's estimate at z_0",
     "between_latents": "an estimator: it asks the model between the latents of a chain",
     "clips_nothing": "an estimator: x_hat may leave the range of the data",
+    "continuous": "a decoder: the data are real numbers, and it has a density",
+    "cuts_to_range": "a threshold: x_hat stays in the range of pixel values",
     "compares_covariances": "a metric: few samples have no covariance of full rank",
     "goes_on": "a start: it takes the other run's step and all its state",
     "ends": "a decay: the rate stays as it is from there on",
@@ -89,6 +91,11 @@ COMPANIONS = {
         "model.vdm_unet.base_features": 8,
         "model.vdm_unet.num_layers": 1,
         "model.vdm_unet.num_groups": 2,
+    },
+    ("decoder.name", "gaussian"): {
+        "data.name": "points:moons",
+        "sample.threshold": "none",
+        "eval.clip": False,
     },
     ("model.name", "classifier"): {
         "eval.estimators": "accuracy",
@@ -233,5 +240,6 @@ def test_a_trait_is_known_and_somebody_asks_for_it():
 
 def test_a_trait_that_is_asked_for_is_somebodys():
     used = {trait for f, n in CHOICES for trait in TABLES[f][n].traits}
-    # Of what a learned schedule is between its ends, which is no table of a field.
-    assert set(asked({"has"})) - {"learns"} <= used
+    # Of what a learned schedule is between its ends, and of dequantisations.
+    others = {"learns", "needs_bins", "needs_real_numbers"}
+    assert set(asked({"has"})) - others <= used

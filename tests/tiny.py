@@ -117,6 +117,24 @@ def variational(**changes):
     return config(**(settings | changes))
 
 
+def points(**changes):
+    """The same of points in the plane, by a network of dense layers."""
+    settings = {
+        "data__name": "points:moons",
+        "data__points__num_train": 40,
+        "data__points__num_test": 24,
+        "decoder__name": "gaussian",
+        "model__name": "mlp",
+        "model__mlp__features": 8,
+        "model__mlp__num_blocks": 1,
+        "model__mlp__time_features": 4,
+        "eval__clip": False,
+        "eval__ode__dequantization": "none",
+        "sample__threshold": "none",
+    }
+    return config(**(settings | changes))
+
+
 class Network(nn.Module):
     """One convolution, where a test is not about networks: it compiles at once."""
 

@@ -23,6 +23,7 @@ from ddpm_jax.config.schema import default
 from ddpm_jax.core import terminal
 from ddpm_jax.core.errors import ConfigError, choose
 from ddpm_jax.core.limits import LARGEST_INT
+from ddpm_jax.data.source import Images
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.evaluation import estimators, likelihood
 from ddpm_jax.evaluation.results import report, wording
@@ -37,8 +38,6 @@ from ddpm_jax.sampling import analytic_variance, guides, sample_batches, tasks
 from ddpm_jax.sampling.sample_batches import Batches
 from ddpm_jax.training.nonfinite import NonFiniteError
 from ddpm_jax.training.state import Params
-
-PixelImages = UInt8[np.ndarray, "samples height width channels"]
 
 # Fields that are no keywords: they are arguments of their own, or concern files alone.
 EXCLUDED_FROM_SAMPLE = (
@@ -140,7 +139,7 @@ class Run:
         first: int = 0,
         seed: int | None = None,
         **choices: Any,
-    ) -> PixelImages:
+    ) -> Images:
         """Draws images.
 
         Sample j is a function of the weights, the seed, the choices and j alone. The first
@@ -154,7 +153,8 @@ class Run:
             guidance="classifier_free", classifier_free={"scale": 2.0}, classes=range(10).
 
         Returns:
-          Pixel values as the data has them, 0 to `model.pixel_decoder.num_values` - 1.
+          Pixel values as the data has them, uint8 from 0 to
+          `model.pixel_decoder.num_values` - 1; float32 where these are 0, for real numbers.
 
         Raises:
           ConfigError: a choice does not exist or cannot work, by its name.
@@ -178,7 +178,7 @@ class Run:
             return sample_batches.drawn(config, batches, self.params)
 
     def grid(
-        self, images: PixelImages
+        self, images: Images
     ) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
         """Images in a square, as one picture of 0..255 to be shown."""
         num_values = self.model.pixel_decoder.num_values

@@ -14,6 +14,7 @@ from ddpm_jax.models.table import (
     INTERIOR_GOALS,
     LOSSES,
     MODELS,
+    PIXEL_DECODERS,
     REVERSE_VARIANCES,
     SCHEDULES,
     TIME_INPUTS,
@@ -34,6 +35,7 @@ def combinations(config: Config) -> None:
     assert isinstance(network, NetworkOptions)
     named, group = f"config.schedule.name = {c.schedule.name!r}", c.model.name
     flag, is_classifier = c.data.augmentation_flag, model.has("classifier")
+    changed = [name for name in ("flip", "rotate") if c.data[name]]
     fixed = sorted(name for name, s in SCHEDULES.items() if not s.has("table_of_T"))
     wrong = {
         f"config.loss.weighting = {c.loss.weighting!r} says nothing of a schedule's worth,"
@@ -63,6 +65,9 @@ def combinations(config: Config) -> None:
         " nothing: write 0.": is_classifier and c.training.sample_every > 0,
         "config.data.augmentation_flag = True has nothing to tell: set config.data.flip or"
         " config.data.rotate.": flag and not (c.data.flip or c.data.rotate),
+        f"config.data.{''.join(changed[:1])} = True is of images, and config.decoder.name ="
+        f" {c.decoder.name!r} is of real numbers: write False.": bool(changed)
+        and PIXEL_DECODERS[c.decoder.name].has("continuous"),
         f"{named} is a table of T betas, which continuous time (config.schedule.num_steps ="
         f" 0) has not: write one of {fixed}.": continuous
         and schedule.has("table_of_T"),

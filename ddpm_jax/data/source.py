@@ -13,6 +13,12 @@ Image = (
 )
 
 
+Images = (
+    UInt8[np.ndarray, "images height width channels"]
+    | Float32[np.ndarray, "images height width channels"]
+)
+
+
 class Example(TypedDict):
     """One image and its class, 0 where there are none.
 

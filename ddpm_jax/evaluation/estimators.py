@@ -18,7 +18,7 @@ from ddpm_jax.evaluation.results.evaluation import Measurement
 from ddpm_jax.evaluation.sample_metrics.metric import SampleMetric
 from ddpm_jax.evaluation.table import ESTIMATORS, KINDS
 from ddpm_jax.models.classifier import ClassifierModel
-from ddpm_jax.models.table import MODELS
+from ddpm_jax.models.table import MODELS, PIXEL_DECODERS
 
 
 class Chosen(NamedTuple):
@@ -57,12 +57,15 @@ def make_likelihood(config: Config, estimator_choice: Chosen) -> LikelihoodEstim
       ConfigError: config.eval.num_draws, or what else it needs, does not suit it.
     """
     is_conditional = config.model.class_conditional and config.eval.class_conditional
+    is_continuous = PIXEL_DECODERS[config.decoder.name].has("continuous")
+    outcome = "x" if is_continuous else "pixels"
     setting = Setting(
         num_draws=config.eval.num_draws,
         num_pilot_examples=config.eval.pilot_examples,
         num_steps=config.schedule.num_steps,
         seed=config.seed,
-        outcome="pixels | class" if is_conditional else "pixels",
+        outcome=f"{outcome} | class" if is_conditional else outcome,
+        is_continuous=is_continuous,
     )
     estimator: LikelihoodEstimator = _make(estimator_choice, setting)
     return estimator
@@ -128,6 +131,12 @@ def check(config: Config) -> None:
         )
     for name in ESTIMATORS:
         chosen(config, name)
+    if config.eval.clip and PIXEL_DECODERS[config.decoder.name].has("continuous"):
+        raise ConfigError(
+            "config.eval.clip = True cuts x_hat to [-1, 1], the range of pixel values, and"
+            f" config.decoder.name = {config.decoder.name!r} is of real numbers: write"
+            " False."
+        )
     for estimator in listed(config, "likelihood"):
         make_likelihood(config, estimator)
     _check_samples(config)

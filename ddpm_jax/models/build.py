@@ -165,6 +165,7 @@ def _backbone_attributes(config: Config, data: Described) -> dict[str, Any]:
             f"config.data.rotate = True would make {width}x{height} images of {height}x"
             f"{width} ones: write False, or a config.data.image_size."
         )
+    _check_decoder(config, data)
     num_steps = config.schedule.num_steps
     follows_log_snr = TIME_INPUTS[config.model.time_input].has("follows_log_snr")
     by_index = not follows_log_snr and num_steps != CONTINUOUS
@@ -179,6 +180,21 @@ def _backbone_attributes(config: Config, data: Described) -> dict[str, Any]:
         time_scale=config.model.time_scale or (num_steps - 1.0 if by_index else 1000.0),
         shape=data.shape,
     )
+
+
+def _check_decoder(config: Config, data: Described) -> None:
+    """Raises ConfigError unless the pixel decoder is of data such as these."""
+    is_continuous, name = data.num_values == 0, config.decoder.name
+    fits = [
+        n for n, c in PIXEL_DECODERS.items() if c.has("continuous") == is_continuous
+    ]
+    if name in PIXEL_DECODERS and name not in fits:
+        kinds = ["pixel values", "real numbers"]
+        there, here = kinds if is_continuous else reversed(kinds)
+        raise ConfigError(
+            f"config.decoder.name = {name!r} is of {there}, and config.data.name ="
+            f" {data.name!r} has {here}: write {' or '.join(map(repr, fits))}."
+        )
 
 
 def _checked(config: Config, data: Described, unbound: Bound) -> Bound:

@@ -2,15 +2,21 @@
 
 from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.diffusion.objectives.weightings import WEIGHTINGS
-from ddpm_jax.diffusion.process import categorical, discretized_gaussian, schedules
+from ddpm_jax.diffusion.process import (
+    categorical,
+    discretized_gaussian,
+    gaussian_decoder,
+    schedules,
+)
 from ddpm_jax.models import backbone
-from ddpm_jax.nets import classifier, learned_schedule, unet, vdm_unet
+from ddpm_jax.nets import classifier, learned_schedule, mlp, unet, vdm_unet
 
 # Each makes a network of its options and a `nets.interface.Interface`. A "classifier" sorts
 # images; the others put images out.
 MODELS: Table = {
     "unet": unet.CHOICE,
     "vdm_unet": vdm_unet.CHOICE,
+    "mlp": mlp.CHOICE,
     "classifier": classifier.CHOICE,
 }
 
@@ -20,12 +26,14 @@ SCHEDULES: Table = {
     "learned_monotone": learned_schedule.CHOICE,
 }
 
-# Each makes a `PixelDecoder` of the number V of values and the kind of its mean.
+# Each makes a `PixelDecoder` of its options, the number V of values and the kind of its mean.
+# "continuous": of data that are real numbers, and V is 0.
 PIXEL_DECODERS: Table = {
     "discretized_gaussian": Choice(
         Options, lambda _, *inputs: discretized_gaussian.DiscretizedGaussian(*inputs)
     ),
     "categorical": Choice(Options, lambda _, *inputs: categorical.Categorical(*inputs)),
+    "gaussian": gaussian_decoder.CHOICE,
 }
 
 # Each makes the variance_fraction of a `Prediction`: the position of the log reverse variance

@@ -8,6 +8,7 @@ from ddpm_jax.nets import encoder as encoder
 from ddpm_jax.nets import interface as interface
 from ddpm_jax.nets import layers as layers
 from ddpm_jax.nets import learned_schedule as learned_schedule
+from ddpm_jax.nets import mlp as mlp
 from ddpm_jax.nets import monotone as monotone
 from ddpm_jax.nets import unet as unet
 from ddpm_jax.nets import vdm_unet as vdm_unet

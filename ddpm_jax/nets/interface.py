@@ -38,10 +38,10 @@ class NetworkOptions(Options):
         return False
 
 
-def dropout() -> Any:
+def dropout(default: float = 0.1) -> Any:
     """The option that sets the rate of dropout."""
     return option(
-        0.1,
+        default,
         "Dropout rate, in every residual block.",
         at_least=0.0,
         below=1.0,

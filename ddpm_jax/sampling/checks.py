@@ -5,15 +5,18 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.core.choice import chosen
 from ddpm_jax.core.errors import ConfigError, as_config_errors, choose
 from ddpm_jax.core.limits import LARGEST_INT
+from ddpm_jax.diffusion.conditioning.thresholds import THRESHOLDS
 from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.diffusion.samplers.readout import READOUTS
 from ddpm_jax.diffusion.samplers.table import SAMPLERS
 from ddpm_jax.diffusion.samplers.time_grids import TIME_GRIDS
-from ddpm_jax.models.table import SCHEDULES
+from ddpm_jax.models.table import PIXEL_DECODERS, SCHEDULES
 from ddpm_jax.sampling import guides, numbering, samplers, tasks
 from ddpm_jax.sampling.guidance_options import GuidanceOptions
+from ddpm_jax.sampling.shards import FORMATS
+from ddpm_jax.sampling.tasks import TASKS
 
 
 def check(config: Config) -> None:
@@ -39,6 +42,11 @@ def check(config: Config) -> None:
             f"config.sample.film.animation = {film.animation!r} needs frames: write"
             " config.sample.film.num_frames, such as 20."
         )
+    if _is_continuous(config) and not FORMATS[config.sample.format].holds_real_numbers:
+        raise ConfigError(
+            f"config.sample.format = {config.sample.format!r} holds pixel values, and"
+            f" {_of_real_numbers(config)}: write 'npz'."
+        )
     check_rollout(config)
     contrast_configs(config)
 
@@ -58,7 +66,14 @@ def check_rollout(config: Config) -> None:
     )
     prediction = PREDICTIONS[config.prediction]
     times = tuple(c.explicit.times)
+    continuous = _is_continuous(config)
     wrong = {
+        f"config.sample.threshold = {c.threshold!r} cuts x_hat to [-1, 1], the range of"
+        f" pixel values, and {_of_real_numbers(config)}: write 'none'.": continuous
+        and THRESHOLDS[c.threshold].has("cuts_to_range"),
+        f"config.sample.task = {c.task!r} is of image files, and"
+        f" {_of_real_numbers(config)}: write 'generate'.": continuous
+        and not TASKS[c.task].has("from_noise"),
         f"config.sample.num_steps = {c.num_steps} is more than config.schedule.num_steps ="
         f" {num_latents}, the latents there are: write at most that.": uses_grid
         and not listed
@@ -95,6 +110,14 @@ def check_rollout(config: Config) -> None:
                 samplers.times_of(config, schedules.linear_log_snr(-5.0, 5.0).log_snr)
         else:
             samplers.solve_of(config)
+
+
+def _is_continuous(config: Config) -> bool:
+    return PIXEL_DECODERS[config.decoder.name].has("continuous")
+
+
+def _of_real_numbers(config: Config) -> str:
+    return f"config.decoder.name = {config.decoder.name!r} is of real numbers"
 
 
 def check_guidance(config: Config) -> None:

@@ -14,6 +14,7 @@ from ddpm_jax.diffusion.likelihood import probability_flow
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.process.gaussian import Images
+from ddpm_jax.diffusion.process.pixel_decoder import PixelImages
 from ddpm_jax.diffusion.samplers import ancestral, loop, readout
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.sampling import samplers, tasks
@@ -24,13 +25,13 @@ class Samples(NamedTuple):
     """A batch of samples.
 
     Attributes:
-      pixels: pixel values 0..V-1.
+      pixels: pixel values 0..V-1, or real numbers.
       converged: False where an ODE's solver did not reach z_0.
       num_evaluations: evaluations of the network for each sample.
       film: the film of the trajectory, if frames are kept.
     """
 
-    pixels: readout.PixelImages
+    pixels: PixelImages
     converged: Bool[Array, " batch"]
     num_evaluations: Int[Array, " batch"]
     film: loop.Film | None

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Int, UInt8
+from jaxtyping import Int
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import progress, sharding
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.core.randomness import Stream, example_keys, stream_key
+from ddpm_jax.data.source import Images
 from ddpm_jax.diffusion.samplers import ancestral
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.sampling import guides, numbering, rollout, tasks
@@ -23,13 +24,13 @@ class Batch(NamedTuple):
     """A batch of samples with consecutive numbers.
 
     Attributes:
-      pixels: pixel values 0..V-1.
+      pixels: pixel values 0..V-1, or real numbers.
       labels: class of each sample; -1: none.
       num_evaluations: evaluations of the network for each sample.
       film: x_hat and z along the trajectory, as pixel values, if frames are kept.
     """
 
-    pixels: UInt8[np.ndarray, "batch height width channels"]
+    pixels: Images
     labels: Int[np.ndarray, " batch"]
     num_evaluations: Int[np.ndarray, " batch"]
     film: tuple[np.ndarray, np.ndarray] | None
@@ -151,9 +152,7 @@ def remaining(
             bar.update(reached - max(start, done))
 
 
-def drawn(
-    config: Config, batches: Batches, params: Any
-) -> UInt8[np.ndarray, "samples height width channels"]:
+def drawn(config: Config, batches: Batches, params: Any) -> Images:
     """The samples of config.sample as pixel values, all at once.
 
     Raises:

@@ -17,17 +17,15 @@ from typing import Any
 
 import numpy as np
 from etils import epath
-from jaxtyping import UInt8
 
 from ddpm_jax.core import files
 from ddpm_jax.core.errors import ConfigError, flat
+from ddpm_jax.data.source import Images, pixel_dtype
 from ddpm_jax.pictures import encoding
 
 RECORD = "samples.json"
 # The number of differing fields that an error names.
 NUM_NAMED = 3
-
-Images = UInt8[np.ndarray, "samples height width channels"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,16 +37,18 @@ class Format:
       is_sharded: whether many images share a file, rather than each having its own.
       encode: images as pixel values, number of values -> a file's content.
       decode: a file's content, number of values -> images.
+      holds_real_numbers: whether it can hold continuous data.
     """
 
     file_name: str
     is_sharded: bool
     encode: Callable[[Images, int], bytes]
     decode: Callable[[bytes, int], Images]
+    holds_real_numbers: bool
 
 
 def to_npz(images: Images, num_values: int) -> bytes:
-    """The content of an array file of images as pixel values."""
+    """The content of an array file of images as pixel values, or as real numbers."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images, num_values=num_values)
     return buffer.getvalue()
@@ -69,8 +69,8 @@ def _from_png(data: bytes, num_values: int) -> Images:
 
 # By name. An array file holds pixel values as they are, a PNG file has them fill 0..255.
 FORMATS: Mapping[str, Format] = {
-    "npz": Format("{:05d}.npz", True, to_npz, _from_npz),
-    "png": Format("{:06d}.png", False, _to_png, _from_png),
+    "npz": Format("{:05d}.npz", True, to_npz, _from_npz, True),
+    "png": Format("{:06d}.png", False, _to_png, _from_png, False),
 }
 
 
@@ -83,7 +83,7 @@ class Shards:
       num_samples: number of samples to be; it may grow from one start to the next.
       first: number of the first of them.
       shape: shape of an image, (height, width, channels).
-      num_values: number of pixel values.
+      num_values: number of pixel values; 0: the data are continuous.
       shard_size: samples in a file, in a sharded format.
       form: one of `FORMATS`.
       is_writer: False for the processes that only read: all but one.
@@ -124,7 +124,7 @@ class Shards:
             )
         )
         self._num_stored = 0
-        self._no_images = np.zeros((0, *shape), np.uint8)
+        self._no_images = np.zeros((0, *shape), pixel_dtype(num_values))
         self._waiting = self._no_images
 
     def begin(self) -> int:
@@ -247,7 +247,8 @@ class Shards:
             images = self._format.decode(data, self._num_values)
         except Exception:  # A damaged file can raise any exception.
             return self._no_images
-        is_ours = images.shape[1:] == self._shape and len(images) <= self._per_file
+        fits = images.shape[1:] == self._shape and images.dtype == self._no_images.dtype
+        is_ours = fits and len(images) <= self._per_file
         return images if is_ours else self._no_images
 
     def _names(self) -> set[str]:

@@ -9,13 +9,13 @@ from jaxtyping import UInt8
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import files
+from ddpm_jax.data.source import Images
 from ddpm_jax.pictures import encoding, grids
 from ddpm_jax.sampling import (
     sample_batches,
     shards,
 )
 
-Images = UInt8[np.ndarray, "samples height width channels"]
 FOLDER = "samples"
 
 

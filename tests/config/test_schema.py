@@ -10,8 +10,8 @@ from ddpm_jax.data.point_shapes import PointsOptions
 RUN = {
     *("seed", "model.label_dropout", "data.batch_size", "data.flip", "data.rotate"),
     *("data.num_threads", "data.num_workers", "data.num_prefetch"),
-    *(f"model.{name}.dropout" for name in ("unet", "vdm_unet", "classifier")),
-    *(f"model.{name}.remat" for name in ("unet", "vdm_unet", "classifier")),
+    *(f"model.{name}.dropout" for name in ("unet", "vdm_unet", "mlp", "classifier")),
+    *(f"model.{name}.remat" for name in ("unet", "vdm_unet", "mlp", "classifier")),
 }
 DATA = {
     *("data.name", "data.image_size", "data.center_crop", "data.channels"),
@@ -54,7 +54,7 @@ def test_what_may_change_in_a_run_is_known_field_by_field():
         "optimizer.decay_steps",
         *("training.log_every", "training.eval_every", "training.sample_every"),
         *("training.checkpoint_every", "training.keep_last", "training.keep_every"),
-        *(f"model.{name}.remat" for name in ("unet", "vdm_unet", "classifier")),
+        *(f"model.{name}.remat" for name in ("unet", "vdm_unet", "mlp", "classifier")),
     }
     found = {field for field, leaf in schema.leaves().items() if leaf.may_change}
     assert found == may

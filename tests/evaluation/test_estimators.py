@@ -193,8 +193,10 @@ def test_what_estimators_share_is_the_configs(monkeypatch):
         "outcome": ({"model__class_conditional": True}, "pixels | class"),
     }
     first = setting()
-    assert changes.keys() == set(first._fields)
+    assert changes.keys() == set(first._fields) - {"is_continuous"}
     for name, (change, value) in changes.items():
         assert setting(**change) == first._replace(**{name: value}), name
     told = {"model__class_conditional": True, "eval__class_conditional": False}
     assert setting(**told) == first
+    of_real_numbers = setting(decoder__name="gaussian")
+    assert of_real_numbers == first._replace(is_continuous=True, outcome="x")

@@ -9,6 +9,7 @@ import pytest
 
 from ddpm_jax.check import check_config
 from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.diffusion.process.gaussian_decoder import GaussianDecoder
 from ddpm_jax.models import backbone, build
 from ddpm_jax.training import parallel
 from ddpm_jax.training.state import TrainState, Window
@@ -37,6 +38,36 @@ def test_every_average_and_the_raw_weights_can_be_named():
     state = TrainState(0, 0, 0, "raw parameters", averages, (), (), Window.empty())
     found = [build.weights(c, state, name) for name in build.weight_names(c)]
     assert found == ["raw parameters", "a", "a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("of", "changes", "message"),
+    [
+        (
+            tiny.config,
+            {"decoder__name": "gaussian"},
+            r"'gaussian' is of real numbers, and config.data.name = 'digits' has pixel"
+            r" values: write 'discretized_gaussian' or 'categorical'",
+        ),
+        (
+            tiny.points,
+            {"decoder__name": "categorical"},
+            r"'categorical' is of pixel values, and config.data.name = 'points:moons' has"
+            r" real numbers: write 'gaussian'",
+        ),
+    ],
+)
+def test_a_decoder_of_other_data_is_refused(of, changes, message):
+    c = of(**changes)
+    with pytest.raises(ConfigError, match=message):
+        build.model(c, build.source(c, "train"))
+
+
+def test_the_decoders_options_reach_it():
+    c = tiny.points(decoder__gaussian__scale=3.0, decoder__gaussian__shift=-1.0)
+    made = build.model(c, build.source(c, "train"))
+    assert made.pixel_decoder == GaussianDecoder(3.0, -1.0, "x_hat")
+    assert made.shape == (1, 1, 2)
 
 
 def test_images_that_do_not_fit_the_network_are_refused():

@@ -168,6 +168,51 @@ def test_what_works_passes(changes):
     check_config(tiny.config(**changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"sample__threshold": "static"},
+            r"threshold = 'static' cuts .*decoder.name = 'gaussian' is of .*write 'none'",
+        ),
+        ({"sample__threshold": "dynamic"}, r"threshold = 'dynamic' cuts x_hat to"),
+        ({"sample__format": "png"}, r"sample.format = 'png' holds pixel values, and"),
+        (
+            {
+                "sample__task": "colorization",
+                "sample__colorization__image": "a.png",
+            },
+            r"sample.task = 'colorization' is of image files, .*: write 'generate'",
+        ),
+        (
+            {"eval__clip": True},
+            r"eval.clip = True cuts x_hat .*'gaussian'.* write False",
+        ),
+        (
+            {
+                "eval__estimators": "ode",
+                "eval__ode__dequantization": "truncated_normal",
+            },
+            r"config.eval.ode.dequantization = 'truncated_normal' spreads .* write one of"
+            r" \['decoder', 'none'\]",
+        ),
+        ({"data__flip": True}, r"data.flip = True is of images, .*'gaussian'.* False"),
+        ({"data__rotate": True}, r"data.rotate = True is of images"),
+    ],
+)
+def test_what_is_of_pixel_values_is_refused_of_real_numbers(changes, message):
+    check_config(tiny.points(eval__estimators="stratified,full,ode"))
+    with pytest.raises(ConfigError, match=message) as error:
+        check_config(tiny.points(**changes))
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_of_real_numbers_is_refused_of_pixel_values():
+    changes = {"eval__estimators": "ode", "eval__ode__dequantization": "none"}
+    with pytest.raises(ConfigError, match=r"'none' is of real numbers, .*'uniform'"):
+        check_config(tiny.config(**changes))
+
+
 def test_a_contrast_has_a_config_for_each_cell():
     c = tiny.config(
         sample__contrast__samplers="ddim, heun,ode",

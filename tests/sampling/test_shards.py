@@ -60,6 +60,28 @@ def test_samples_come_back_in_their_order(tmp_path, form, batch_size):
     np.testing.assert_array_equal(whole.read(23), images(23))
 
 
+def test_real_numbers_come_back_as_they_are(tmp_path):
+    points = np.random.default_rng(0).normal(size=(23, 1, 1, 2)).astype(np.float32)
+    given = dict(shape=(1, 1, 2), num_values=0)
+    store = opened(tmp_path, **given)
+    assert store.begin() == 0 and store.read(0).dtype == np.float32
+    for first in range(0, 23, 7):
+        store.add(first, points[first : first + 7])
+    whole = opened(tmp_path, **given)
+    assert whole.begin() == 23 and whole.read(23).dtype == np.float32
+    np.testing.assert_array_equal(whole.read(23), points)
+
+
+def test_numbers_of_another_kind_are_a_damaged_file(tmp_path):
+    store = opened(tmp_path, num=5, shape=(1, 1, 2), num_values=0)
+    store.begin()
+    store.add(0, np.zeros((5, 1, 1, 2), np.float32))
+    file = tmp_path / "drawn" / "00000.npz"
+    file.write_bytes(shards.to_npz(np.zeros((5, 1, 1, 2), np.uint8), 0))
+    assert opened(tmp_path, num=5, shape=(1, 1, 2), num_values=0).begin() == 0
+    assert not shards.FORMATS["png"].holds_real_numbers
+
+
 def test_shards_hold_pixel_values_and_the_last_is_shorter(tmp_path):
     drawn(opened(tmp_path))
     for number, num in enumerate((5, 5, 5, 5, 3)):

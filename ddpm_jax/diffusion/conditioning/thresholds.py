@@ -64,9 +64,11 @@ def _with_estimate(
     return diffusion.changed(with_change)
 
 
-# Each makes a function from `Diffusion` to `Diffusion`.
+# Each makes a function from `Diffusion` to `Diffusion`. "cuts_to_range": x_hat stays within
+# [-1, 1].
+CUTS = frozenset({"cuts_to_range"})
 THRESHOLDS: Table = {
     "none": Choice(Options, lambda _: lambda diffusion: diffusion),
-    "static": Choice(Options, lambda _: clipped),
-    "dynamic": Choice(Dynamic, dynamic),
+    "static": Choice(Options, lambda _: clipped, CUTS),
+    "dynamic": Choice(Dynamic, dynamic, CUTS),
 }

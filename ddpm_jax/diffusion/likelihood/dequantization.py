@@ -11,9 +11,11 @@ arXiv:1511.01844; Ho et al. 2019, arXiv:1902.00275), and with several draws a cl
                       would leave the bin (Zheng et al. 2023, arXiv:2305.03935)
     decoder           z_0 = alpha_0 x + sigma_0 eps as in training, with the model's own decoder
                       p(pixels | z_0), as in the variational bound
+    none              of continuous data: z_0 = alpha_0 x, without noise; the density of x is
+                      that of z_0 times alpha_0^D, exactly
 
-For the first two, p(pixels | z_0) is 1 in the bin. All constants come from the log SNR
-that the schedule has at t = 0.
+For the first two, p(pixels | z_0) is 1 in the bin, which continuous data have not. All
+constants come from the log SNR that the schedule has at t = 0.
 """
 
 from collections.abc import Callable
@@ -24,6 +26,7 @@ import jax.numpy as jnp
 from jax.scipy.special import erf, erfc
 from jaxtyping import Array, Float, Key
 
+from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.diffusion.likelihood import terms
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.diffusion.process import gaussian
@@ -114,10 +117,30 @@ def decoder(
     return Dequantized(z_0, log_weight, num_evaluations)
 
 
-DEQUANTIZATIONS: dict[str, Dequantization] = {
-    "uniform": uniform,
-    "truncated_normal": truncated_normal,
-    "decoder": decoder,
+def none(
+    diffusion: Diffusion,
+    pixel_decoder: PixelDecoder,
+    pixels: Pixels,
+    keys: Key[Array, " batch"],
+    num_steps: int,
+) -> Dequantized:
+    """z_0 = alpha_0 x: a change of variables from the data to z_0, without noise."""
+    x, log_snr = _start(diffusion, pixel_decoder, pixels)
+    alpha, _ = gaussian.alpha_sigma(log_snr)
+    # Its derivative: alpha_0 units of z_0 in a unit of x.
+    log_derivative = x[0].size * jnp.log(alpha * pixel_decoder.bin_width)
+    return Dequantized(alpha * x, jnp.full(x.shape[:1], log_derivative))
+
+
+# Each makes a `Dequantization`. "needs_bins": the data are pixel values; "needs_real_numbers":
+# they are continuous.
+DEQUANTIZATIONS: Table = {
+    "uniform": Choice(Options, lambda _: uniform, frozenset({"needs_bins"})),
+    "truncated_normal": Choice(
+        Options, lambda _: truncated_normal, frozenset({"needs_bins"})
+    ),
+    "decoder": Choice(Options, lambda _: decoder),
+    "none": Choice(Options, lambda _: none, frozenset({"needs_real_numbers"})),
 }
 
 

@@ -1,6 +1,7 @@
 """The protocol of pixel decoders: pixel values as real numbers, and p(pixels | z_0).
 
-A decoder is only right for its own spacing of the values, so one object has both.
+A decoder is only right for its own spacing of the values, so one object has both. Of continuous
+data, "pixel values" are real numbers in the data's units, and p(pixels | z_0) is a density.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,15 @@ from jaxtyping import Array, Float, Integer, Key, UInt8
 
 from ddpm_jax.diffusion.process.gaussian import Images
 
-Pixels = Integer[Array, "batch height width channels"]
+Pixels = (
+    Integer[Array, "batch height width channels"]
+    | Float[Array, "batch height width channels"]
+)
+# As a decoder gives them: uint8, or float32 where the data are continuous.
+PixelImages = (
+    UInt8[Array, "batch height width channels"]
+    | Float[Array, "batch height width channels"]
+)
 LogStd = Float[Array, ""] | Float[Array, "#batch #height #width #channels"]
 
 # A decoder's mean: the network's estimate at z_0, or z_0 / alpha_0 itself.
@@ -31,7 +40,7 @@ class PixelDecoder(Protocol):
 
     @property
     def num_values(self) -> int:
-        """The number V of values that a pixel may take."""
+        """The number V of values that a pixel may take; 0: the data are continuous."""
 
     @property
     def mean_from(self) -> MeanFrom:
@@ -43,7 +52,7 @@ class PixelDecoder(Protocol):
 
     @property
     def bin_width(self) -> float:
-        """The distance of neighbouring values in the units of x."""
+        """One unit of the data in the units of x: the distance of neighbouring values."""
 
     def encode(self, pixels: Pixels, dtype: DTypeLike = jnp.float32) -> Images:
         """Pixel values as the real numbers x that diffusion models."""
@@ -54,23 +63,28 @@ class PixelDecoder(Protocol):
     def values(self, x: Images) -> Images:
         """The real-valued pixel values of x: the inverse of `from_values`."""
 
-    def decode(self, x: Images) -> UInt8[Array, "batch height width channels"]:
+    def decode(self, x: Images) -> PixelImages:
         """The pixel values nearest to x."""
 
     def log_prob(
         self, pixels: Pixels, mean: Images, log_std: LogStd
     ) -> Float[Array, " batch"]:
-        """log p(pixels | mean, std) of each example, in nats."""
+        """log p(pixels | mean, std) of each example, in nats; mean and std are of x."""
 
     def draw(
         self, keys: Key[Array, " batch"], mean: Images, log_std: Images
-    ) -> UInt8[Array, "batch height width channels"]:
+    ) -> PixelImages:
         """A draw of p(pixels | mean, std) from each example's key."""
 
 
 def needs_network(pixel_decoder: PixelDecoder) -> bool:
     """Whether the decoder's mean is an estimate of the network."""
     return NEEDS_NETWORK[pixel_decoder.mean_from]
+
+
+def is_continuous(pixel_decoder: PixelDecoder) -> bool:
+    """Whether the data are real numbers, of which the decoder gives a density."""
+    return pixel_decoder.num_values == 0
 
 
 def check_num_values(num_values: int) -> None:

@@ -8,15 +8,14 @@ draw      a draw of the decoder p(pixels | z_0): what the bound's own model draw
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Key, UInt8
+from jaxtyping import Array, Key
 
 from ddpm_jax.core.choice import Choice, Options, Table
 from ddpm_jax.diffusion.likelihood import terms
 from ddpm_jax.diffusion.model import Diffusion, Prediction
 from ddpm_jax.diffusion.process.gaussian import Images
-from ddpm_jax.diffusion.process.pixel_decoder import LogStd, PixelDecoder
+from ddpm_jax.diffusion.process.pixel_decoder import LogStd, PixelDecoder, PixelImages
 
-PixelImages = UInt8[Array, "batch height width channels"]
 Keys = Key[Array, " batch"]
 # () -> mean and log scale of p(pixels | z_0).
 Decoder = Callable[[], tuple[Images, LogStd]]
@@ -62,7 +61,7 @@ def to_pixels(
     keys: Keys,
     num_steps: int,
 ) -> PixelImages:
-    """Pixel values 0..V-1 of the last latent, by a readout.
+    """Pixel values of the last latent, 0..V-1 or real numbers, by a readout.
 
     Args:
       readout: the function that one of `READOUTS` makes.

@@ -23,6 +23,7 @@ class Setting(NamedTuple):
       num_steps: T, the number of latents, or `times.CONTINUOUS`.
       seed: the run's seed.
       outcome: the random variable in words for a report: "pixels", or "pixels | class".
+      is_continuous: whether the data are real numbers, whose likelihood is a density.
     """
 
     num_draws: int
@@ -30,13 +31,21 @@ class Setting(NamedTuple):
     num_steps: int
     seed: int
     outcome: str = "pixels"
+    is_continuous: bool = False
+
+    @property
+    def figure(self) -> str:
+        """The likelihood in words for a report."""
+        if self.is_continuous:
+            return f"-log2 p({self.outcome}) / dims, a density in the data's units,"
+        return f"-log2 P({self.outcome}) / dims"
 
 
 class Batch(NamedTuple):
     """Images to measure, with the keys of their noise.
 
     Attributes:
-      pixels: pixel values 0..V-1.
+      pixels: pixel values 0..V-1, or real numbers.
       keys: one for each image, from its number alone.
       numbers: numbers of the images in the split.
       edges: edges of strata of time, from a pilot pass; None: there was none.

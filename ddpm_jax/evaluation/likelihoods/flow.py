@@ -33,8 +33,16 @@ class FlowOptions(SolverOptions, DivergenceOptions):
     )
 
     @property
-    def figure(self) -> str:
-        """The quantity that is estimated, and the method, in words for a report."""
+    def is_exact(self) -> bool:
+        """Whether the density is the data's own, and no bound by noise that is added."""
+        return DEQUANTIZATIONS[self.dequantization].has("needs_real_numbers")
+
+    @property
+    def method(self) -> str:
+        """The method, in words for a report."""
+        solved = f"{self.divergence} divergence, solved to rtol {self.rtol:g} and atol"
+        if self.is_exact:
+            return f"at z_0 = alpha_0 x, {solved} {self.atol:g}"
         many, exact = self.num_importance > 1, self.found_by.is_exact
         weighted = (
             f"importance-weighted over {self.num_importance} latents"
@@ -48,20 +56,28 @@ class FlowOptions(SolverOptions, DivergenceOptions):
             else "estimated without bias but for the solver's error"
         )
         return (
-            f"{self.dequantization} dequantisation, {weighted}, {self.divergence}"
-            f" divergence, solved to rtol {self.rtol:g} and atol {self.atol:g}; {how}"
+            f"{self.dequantization} dequantisation, {weighted}, {solved} {self.atol:g};"
+            f" {how}"
         )
 
 
 def flow(options: FlowOptions, setting: Setting) -> LikelihoodEstimator:
-    """`flow_bound.by_flow`; config.eval.num_draws is not for it."""
+    """`flow_bound.by_flow`; config.eval.num_draws is not for it.
+
+    Raises:
+      ValueError: the dequantisation is not for such data.
+    """
+    choice = DEQUANTIZATIONS[options.dequantization]
+    if choice.has("needs_bins" if setting.is_continuous else "needs_real_numbers"):
+        raise ValueError(_of_other_data(options.dequantization, setting.is_continuous))
+    dequantization = choice.default()
 
     def estimate(
         diffusion: Diffusion, pixel_decoder: PixelDecoder, batch: Batch
     ) -> Estimate:
         return flow_bound.by_flow(
             *(diffusion, pixel_decoder, batch.pixels, batch.keys, setting.num_steps),
-            dequantization=DEQUANTIZATIONS[options.dequantization],
+            dequantization=dequantization,
             divergence=options.found_by,
             solve=options.solve,
             num_importance=options.num_importance,
@@ -70,11 +86,23 @@ def flow(options: FlowOptions, setting: Setting) -> LikelihoodEstimator:
 
     return LikelihoodEstimator(
         estimate=estimate,
-        figure=f"upper bound on -log2 P({setting.outcome}) / dims of the probability flow:"
-        f" {options.figure}",
+        figure=f"{'' if options.is_exact else 'upper bound on '}{setting.figure} of the"
+        f" probability flow: {options.method}",
         num_draws=options.num_draws,
         stream=Stream.EVAL_FLOW,
     )
+
+
+def _of_other_data(dequantization: str, is_continuous: bool) -> str:
+    """The error of a dequantisation that is not for such data."""
+    wrong = "needs_bins" if is_continuous else "needs_real_numbers"
+    fits = [name for name, choice in DEQUANTIZATIONS.items() if not choice.has(wrong)]
+    why = (
+        "spreads a pixel value over its bin, and these data are real numbers"
+        if is_continuous
+        else "is of real numbers, and these data are pixel values"
+    )
+    return f"dequantization = {dequantization!r} {why}: write one of {fits}."
 
 
 # x_hat is not clipped: the flow would bend where it is, its divergence jump, and no tolerance

@@ -79,7 +79,7 @@ def full(_: Options, setting: Setting) -> LikelihoodEstimator:
 
 def _figure(setting: Setting) -> str:
     return (
-        f"upper bound on -log2 P({setting.outcome}) / dims of the reverse process:"
+        f"upper bound on {setting.figure} of the reverse process:"
         " variational, estimated without bias"
     )
 

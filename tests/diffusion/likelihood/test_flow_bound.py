@@ -38,7 +38,9 @@ def compiled(name, model, pixel_decoder, **options):
     options = {
         "divergence": Exact(4),
         "solve": Solve(rtol=1e-4, atol=1e-4),
-        "dequantization": dequantization.DEQUANTIZATIONS.get(name, name),
+        "dequantization": name
+        if callable(name)
+        else dequantization.DEQUANTIZATIONS[name].default(),
     } | options
 
     @jax.jit

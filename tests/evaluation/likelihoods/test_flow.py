@@ -31,7 +31,10 @@ def made(setting=SETTING, **options):
 
 # Of each option another value, and by which argument of `by_flow` it is told.
 OTHERS = {
-    "dequantization": ("uniform", {"dequantization": DEQUANTIZATIONS["uniform"]}),
+    "dequantization": (
+        "uniform",
+        {"dequantization": DEQUANTIZATIONS["uniform"].default()},
+    ),
     "num_importance": (3, {"num_importance": 3}),
     "num_draws": (2, {"num_draws": 2}),
     "divergence": ("exact", {"divergence": Exact(8)}),
@@ -65,7 +68,7 @@ def test_every_option_reaches_the_flow(asked):
     made().estimate(MODEL, DECODER, batch)
     first = dict(asked)
     assert first == {
-        "dequantization": DEQUANTIZATIONS["truncated_normal"],
+        "dequantization": DEQUANTIZATIONS["truncated_normal"].default(),
         "divergence": Hutchinson("rademacher", 1, False),
         "solve": Solve("tsit5", 1e-5, 1e-5, 1000),
         "num_importance": 1,
@@ -91,7 +94,7 @@ def test_the_estimate_is_that_of_the_flow():
     def theirs(pixels, keys):
         return flow_bound.by_flow(
             *(MODEL, DECODER, pixels, keys, T),
-            dequantization=DEQUANTIZATIONS["truncated_normal"],
+            dequantization=DEQUANTIZATIONS["truncated_normal"].default(),
             divergence=Hutchinson(),
             solve=Solve("tsit5", 1e-2, 1e-2, 1000),
         ).terms.total
@@ -121,3 +124,25 @@ def test_the_figure_says_how_it_was_found():
     exact = made(num_importance=5, divergence="exact", dequantization="uniform").figure
     assert "without bias" in exact and "uniform dequantisation" in exact
     assert "rtol 0.1 and atol 0.2" in made(rtol=0.1, atol=0.2).figure
+
+
+def test_what_it_is_of_real_numbers():
+    setting = SETTING._replace(outcome="x", is_continuous=True)
+    exact = made(setting, dequantization="none", divergence="exact").figure
+    assert exact.startswith("-log2 p(x) / dims, a density in the data's units, of the")
+    assert "at z_0 = alpha_0 x, exact divergence, solved to rtol 1e-05" in exact
+    assert made(setting, dequantization="decoder").figure.startswith(
+        "upper bound on -log"
+    )
+
+
+@pytest.mark.parametrize("name", DEQUANTIZATIONS)
+@pytest.mark.parametrize("is_continuous", [False, True])
+def test_a_dequantisation_of_other_data_is_refused(name, is_continuous):
+    setting = SETTING._replace(is_continuous=is_continuous)
+    wrong = "needs_bins" if is_continuous else "needs_real_numbers"
+    if not DEQUANTIZATIONS[name].has(wrong):
+        assert made(setting, dequantization=name).num_draws == 1
+        return
+    with pytest.raises(ValueError, match=f"dequantization = '{name}' .*: write one of"):
+        made(setting, dequantization=name)
