@@ -33,7 +33,8 @@ def set_environment() -> None:
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-    if sys.dont_write_bytecode:
-        # Else each process compiles TensorFlow's thousand files anew, in five seconds.
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(CACHE / "bytecode"))
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        # Else each process compiles TensorFlow's thousand files anew, in five seconds, and
+        # this one the tests, whose assertions pytest rewrites, in ten.
+        prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", str(CACHE / "bytecode"))
+        sys.dont_write_bytecode, sys.pycache_prefix = False, prefix

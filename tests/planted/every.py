@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 
 from tests import parts
-from tests.planted import belonging, entering, evaluating, running, sampling, theory
+from tests.planted import (
+    belonging,
+    entering,
+    evaluating,
+    lab,
+    running,
+    sampling,
+    theory,
+)
 from tests.planted.mistake import Mistake
 
 PARTS: Mapping[str, tuple[Mistake, ...]] = {
@@ -13,6 +21,7 @@ PARTS: Mapping[str, tuple[Mistake, ...]] = {
     "theory": theory.MISTAKES,
     "entering": entering.MISTAKES,
     "belonging": belonging.MISTAKES,
+    "lab": lab.MISTAKES,
 }
 
 
