@@ -159,3 +159,23 @@ def test_iteration_begins_where_it_is_asked_to():
     assert len(steps) == 3 and steps[0] is ROUGH
     expected = kernel.matrix @ kernel.matrix @ ROUGH.masses
     np.testing.assert_allclose(steps[2].masses, expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_the_chi_squared_to_the_fixed_point_falls_by_the_eigenvalue_squared(alpha):
+    """R is self-adjoint in L2 of its stationary law, so no step does worse."""
+    kernel = operators.reverse_kernel(SMOOTH, alpha)
+    limit = contraction.stationary(SMOOTH, alpha)
+    second = contraction.eigenvalues(SMOOTH, alpha)[1]
+
+    def apart(density):
+        held = limit.masses > 1e-12
+        p, pi = density.masses[held], limit.masses[held]
+        return np.sum(np.square(p - pi) / pi)
+
+    shares = []
+    for seed in range(5):
+        start = random_pieces(seed)
+        shares.append(apart(kernel.apply(start)) / apart(start))
+    assert max(shares) <= second**2 * (1.0 + 1e-6)
+    assert max(shares) > 1e-3 * second**2

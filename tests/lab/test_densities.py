@@ -32,12 +32,12 @@ def test_a_mixture_has_its_moments():
 
 def test_uniform_pieces_have_the_weights_of_their_pieces():
     fine = Grid(-6.0, 6.0, 6001)
-    q = densities.uniform_pieces(fine, [-2.0, -1.0, 1.0, 2.0], [1.0, 0.0, 3.0])
+    q = densities.uniform_pieces(fine, [-2.5, -1.0, 1.0, 1.5], [1.0, 0.0, 3.0])
     x = fine.points
     assert q.masses[x < 0.0].sum() == pytest.approx(0.25, abs=0.01)
     assert q.masses[(x > -0.99) & (x < 0.99)].sum() == 0.0
     assert q.entropy == pytest.approx(
-        -0.25 * math.log(0.25) - 0.75 * math.log(0.75), abs=0.01
+        -0.25 * math.log(0.25 / 1.5) - 0.75 * math.log(0.75 / 0.5), abs=0.01
     )
 
 

@@ -69,6 +69,13 @@ def test_steps_follow_each_other():
     np.testing.assert_allclose(
         both.apply(SMOOTH).masses, second.apply(first.apply(SMOOTH)).masses, atol=1e-15
     )
+    # Other kernels do not commute.
+    back = operators.reverse_kernel(ROUGH, 0.7)
+    np.testing.assert_allclose(
+        first.then(back).apply(SMOOTH).masses,
+        back.apply(first.apply(SMOOTH)).masses,
+        atol=1e-15,
+    )
     # Two steps are one of the product.
     whole = operators.forward_kernel(GRID, 0.72)
     np.testing.assert_allclose(
