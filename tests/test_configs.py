@@ -80,8 +80,9 @@ STAND_INS = {
 RUN = ("cifar10", "digits_cond", "digits_classifier", "digits_vdm", "photos")
 # Largest networks, whose shapes take seconds to trace.
 LARGE = {("imagenet64", "full"), ("imagenet32_vdm", "full"), ("imagenet64_vdm", "full")}
-LARGE |= {("cifar10_vdm", "aug_paper"), ("cifar10_vdm", "small")}
+LARGE |= {("cifar10_vdm", variant) for variant in ("aug", "aug_paper", "small")}
 LARGE |= {("celeba64", "full"), ("cifar10_cond", "full"), ("digits_hour", "full")}
+LARGE |= {("cifar10_iddpm", "full")}
 
 
 class FakeSource:

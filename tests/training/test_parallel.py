@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -6,6 +8,7 @@ from jax.sharding import PartitionSpec
 from ddpm_jax.core import sharding
 from ddpm_jax.diffusion.objectives import loss_history, time_sampling
 from ddpm_jax.training import parallel
+from tests import later
 from tests.training import toy
 from tests.training.test_step import assert_same
 
@@ -61,13 +64,25 @@ def alone(**changes):
     return state
 
 
-@pytest.mark.parametrize("sampling", SAMPLINGS)
-@pytest.mark.parametrize("mode, fsdp", [("jit", 1), ("jit", 4), ("pmap", 1)])
-def test_eight_devices_do_what_one_does(mode, fsdp, sampling):
+@functools.cache
+def alone_by(sampling):
+    return alone(**SAMPLINGS[sampling])
+
+
+# Parameters over groups of devices, and on each whole; of the rest one of each kind.
+TOPOLOGIES = (("jit", 1), ("jit", 4), ("pmap", 1))
+LATER = [("jit", 1, name) for name in SAMPLINGS if name != "stratified"]
+LATER += [("pmap", 1, "stratified"), ("jit", 4, "uniform")]
+
+
+@pytest.mark.parametrize(
+    "case", later.all_but([(*t, s) for s in SAMPLINGS for t in TOPOLOGIES], LATER)
+)
+def test_eight_devices_do_what_one_does(case):
     assert jax.device_count() == 8
-    changes = SAMPLINGS[sampling]
-    _, ours = trained(mode, fsdp, **changes)
-    assert_same(ours, alone(**changes), rtol=1e-5, atol=1e-6)
+    mode, fsdp, sampling = case
+    _, ours = trained(mode, fsdp, **SAMPLINGS[sampling])
+    assert_same(ours, alone_by(sampling), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode, fsdp", [("jit", 4), ("pmap", 1)])

@@ -42,7 +42,7 @@ BY_LOG_SNR: dict[str, tuple[loop.Sampler, int, int]] = {
     "unipc_3": (unipc.make(3, lower_order_final=False), 4, 4),
 }
 # Each is of the same code as another, at another order.
-LATER = ("3m", "unipc_1", "unipc_2")
+LATER = ("3m", "2s", "unipc_1", "unipc_2")
 # Even times are far from even in log SNR at both ends, where higher orders need far more
 # steps than these before their power shows.
 UNIFORM = ("ddim", "heun", "2m")

@@ -67,7 +67,7 @@ SAMPLERS = {
 
 
 # Each is close to another.
-LATER = ("ddim_whole", "sde_1", "sde_3m", "heun_churn")
+LATER = ("ancestral_between", "ddim_whole", "sde_1", "sde_3m", "heun_churn")
 
 
 def drawn(sampler: loop.Sampler) -> np.ndarray:
