@@ -82,7 +82,8 @@ def make_reference(config: Config, directory: epath.PathLike) -> None:
     file, found = reference.make(config, path, mesh, source, extractor)
     if jax.process_index() == 0:
         num, num_features = found.moments.num, found.moments.mean.size
-        print(f"{num} images, {num_features} features each: {file}")
+        what = "images" if source.num_values else "points"
+        print(f"{num} {what}, {num_features} features each: {file}")
 
 
 def _placed(restored: Restored[Bound]) -> Restored[Bound]:

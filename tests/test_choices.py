@@ -33,6 +33,7 @@ TRAITS = {
     "ends": "a decay: the rate stays as it is from there on",
     "at_path": "a data set: its name is followed by a path",
     "by_loss": "times: more of them where the loss varies more",
+    "by_classes": "a metric: it needs the classes of an extractor",
     "classifier": "a network: it sorts images",
     "finds_log_snr": "a grid of times: it looks for log SNRs in a table of latents",
     "follows_log_snr": "a network's time: it is a function of log SNR alone",
@@ -60,6 +61,7 @@ TRAITS = {
     "table_of_T": "a schedule: a table of T betas",
     "takes_pilot": "an estimator: a pilot pass tells it where draws are worth most",
     "unguided": "guidance: none",
+    "without_classes": "an extractor: it gives features alone",
 }
 SMALL = tiny.config()
 # What else of a config a choice needs.

@@ -13,6 +13,7 @@ from ddpm_jax.data.source import Source
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.evaluation import features
+from ddpm_jax.evaluation.extractors.table import EXTRACTORS
 from ddpm_jax.evaluation.likelihoods.estimator import LikelihoodEstimator, Setting
 from ddpm_jax.evaluation.results.evaluation import Measurement
 from ddpm_jax.evaluation.sample_metrics.metric import SampleMetric
@@ -179,8 +180,17 @@ def _check_samples(config: Config) -> None:
             " samples each: samples have 32-bit numbers, so write at most"
             f" {left // num_samples}."
         )
-    if metrics:
-        features.check(config)
+    if not metrics:
+        return
+    features.check(config)
+    extractor = config.eval.quality.extractor
+    judged = names(config, "by_classes")
+    if judged and EXTRACTORS[extractor].has("without_classes"):
+        others = [n for n, c in EXTRACTORS.items() if not c.has("without_classes")]
+        raise ConfigError(
+            f"config.eval.quality.extractor = {extractor!r} has no classes, which"
+            f" {judged[0]!r} of config.eval.estimators needs: write one of {others}."
+        )
 
 
 def _names(config: Config) -> list[str]:

@@ -2,6 +2,9 @@
 
 `--mode=reference` makes it, and an evaluation of samples if there is none. The file records its
 data and its extractor, and is used for no others.
+
+Where the density that points were drawn from is known, the reference is that truth rather than
+the training points: many fresh points of it, all of whose features are kept.
 """
 
 import functools
@@ -21,7 +24,7 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.core import files, folders, outside, paths, sharding
 from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.data import identity as identity_lib
-from ddpm_jax.data import passes
+from ddpm_jax.data import passes, truth
 from ddpm_jax.data.identity import Identity
 from ddpm_jax.data.run_data import RunData
 from ddpm_jax.data.source import Source
@@ -43,7 +46,7 @@ class Reference(NamedTuple):
     Attributes:
       identity: identity of data and extractor, for a report.
       moments: moments of the features of all images.
-      features: features of at most `MOST_KEPT` evenly spaced images.
+      features: features of at most `MOST_KEPT` evenly spaced images, or of all true points.
     """
 
     identity: dict[str, Any]
@@ -79,7 +82,7 @@ def make(
             f"config.eval.quality.reference = {str(file)!r} is there and is no reference:"
             " write another file."
         )
-    return file, _make(config, file, mesh, source, extractor)
+    return file, _make(config, file, mesh, truth.or_itself(source), extractor)
 
 
 def of(
@@ -104,8 +107,12 @@ def of(
     """
     split = config.data.train_split
     open_split = data.open_split if data else functools.partial(build.source, config)
-    images = data.identity(split) if data else open_split(split).identity
-    expected = _identity(images, extractor)
+    source = None
+    if data is None or not data.num_values:
+        source = truth.or_itself(open_split(split))
+        expected = _identity(source.identity, extractor)
+    else:
+        expected = _identity(data.identity(split), extractor)
     file, named = path_of(config, directory), config.eval.quality.reference
     stored = _read(file)
     changed = _differences(expected, stored.identity) if stored else {}
@@ -128,7 +135,9 @@ def of(
             f"config.eval.quality.reference = {named!r} cannot be used"
             f" ({'; '.join(reasons)}): make it with --mode=reference, or leave it out."
         )
-    return _make(config, file, mesh, open_split(split), extractor)
+    if source is None:
+        source = open_split(split)
+    return _make(config, file, mesh, source, extractor)
 
 
 def path_of(config: Config, directory: epath.Path) -> epath.Path:
@@ -155,9 +164,10 @@ def _make(
 ) -> Reference:
     """Extracts the features of every image of the source, and writes the reference."""
     folders.make_folder(file.parent, "config.eval.quality.reference")
-    logging.info("features of %d training images ...", len(source))
+    logging.info("features of %d examples of the reference ...", len(source))
     kept: list[np.ndarray] = []
-    places = {i * len(source) // MOST_KEPT for i in range(MOST_KEPT)}
+    num_kept = len(source) if isinstance(source, truth.TruePoints) else MOST_KEPT
+    places = {i * len(source) // num_kept for i in range(num_kept)}
 
     def batches() -> Iterator[np.ndarray]:
         size = config.eval.batch_size

@@ -7,6 +7,7 @@ from ddpm_jax.evaluation.sample_metrics import (
     distances,
     inception_score,
     neighbours,
+    transport,
 )
 
 # A choice is of one of three kinds, by a trait that says what it measures and makes:
@@ -19,7 +20,8 @@ from ddpm_jax.evaluation.sample_metrics import (
 # Further traits of a likelihood: "is_the_bound", of the reverse process, which a run's metrics
 # have under a plain name; "takes_pilot", if config.eval.pilot_examples asks for one;
 # "needs_a_chain"; "between_latents", it asks the model there; "clips_nothing", x_hat may leave
-# the data's range. Of a metric: "compares_covariances"; "needs_independent_samples".
+# the data's range. Of a metric: "compares_covariances"; "needs_independent_samples";
+# "by_classes", of the extractor.
 ESTIMATORS: Table = {
     "stratified": variational.STRATIFIED,
     "full": variational.FULL,
@@ -29,6 +31,7 @@ ESTIMATORS: Table = {
     "inception_score": inception_score.CHOICE,
     "precision_recall": neighbours.PRECISION_RECALL,
     "density_coverage": neighbours.DENSITY_COVERAGE,
+    "wasserstein": transport.CHOICE,
     "accuracy": accuracy.CHOICE,
 }
 KINDS = frozenset({"likelihood", "of_samples", "of_a_classifier"})

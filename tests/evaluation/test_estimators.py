@@ -122,6 +122,12 @@ SAMPLES = {
         ),
         ({"quality__extractor": "clasifier"}, r"Did you mean 'classifier'"),
         ({"quality__preparation": "tensorflw"}, r"Did you mean 'tensorflow'"),
+        (
+            {"quality__extractor": "values"},
+            r"config.eval.quality.extractor = 'values' has no classes, which"
+            r" 'inception_score' of config.eval.estimators needs: write one of"
+            r" \['inception', 'classifier'\]\.$",
+        ),
         ({"estimators": "fid,kdi"}, r"Did you mean 'kid'"),
         ({"estimators": "fid,accuracy"}, r"'accuracy' is not one of"),
         ({"estimators": "fid,fid"}, r"names one twice"),

@@ -5,9 +5,11 @@ import pytest
 from etils import epath
 
 from ddpm_jax.core.errors import ConfigError
-from ddpm_jax.data import run_data
-from ddpm_jax.evaluation import reference
+from ddpm_jax.data import run_data, table, truth
+from ddpm_jax.evaluation import features, reference
 from ddpm_jax.models import build
+from ddpm_jax.runs import restore
+from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("small_network", "one_device")
 NUM = 1437
@@ -212,3 +214,44 @@ def test_a_file_that_does_not_say_its_data_is_made_anew(ask_of, tmp_path):
     np.savez(file, **parts)
     with pytest.raises(ConfigError, match="does not say of what data it is"):
         ask_of(FOLDER, eval__quality__reference=str(file))
+
+
+@pytest.fixture
+def of_points(tmp_path, monkeypatch):
+    """Asks for the reference of points, of which few are drawn and fewer would be kept."""
+    monkeypatch.setattr(reference, "MOST_KEPT", 10)
+    monkeypatch.setattr(truth, "NUM_POINTS", 48)
+
+    def of(name="points:checkerboard", split="train"):
+        c = tiny.config(data__name=name, data__train_split=split)
+        with c.unlocked():
+            c.eval.quality.extractor = "values"
+        mesh = tiny.one_device()
+        source = build.source(c, split)
+        extractor = features.make(c, mesh, source, restore.OTHERS)
+        data = run_data.of_source(source, split, lambda name: build.source(c, name))
+        path = epath.Path(tmp_path)
+        named = reference.make(c, path, mesh, source, extractor)[1]
+        found = reference.of(c, path, mesh, extractor, data)
+        assert found.identity == named.identity
+        return found
+
+    return of
+
+
+def test_of_points_it_is_the_truth_where_that_is_known(of_points):
+    found, train = of_points(), table.make("points:checkerboard", "train")
+    points = train.draw(48, truth.SEED).astype(np.float32)
+    np.testing.assert_array_equal(found.features, points)
+    np.testing.assert_allclose(found.moments.mean, points.mean(0), atol=1e-6)
+    assert found.identity["data"]["split"] == "fresh points of the true density"
+    assert found.identity["extractor"] == {"name": "values"}
+    # Whatever split is asked for.
+    assert of_points(split="test").identity == found.identity
+
+
+def test_of_points_of_a_file_it_is_the_training_points(of_points, tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(60.0).reshape(30, 2))
+    found = of_points(f"points:{tmp_path}/a.npy")
+    assert found.moments.num == 27 and len(found.features) == 10
+    assert found.identity["data"]["split"] == "train"

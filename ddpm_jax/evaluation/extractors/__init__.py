@@ -1,1 +1,1 @@
-"""Networks that judge images by their features: a network a file."""
+"""What judges samples by their features: a network, or nothing but the values, a file."""

@@ -23,7 +23,8 @@ class ExtractedFeatures(NamedTuple):
 
     Attributes:
       features: features of each image, between which distances are computed.
-      log_probs: log probabilities of the extractor's classes for each image.
+      log_probs: log probabilities of the extractor's classes for each image; it may have
+        none.
     """
 
     features: Float[np.ndarray, "batch features"]

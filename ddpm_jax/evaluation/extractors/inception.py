@@ -40,6 +40,11 @@ def inception(_: Options, files: ExtractorFiles) -> Load:
     def load(
         config: Config, mesh: Mesh, source: Described, others: OtherRuns
     ) -> Extractor:
+        if source.num_values == 0:
+            raise ConfigError(
+                "config.eval.quality.extractor = 'inception' judges images, and"
+                f" {source.name!r} are points: write 'values'."
+            )
         params = _read(file)
         model = network.InceptionV3(files.preparation)
         last = source.num_values - 1

@@ -20,4 +20,8 @@ def measure(_: Reference, samples: ExtractedFeatures) -> Figures:
     return {"inception_score": inception_score.score(log_probs, num_splits).mean}
 
 
-CHOICE = Choice(Options, lambda _: SampleMetric(measure), frozenset({"of_samples"}))
+CHOICE = Choice(
+    Options,
+    lambda _: SampleMetric(measure),
+    frozenset({"of_samples", "by_classes"}),
+)

@@ -13,19 +13,21 @@ from ddpm_jax.metrics import neighbours
 
 def precision_recall(real: Reference, samples: ExtractedFeatures) -> Figures:
     """Precision and recall of samples."""
-    found = neighbours.precision_recall(real.features, _some(samples))
+    found = neighbours.precision_recall(_some(real), _some(samples))
     return found._asdict()
 
 
 def density_coverage(real: Reference, samples: ExtractedFeatures) -> Figures:
     """Density and coverage of samples, which outliers among the images do not raise."""
-    found = neighbours.density_coverage(real.features, _some(samples))
+    found = neighbours.density_coverage(_some(real), _some(samples))
     return found._asdict()
 
 
-def _some(samples: ExtractedFeatures) -> Float[np.ndarray, "some features"]:
-    """The samples, at most as many as the reference keeps."""
-    return np.asarray(samples.features[: reference.MOST_KEPT])
+def _some(
+    examples: Reference | ExtractedFeatures,
+) -> Float[np.ndarray, "some features"]:
+    """The first examples, at most as many as a reference of images keeps."""
+    return np.asarray(examples.features[: reference.MOST_KEPT])
 
 
 # One more than the neighbours that it looks at.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 
+from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.data import table
 from ddpm_jax.evaluation.extractors import inception
 from ddpm_jax.evaluation.extractors.extractor import ExtractorFiles
@@ -34,7 +35,7 @@ def make(monkeypatch):
     monkeypatch.setattr(inception.network, "InceptionV3", Shown)
     monkeypatch.setattr(inception.torch_file, "read_state_dict", lambda file: file)
 
-    def make(scale=0.1, preparation="tensorflow"):
+    def make(scale=0.1, preparation="tensorflow", data="digits"):
         def params(arrays, field):
             assert arrays == "weights.pth"
             assert field == "config.eval.quality.inception = 'weights.pth'"
@@ -43,7 +44,7 @@ def make(monkeypatch):
         monkeypatch.setattr(inception.network, "from_state_dict", params)
         files = ExtractorFiles(inception="weights.pth", preparation=preparation)
         load = inception.CHOICE.make(inception.CHOICE.options(), files)
-        source = table.make("digits", "test")
+        source = table.make(data, "test")
         return load(tiny.config(), tiny.one_device(), source, restore.OTHERS)
 
     return make
@@ -65,3 +66,12 @@ def test_its_identity_is_of_arrays_and_preparation(make):
     assert make(scale=0.2).identity["arrays"] != first["arrays"]
     other = make(preparation="pytorch_fid").identity
     assert other == {**first, "preparation": "pytorch_fid"}
+
+
+def test_points_are_refused(make):
+    message = (
+        r"^config.eval.quality.extractor = 'inception' judges images, and"
+        r" 'points:two_peaks' are points: write 'values'\.$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        make(data="points:two_peaks")

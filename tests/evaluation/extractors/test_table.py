@@ -1,4 +1,4 @@
-"""Every extractor of the table has its field, and says so where it is empty."""
+"""Every network of the table has its field, and says so where it is empty."""
 
 import dataclasses
 
@@ -9,9 +9,11 @@ from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.evaluation.extractors.extractor import ExtractorFiles
 from ddpm_jax.evaluation.extractors.table import EXTRACTORS
 
+OF_FILES = [name for name in EXTRACTORS if name != "values"]
 
-@pytest.mark.parametrize("name", EXTRACTORS)
-def test_each_has_a_field_of_its_name_and_needs_it(name):
+
+@pytest.mark.parametrize("name", OF_FILES)
+def test_each_network_has_a_field_of_its_name_and_needs_it(name):
     choice = EXTRACTORS[name]
     assert name in {field.name for field in dataclasses.fields(ExtractorFiles)}
     message = rf"^config.eval.quality.extractor = {name!r} needs config.eval.quality."

@@ -26,4 +26,4 @@ def test_no_two_give_a_figure_of_one_name():
         ESTIMATORS[n].default().measure(known.reference(real), drawn) for n in NAMES
     ]
     figures = [figure for row in found for figure in row]
-    assert len(set(figures)) == len(figures) == 7
+    assert len(set(figures)) == len(figures) == 8
