@@ -21,7 +21,7 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.core import progress, sharding
 from ddpm_jax.core.randomness import Stream, example_keys, stream_key
 from ddpm_jax.data import passes, pipeline
-from ddpm_jax.data.source import Source
+from ddpm_jax.data.source import Source, known_density
 from ddpm_jax.diffusion.conditioning import thresholds
 from ddpm_jax.diffusion.model import Diffusion
 from ddpm_jax.evaluation import convention, estimators
@@ -33,6 +33,7 @@ from ddpm_jax.evaluation.likelihoods.estimator import (
 )
 from ddpm_jax.evaluation.results import report, unfinished, wording
 from ddpm_jax.evaluation.results import rows as rows_lib
+from ddpm_jax.evaluation.results.density import Truth
 from ddpm_jax.evaluation.results.evaluation import Evaluation
 from ddpm_jax.evaluation.results.report import Report
 from ddpm_jax.evaluation.results.rows import Rows
@@ -110,6 +111,20 @@ class Evaluator:
             num_draws=self.estimator.num_draws,
             num_pilot_evaluations=self._pilot_evaluations(),
             convention=self.convention(step),
+            is_density=self.model.pixel_decoder.num_values == 0,
+            truth=self._truth(rows),
+        )
+
+    def _truth(self, rows: Rows) -> Truth | None:
+        """The density that the measured points were drawn from, if it is known."""
+        density = known_density(self.source)
+        if density is None:
+            return None
+        points = [self.source[int(i)]["image"].ravel() for i in rows["index"]]
+        return Truth(
+            density.entropy,
+            density.entropy_error,
+            density.log_density(np.stack(points).astype(np.float64)),
         )
 
     def convention(self, step: int) -> dict[str, Any]:

@@ -15,8 +15,10 @@ import numpy as np
 from etils import epath
 
 from ddpm_jax.core import files
+from ddpm_jax.evaluation.results import density
+from ddpm_jax.evaluation.results.density import Truth
 from ddpm_jax.evaluation.results.rows import Rows, loss_by_log_snr
-from ddpm_jax.evaluation.results.saved import FOLDER, known
+from ddpm_jax.evaluation.results.saved import DENSITY, FOLDER, known
 
 Report = dict[str, Any]
 # The bound among a run's metrics.
@@ -30,8 +32,10 @@ def make(
     num_draws: int,
     num_pilot_evaluations: int,
     convention: Mapping[str, Any],
+    is_density: bool = False,
+    truth: Truth | None = None,
 ) -> Report:
-    """Means over images in bits per dim.
+    """Means over images in bits per dim, and of continuous data in nats.
 
     Args:
       rows: rows of all images.
@@ -40,6 +44,8 @@ def make(
       num_pilot_evaluations: evaluations of the network in the pilot pass.
       convention: all that must agree before two figures may stand side by side, with
         "estimator" and "data".
+      is_density: whether the data are continuous, points.
+      truth: the density that they were drawn from, where it is known.
     """
     unit = num_dims * math.log(2.0)
     converged = rows["converged"]
@@ -51,19 +57,25 @@ def make(
         if key.startswith("nats.") and key != "nats.total"
     ]
 
+    # A figure that is not a number is none: the mean of the others would be another's.
+    used = np.zeros_like(good) if np.any(converged & ~finite) else good
+
     def figures(term: str) -> dict[str, float | None]:
-        # A figure that is not a number is none: the mean of the others would be another's.
-        used = np.zeros_like(good) if np.any(converged & ~finite) else good
         return _mean(
             rows[f"nats.{term}"][used] / unit, rows[f"variance.{term}"][used] / unit**2
         )
 
     total = figures("total")
+    of_density = {}
+    if is_density:
+        nats, variance = rows["nats.total"], rows["variance.total"]
+        of_density = {DENSITY: density.made(nats, variance, used, num_dims, truth)}
     return {
         "estimator": convention["estimator"],
         "bits_per_dim": total["bits_per_dim"],
         "bits_per_dim_stderr": total["stderr"],
         "bits_per_dim_stderr_images": total["stderr_images"],
+        **of_density,
         "terms": {term: figures(term) for term in terms},
         "num_examples": int(np.sum(good)),
         "num_dims": num_dims,
@@ -194,4 +206,10 @@ def scalars(report: Report, bounds: Collection[str]) -> dict[str, float | None]:
             f"{prefix}{term}_bits_per_dim": figures["bits_per_dim"]
             for term, figures in single["terms"].items()
         }
+        row |= density.scalars(single.get(DENSITY, {}), prefix)
     return row
+
+
+def noun(report: Report) -> str:
+    """The word for what a report's means are over: images, or points."""
+    return "points" if DENSITY in report else "images"

@@ -13,6 +13,8 @@ from ddpm_jax.core import outside
 from ddpm_jax.core.errors import ConfigError
 
 FOLDER, CONFIG = "eval", "config.json"
+# The part of a report that only continuous data have.
+DENSITY = "density"
 # Groups of a convention's fields by which figures are of one kind, or are not comparable.
 DEFINING = ("data", "figure", "estimator", "x_hat")
 
@@ -57,6 +59,7 @@ class Result(NamedTuple):
       failed: numbers of the images of which there is no figure, by what went wrong.
       convention: all that the figure depends on.
       images: None where they were not kept.
+      density: the report's figures in nats, as `density.made` makes them; None: of images.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Result(NamedTuple):
     failed: Mapping[str, Sequence[int]]
     convention: Mapping[str, Any]
     images: Images | None
+    density: Mapping[str, Any] | None = None
 
 
 def steps(directory: epath.PathLike) -> list[int]:
@@ -151,6 +155,9 @@ def _result(
         convention[field]  # All that have none would seem to be of one kind.
     if not isinstance(convention["data"], Mapping):
         raise TypeError("its data is no table")
+    density = report.get(DENSITY)
+    if density is not None:
+        density["nats_per_point"]["nats"]
     images = _images(path / FOLDER / f"{step}_{estimator}.npz")
     bits = known(report["bits_per_dim"])
     if images is not None and bits is not None:
@@ -178,6 +185,7 @@ def _result(
         failed=dict(report["failed"]),
         convention=convention,
         images=images,
+        density=density,
     )
 
 

@@ -7,7 +7,6 @@ from ddpm_jax.evaluation.results import pairs
 from ddpm_jax.evaluation.results.pairs import Difference
 from ddpm_jax.evaluation.results.saved import Result
 
-ERRORS = ("± draws", "± images")
 UNKNOWN = "-"
 
 
@@ -42,6 +41,8 @@ def rows(results: Sequence[Result]) -> list[dict[str, Any]]:
         for result in group:
             row = {**result._asdict(), "path": str(result.path), "kind": kind}
             del row["images"]
+            if result.density is None:
+                del row["density"]
             difference = _to_first(result, group)
             row["difference"] = difference and {
                 "to": group[0].name,
@@ -78,8 +79,11 @@ def _page(results: Sequence[Result], layout: Callable[[list[list[str]]], str]) -
 
 def _table(group: Sequence[Result]) -> Table:
     terms = list(dict.fromkeys(name for result in group for name in result.terms))
-    header = ["run", "step", "bits/dim", *ERRORS, "difference", *ERRORS, *terms]
-    header += ["evaluations", "images", "failed"]
+    what = _noun(group)
+    errors = ["± draws", f"± {what}"]
+    header = ["run", "step", "bits/dim", *errors, "difference", *errors, *terms]
+    header += [] if group[0].density is None else ["nats", "over the truth", *errors]
+    header += ["evaluations", what, "failed"]
     lines, notes = [header], []
     for result in group:
         difference = _to_first(result, group)
@@ -93,7 +97,7 @@ def _table(group: Sequence[Result]) -> Table:
 def _title(group: Sequence[Result]) -> str:
     first = group[0]
     c = first.convention
-    paired = f" Differences are to {first.name}, paired by image."
+    paired = f" Differences are to {first.name}, paired by {_noun(group)[:-1]}."
     data = ", ".join(f"{name} {value}" for name, value in c["data"].items())
     return (
         f"{c['figure']}, by the estimator {first.estimator!r}, x_hat {c['x_hat']}.\n"
@@ -116,18 +120,34 @@ def _line(
         _number(differences[0], sign="+"),
         *map(_number, differences[1:]),
         *(_number(result.terms.get(name)) for name in terms),
+        *_in_nats(result.density),
         _number(result.num_network_evaluations, digits=1),
         str(result.num_examples),
         str(sum(map(len, result.failed.values()))),
     ]
 
 
+def _in_nats(density: Mapping[str, Any] | None) -> list[str]:
+    """The nats of a density, and its excess over the truth with errors; of images nothing."""
+    if density is None:
+        return []
+    excess = density.get("excess_over_the_truth", {})
+    figures = [excess.get(name) for name in ("nats", "stderr", "stderr_points")]
+    return list(map(_number, [density["nats_per_point"]["nats"], *figures]))
+
+
+def _noun(group: Sequence[Result]) -> str:
+    """The word for what the group's means are over."""
+    return "images" if group[0].density is None else "points"
+
+
 def _remarks(result: Result, difference: Difference | None, first: Result) -> list[str]:
     """Remarks on the columns of differences."""
+    what = _noun([first])
     if difference is None:
         return [
             f"{result.name} has no difference to {first.name}: one of the two keeps no"
-            " values of single images, or they have none in common."
+            f" values of single {what}, or they have none in common."
         ]
     rows_of_tables = []
     if not difference.has_common_noise:
@@ -138,7 +158,7 @@ def _remarks(result: Result, difference: Difference | None, first: Result) -> li
     if not difference.num_images == result.num_examples == first.num_examples:
         rows_of_tables.append(
             f"{result.name} and {first.name} differ by that over the"
-            f" {difference.num_images} images that both have."
+            f" {difference.num_images} {what} that both have."
         )
     return rows_of_tables
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from etils import epath
 
-from ddpm_jax.evaluation.results import report
+from ddpm_jax.evaluation.results import density, report
+from ddpm_jax.evaluation.results.density import Truth
 from tests.evaluation.results import made_up
 
 NUM_DIMS = 48
@@ -208,3 +209,45 @@ def test_files_hold_the_report_and_each_image(tmp_path):
         np.testing.assert_array_equal(images["nats"], rows["nats.total"][kept])
         np.testing.assert_array_equal(images["halves"], rows["halves"][kept].T)
         assert images["num_dims"] == NUM_DIMS
+
+
+TRUTH = Truth(1.5, 0.0, np.linspace(-2.0, -1.0, 12))
+
+
+def test_continuous_data_have_nats_beside_bits_and_images_have_not():
+    rows = made_up.rows(0)
+    rows["converged"][2] = False
+    found = made(rows, is_density=True, truth=TRUTH)
+    assert found.keys() - made(rows).keys() == {"density"}
+    part, kept = found["density"], np.delete(np.arange(12), 2)
+    nats, variance = rows["nats.total"], rows["variance.total"]
+    assert part == density.made(nats, variance, rows["converged"], NUM_DIMS, TRUTH)
+    np.testing.assert_allclose(
+        part["excess_over_the_truth"]["nats"], (nats + TRUTH.log_density)[kept].mean()
+    )
+    np.testing.assert_allclose(
+        part["nats_per_point"]["nats"] / UNIT, found["bits_per_dim"]
+    )
+    assert report.noun(found) == "points" and report.noun(made(rows)) == "images"
+    # One figure that is no number leaves none of these, either.
+    rows["nats.total"][4] = np.inf
+    part = made(rows, is_density=True, truth=TRUTH)["density"]
+    assert part["excess_over_the_truth"]["nats"] is None
+
+
+def test_the_nats_of_each_estimator_are_scalars_of_its_name():
+    bound, flow = (
+        made(
+            made_up.rows(seed),
+            convention={**CONVENTION, "estimator": name},
+            is_density=True,
+            truth=TRUTH,
+        )
+        for seed, name in ((0, "one"), (1, "two"))
+    )
+    row = report.scalars(report.merged({"one": bound, "two": flow}, {}), {"one"})
+    for prefix, own in (("eval/", bound), ("eval/two_", flow)):
+        excess = own["density"]["excess_over_the_truth"]
+        assert row[f"{prefix}excess_nats"] == excess["nats"]
+        assert row[f"{prefix}nats"] == own["density"]["nats_per_point"]["nats"]
+    assert not any("nats" in name for name in report.scalars(made(made_up.rows(0)), ()))

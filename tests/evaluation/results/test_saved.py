@@ -108,3 +108,17 @@ def test_values_of_another_evaluation_are_refused(tmp_path):
     (path / "eval" / name).write_bytes((other / "eval" / name).read_bytes())
     with pytest.raises(ConfigError, match=rf"{name}, of mean .* is not of 4.json"):
         saved.read(path)
+
+
+def test_nats_of_continuous_data_are_read_and_checked(tmp_path):
+    path = evaluation_files.run(tmp_path, evaluation_files.halves(1))
+    file = path / "eval" / "4.json"
+    report = json.loads(file.read_text())
+    assert saved.read(path)[0].density is None
+    part = {"nats_per_point": {"nats": 2.0, "stderr": None, "stderr_points": 0.1}}
+    file.write_text(json.dumps({**report, "density": part}))
+    assert saved.read(path)[0].density == part
+    for wrong in ({}, [], {"nats_per_point": 3.0}):
+        file.write_text(json.dumps({**report, "density": wrong}))
+        with pytest.raises(ConfigError, match="is not a report as this version writes"):
+            saved.read(path)

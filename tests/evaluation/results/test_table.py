@@ -9,6 +9,9 @@ from ddpm_jax.evaluation.results.pairs import Difference
 from ddpm_jax.evaluation.results.saved import Result
 from tests import evaluation_files
 
+# A row's fields are those of a result but for its arrays, and of images but for nats.
+NOT_OF_IMAGES = {"images", "density"}
+
 
 @pytest.fixture
 def two(tmp_path):
@@ -26,7 +29,7 @@ def test_a_row_for_a_program_is_the_result_and_its_difference(two):
     first, second = table.rows(two)
     a, b = two
     for row, result in ((first, a), (second, b)):
-        assert row.keys() == {*Result._fields, "kind", "difference"} - {"images"}
+        assert row.keys() == {*Result._fields, "kind", "difference"} - NOT_OF_IMAGES
         for name in row.keys() - {"kind", "difference", "path"}:
             assert row[name] == getattr(result, name), name
         assert row["path"] == str(result.path) and row["kind"] == 0
@@ -112,3 +115,35 @@ def test_columns_are_even_and_a_document_has_rules(two):
     page = table.markdown(two).splitlines()
     (header,) = (line for line in page if line.startswith("| run | step |"))
     assert page[page.index(header) + 1].startswith("| --- | ---: |")
+
+
+def in_nats(nats, excess):
+    """A report's part of continuous data, with made-up errors."""
+    figures = {"stderr": 0.01, "stderr_points": 0.02}
+    return {
+        "nats_per_point": {"nats": nats, **figures},
+        "excess_over_the_truth": {"nats": excess, **figures, "bits_per_dim": excess},
+    }
+
+
+def test_points_have_columns_of_nats_and_what_they_are_over_the_truth(two):
+    of_points = [
+        result._replace(density=in_nats(2.5 + i, 0.125 + i))
+        for i, result in enumerate(two)
+    ]
+    ((title, (header, *lines), notes),) = table.tables(of_points)
+    assert header[-7:] == [
+        *("nats", "over the truth", "± draws", "± points"),
+        *("evaluations", "points", "failed"),
+    ]
+    assert lines[1][-7:-3] == ["3.5000", "1.1250", "0.0100", "0.0200"]
+    assert title.endswith("Differences are to a, paired by point.")
+    assert notes == ["b and a differ by that over the 19 points that both have."]
+    assert "image" not in table.text(of_points)
+    # Without a truth, a dash.
+    density = {"nats_per_point": in_nats(2.5, 0.0)["nats_per_point"]}
+    ((_, (_, line), _),) = table.tables([two[0]._replace(density=density)])
+    assert line[-7:-3] == ["2.5000", "-", "-", "-"]
+    rows = table.rows(of_points)
+    assert rows[1]["density"] == in_nats(3.5, 1.125)
+    assert json.loads(json.dumps(rows))[0]["density"]["nats_per_point"]["nats"] == 2.5

@@ -2,9 +2,13 @@
 
 import math
 
+import numpy as np
+
 from ddpm_jax.evaluation.results import report, wording
+from ddpm_jax.evaluation.results.density import Truth
 from tests.evaluation.results import made_up
 
+TRUTH = Truth(1.5, 0.01, np.linspace(-2.0, -1.0, 12))
 DATA = {"name": "digits", "version": "one", "split": "test", "resizing": "none"}
 
 
@@ -112,3 +116,73 @@ def test_images_are_listed_by_number_the_first_few_of_many():
 
 def test_a_figure_that_is_not_known_is_said_to_be():
     assert wording.number(None) == "unknown" and wording.number(0.12345) == "0.1235"
+
+
+def of_points(name, seed, *, truth=TRUTH):
+    convention = {
+        "estimator": name,
+        "figure": "a density",
+        "data": DATA,
+        "weights": "raw",
+    }
+    return report.make(
+        *(made_up.rows(seed), 2),
+        num_draws=4,
+        num_pilot_evaluations=0,
+        convention=convention,
+        is_density=True,
+        truth=truth,
+    )
+
+
+def test_the_summary_of_points_begins_with_nats_and_their_excess():
+    found = of_points("one", 0)
+    nats, excess = (
+        found["density"][name] for name in ("nats_per_point", "excess_over_the_truth")
+    )
+    said = wording.summary(found)
+    assert said.startswith(
+        f"{nats['nats']:.4f} nats a point, {excess['nats']:.4f} over the truth (s.e."
+        f" {excess['stderr']:.4f} over draws and {excess['stderr_points']:.4f} over"
+        f" points; its entropy 1.5000); {found['bits_per_dim']:.4f} bits per dim,"
+    )
+    assert " over points (" in said and "; 12 points, " in said and "image" not in said
+    alone = wording.summary(of_points("one", 0, truth=None))
+    assert alone.startswith(
+        f"{nats['nats']:.4f} nats a point; {found['bits_per_dim']:.4f}"
+    )
+
+
+def test_the_table_of_points_has_nats_the_excess_and_the_entropy():
+    first, second = of_points("one", 0), of_points("two", 1)
+    found = report.merged({"one": first, "two": second}, {})
+    lines = wording.table(found).splitlines()
+    head = next(i for i, line in enumerate(lines) if line.split()[:1] == ["nats"])
+    assert lines[head].split() == ["nats", "s.e.", "draws", "s.e.", "points"]
+    names = ("nats_per_point", "excess_over_the_truth")
+    for at, own in ((head + 1, first), (head + 3, second)):
+        for line, name in zip(lines[at : at + 2], names, strict=True):
+            figures = own["density"][name]
+            ends = ("nats", "stderr", "stderr_points")
+            assert line.split()[-3:] == [f"{figures[end]:.4f}" for end in ends]
+        assert lines[at].startswith(own["estimator"])
+        assert lines[at + 1].startswith("  over the truth")
+    assert lines[head + 5].split() == [
+        "entropy",
+        "of",
+        "the",
+        "truth",
+        "1.5000",
+        "0.0100",
+    ]
+    assert "image" not in wording.table(found)
+    plain = wording.table(of_points("one", 0, truth=None))
+    assert "over the truth" not in plain and "entropy" not in plain
+
+
+def test_points_are_listed_as_points():
+    found = of_points("one", 0)
+    found["failed"]["not_converged"] = [3]
+    assert "one: the solve of point 3 did not converge" in wording.table(found)
+    found["failed"]["not_finite"] = [3, 4]
+    assert "the figure of points 3, 4 of split" in wording.failure(found)
