@@ -23,6 +23,7 @@ from ddpm_jax.runs import restore
 from ddpm_jax.sampling import (
     analytic_variance,
     comparison,
+    drawings,
     guides,
     identity,
     numbering,
@@ -38,8 +39,6 @@ from ddpm_jax.sampling.tasks import TASKS
 
 Images = UInt8[np.ndarray, "samples height width channels"]
 FOLDER = "samples"
-# How many of them a grid shows at most, in whole rows where they are of classes in turn.
-GRID = 64
 
 
 def run(config: Config, directory: epath.PathLike) -> None:
@@ -95,10 +94,14 @@ def run(config: Config, directory: epath.PathLike) -> None:
     if jax.process_index() != 0:
         return
     period = guides.num_in_turn(config)
-    num_shown = min(c.num_samples, GRID // period * period or GRID)
-    shown = encoding.to_uint8(store.read(num_shown), num_values)
-    grid = grids.grid(shown, period)
+    drawing = drawings.of_run(restored.data, config.data.train_split)
+    # In whole rows where they are of classes in turn.
+    most = drawing.most_alone // period * period or drawing.most_alone
+    num_shown = min(c.num_samples, most)
+    drawn = store.read(num_shown)
+    grid = drawing.grid(drawn, period)
     if task.shown:
+        shown = encoding.to_uint8(drawn, num_values)
         before = [image[None] for image in task.shown.values()]
         columns = [*task.shown, "after"]
         edit = grids.comparison({c.task: [*before, shown]}, columns)

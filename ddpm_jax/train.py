@@ -27,7 +27,7 @@ from ddpm_jax.models.classifier import ClassifierModel
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.runs import data_record, starting, workdir
 from ddpm_jax.runs.workdir import config_of
-from ddpm_jax.sampling import guides, sample_batches, snapshots
+from ddpm_jax.sampling import sample_batches, snapshots
 from ddpm_jax.training import nonfinite, parallel
 from ddpm_jax.training.checkpoints import Checkpoints
 from ddpm_jax.training.clock import Clock, Profile
@@ -92,7 +92,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     if every.eval_every:
         evaluator = in_training.while_training(config, mesh, model, eval_source)
     if isinstance(model, Denoiser) and every.sample_every:
-        draws = sample_batches.Batches(config, mesh, model)
+        draws = snapshots.make(config, mesh, model, source)
 
     # 1. The newest whole checkpoint, 2. else the first state, 3. or that of another run.
     checkpoints = Checkpoints(
@@ -245,7 +245,7 @@ def _reporter(
     model: Denoiser | ClassifierModel,
     writers: Writers,
     evaluator: Measurement | None,
-    draws: sample_batches.Batches | None,
+    draws: snapshots.Snapshots | None,
 ) -> Callable[..., None]:
     """The function that evaluates and samples between two steps, if that is due."""
 
@@ -284,14 +284,12 @@ def _reporter(
             )
             try:
                 with outside.memory_saved_by("lower config.sample.batch_size"):
-                    images = snapshots.first(config, draws, weights)
+                    images = snapshots.first(config, draws.batches, weights)
             except sample_batches.NotConvergedError as error:
                 # The ODE of a network that still learns may be too stiff; training goes on.
                 logging.error("step %d: no samples: %s", step, error)
                 return
-            num_values = model.pixel_decoder.num_values
-            period = guides.num_in_turn(config)
-            picture = snapshots.write(path, step, images, num_values, period)
+            picture = snapshots.write(path, step, images, draws.drawing, draws.period)
             writers.image(step, "samples", picture)
 
     return report

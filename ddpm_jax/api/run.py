@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from etils import epath
-from jaxtyping import UInt8
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.api import options
@@ -32,9 +30,15 @@ from ddpm_jax.models import build
 from ddpm_jax.models.backbone import Conditioning
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
-from ddpm_jax.pictures import encoding, grids
+from ddpm_jax.pictures.samples import Drawing, Picture
 from ddpm_jax.runs import restore
-from ddpm_jax.sampling import analytic_variance, guides, sample_batches, tasks
+from ddpm_jax.sampling import (
+    analytic_variance,
+    drawings,
+    guides,
+    sample_batches,
+    tasks,
+)
 from ddpm_jax.sampling.sample_batches import Batches
 from ddpm_jax.training.nonfinite import NonFiniteError
 from ddpm_jax.training.state import Params
@@ -177,12 +181,13 @@ class Run:
             batches = self._batches_of(config)
             return sample_batches.drawn(config, batches, self.params)
 
-    def grid(
-        self, images: Images
-    ) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
-        """Images in a square, as one picture of 0..255 to be shown."""
-        num_values = self.model.pixel_decoder.num_values
-        return grids.grid(encoding.to_uint8(images, num_values))
+    def grid(self, images: Images) -> Picture:
+        """Images in a square, or points in a plot, as one picture of 0..255 to be shown."""
+        return self._drawing.grid(images)
+
+    @functools.cached_property
+    def _drawing(self) -> Drawing:
+        return drawings.of_run(self._restored.data, self.config.data.train_split)
 
     def bits_per_dim(
         self, estimator: str = "", *, split: str = "", **choices: Any

@@ -4,17 +4,19 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from etils import epath
 
 from ddpm_jax.core import files
-from ddpm_jax.core.errors import flat
+from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.evaluation.results.table import UNKNOWN, aligned
-from ddpm_jax.pictures import encoding, grids
+from ddpm_jax.pictures import encoding, samples
+from ddpm_jax.pictures.samples import Picture
 from ddpm_jax.sampling import sample_folders
 from ddpm_jax.sampling.sample_folders import SampleSet
 
-# Samples of each set in a picture: of one set alone, and of several.
-NUM_ALONE, NUM_BESIDE = 64, 16
+# Pixel values of pictures on a screen.
+ALL_VALUES = 256
 COLUMNS = {
     "step": "step",
     "weights": "config.sample.weights",
@@ -36,20 +38,20 @@ def run(texts: Sequence[str], out: epath.Path | None, is_json: bool) -> None:
       ConfigError: a folder cannot be used, or the picture not be written.
     """
     sets = {text: sample_folders.gather(text, text) for text in texts}
-    rows = [row(name, samples) for name, samples in sets.items()]
+    rows = [row(name, of_set) for name, of_set in sets.items()]
     print(json.dumps(rows, indent=2) if is_json else table(rows))
     if out is not None:
         files.write(out, encoding.png(picture(sets)))
 
 
-def row(name: str, samples: SampleSet) -> dict[str, Any]:
+def row(name: str, of_set: SampleSet) -> dict[str, Any]:
     """What is known of a set: its folders, the numbers of its samples and their identity."""
     return {
         "name": name,
-        "folders": [str(folder.path) for folder in samples.folders],
-        "num_samples": len(samples),
-        "numbers": [list(numbers) for numbers in samples.ranges],
-        "identity": dict(samples.identity),
+        "folders": [str(folder.path) for folder in of_set.folders],
+        "num_samples": len(of_set),
+        "numbers": [list(numbers) for numbers in of_set.ranges],
+        "identity": dict(of_set.identity),
     }
 
 
@@ -69,14 +71,39 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(text)
 
 
-def picture(sets: dict[str, SampleSet]) -> grids.Sheet:
-    """The first samples of one set in a square, or of several in a row for each."""
-    if len(sets) == 1:
-        (samples,) = sets.values()
-        shown = samples.read(NUM_ALONE)
-        return grids.grid(encoding.to_uint8(shown, samples.num_values))
+def picture(sets: dict[str, SampleSet]) -> Picture:
+    """The first samples of one set alone, or of several in a row for each.
+
+    Raises:
+      ConfigError: they are not of one kind, images or points of as many coordinates.
+    """
+    first, *others = sets.values()
+    drawing = samples.drawing(first.num_values)
+    if not others:
+        return drawing.grid(first.read(drawing.most_alone))
+    if drawing.num_values:
+        # Each has its own number of pixel values.
+        drawing = samples.drawing(ALL_VALUES)
+    kinds = {name: _kind(of_set) for name, of_set in sets.items()}
+    if len(set(kinds.values())) > 1:
+        said = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+        raise ConfigError(f"no picture has room for all of these: {said}.")
     cells = {
-        name: [encoding.to_uint8(samples.read(NUM_BESIDE), samples.num_values)]
-        for name, samples in sets.items()
+        name: [_shown(of_set, drawing.most_beside)] for name, of_set in sets.items()
     }
-    return grids.comparison(cells, ["samples"])
+    return drawing.comparison(cells, ["samples"])
+
+
+def _kind(of_set: SampleSet) -> str:
+    """What a set holds, in words."""
+    if of_set.num_values:
+        return "images"
+    return f"points of {of_set.read(1).shape[-1]} coordinates"
+
+
+def _shown(of_set: SampleSet, num: int) -> np.ndarray:
+    """The first samples: images as 0..255, points as they are."""
+    found = of_set.read(num)
+    if not of_set.num_values:
+        return found
+    return encoding.to_uint8(found, of_set.num_values)

@@ -34,9 +34,10 @@ from ddpm_jax.evaluation.results.table import aligned
 from ddpm_jax.models import build
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
-from ddpm_jax.pictures import encoding, grids, plots
+from ddpm_jax.pictures import encoding, plots
+from ddpm_jax.pictures.samples import Drawing
 from ddpm_jax.runs import restore
-from ddpm_jax.sampling import checks, guides, sample_batches
+from ddpm_jax.sampling import checks, drawings, guides, sample_batches
 from ddpm_jax.sampling.guides import GUIDES
 
 FOLDER = "scales"
@@ -264,31 +265,31 @@ def _classes(
     restored: Restored[Denoiser], scales: list[float], shown: list[sample_batches.Batch]
 ) -> np.ndarray:
     """A picture of samples with a row for each class and a column for each scale."""
-    num_values = restored.model.pixel_decoder.num_values
     num_classes = int(shown[0].labels.max()) + 1
     cells = {
         f"class {label}": [
-            encoding.to_uint8(batch.pixels[batch.labels == label], num_values)[
-                :NUM_SHOWN
-            ]
-            for batch in shown
+            batch.pixels[batch.labels == label][:NUM_SHOWN] for batch in shown
         ]
         for label in range(num_classes)
     }
-    return grids.comparison(cells, [f"scale {scale:g}" for scale in scales])
+    return _drawing(restored).comparison(
+        cells, [f"scale {scale:g}" for scale in scales]
+    )
 
 
 def _film(
     restored: Restored[Denoiser], scales: list[float], shown: list[sample_batches.Batch]
 ) -> np.ndarray:
     """A picture of the first samples' x_hat: a row for each scale, a column for each frame."""
-    num_values = restored.model.pixel_decoder.num_values
     cells = {}
     for scale, batch in zip(scales, shown, strict=True):
         assert batch.film is not None
         x_hat, _ = batch.film
-        frames = encoding.to_uint8(np.asarray(x_hat[:, :NUM_SHOWN]), num_values)
-        cells[f"scale {scale:g}"] = list(frames)
+        cells[f"scale {scale:g}"] = list(np.asarray(x_hat[:, :NUM_SHOWN]))
     last = NUM_FRAMES - 1
     names = ["first", *(f"{i}/{last}" for i in range(1, last)), "sample"]
-    return grids.comparison(cells, names)
+    return _drawing(restored).comparison(cells, names)
+
+
+def _drawing(restored: Restored[Denoiser]) -> Drawing:
+    return drawings.of_run(restored.data, restored.config.data.train_split)

@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ddpm_jax.pictures import canvas
+from ddpm_jax.pictures.canvas import Picture
+
 Curve = Float[np.ndarray, " points"]
-Picture = UInt8[np.ndarray, "height width 3"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ def log_snr(t: Curve, curves: Mapping[str, Curve], learned: str) -> Picture:
             zorder=3 if is_learned else 2,
         )
     axes.legend()
-    return _pixels(figure)
+    return canvas.pixels(figure)
 
 
 def loss_by_log_snr(
@@ -63,7 +64,7 @@ def loss_by_log_snr(
     axes.plot(log_snr, std, linewidth=1.2, linestyle="--", label="their deviation")
     axes.set_ylim(bottom=0.0)
     axes.legend()
-    return _pixels(figure)
+    return canvas.pixels(figure)
 
 
 def accuracy_by_log_snr(
@@ -84,7 +85,7 @@ def accuracy_by_log_snr(
     axes.axhline(chance, linewidth=1.2, linestyle="--", color="grey", label="a guess")
     axes.set_ylim(0.0, 1.02)
     axes.legend()
-    return _pixels(figure)
+    return canvas.pixels(figure)
 
 
 def trade_off(
@@ -99,19 +100,19 @@ def trade_off(
       shares: figures in [0, 1] by name, such as accuracy and recall; in the upper panel.
       distance: Frechet distance, in the lower panel.
     """
-    figure = Figure(figsize=(6.4, 6.4), dpi=110, layout="constrained")
+    figure = canvas.figure(6.4, 6.4)
     upper, lower = figure.subplots(2, sharex=True)
     for name, share in shares.items():
         _bars(upper, scale, share, name)
     # Room for markers at 0 and 1.
     upper.set_ylim(-0.03, 1.03)
     upper.legend()
-    _style(upper, "", "share")
+    canvas.style(upper, "", "share")
     # A colour that is none of the shares'.
     _bars(lower, scale, distance, "Frechet distance", color="black")
     lower.set_ylim(bottom=0.0)
-    _style(lower, "guidance scale", "Frechet distance")
-    return _pixels(figure)
+    canvas.style(lower, "guidance scale", "Frechet distance")
+    return canvas.pixels(figure)
 
 
 def _bars(
@@ -123,20 +124,7 @@ def _bars(
 
 
 def _figure(x: str, y: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 4.2), dpi=110, layout="constrained")
+    figure = canvas.figure(6.4, 4.2)
     axes = figure.add_subplot()
-    _style(axes, x, y)
+    canvas.style(axes, x, y)
     return figure, axes
-
-
-def _style(axes: Axes, x: str, y: str) -> None:
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _pixels(figure: Figure) -> Picture:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

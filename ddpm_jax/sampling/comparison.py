@@ -7,8 +7,8 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.diffusion.samplers.table import SAMPLERS
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
-from ddpm_jax.pictures import encoding, grids
-from ddpm_jax.sampling import analytic_variance, checks, sample_batches
+from ddpm_jax.pictures import encoding
+from ddpm_jax.sampling import analytic_variance, checks, drawings, sample_batches
 from ddpm_jax.sampling.guides import Guide
 from ddpm_jax.sampling.tasks import Task
 
@@ -39,8 +39,7 @@ def draw(
             )
             first = config.sample.first
             pixels = batches.draw(restored.params, first).pixels[: c.num_images]
-            cells[row].append(
-                encoding.to_uint8(pixels, restored.model.pixel_decoder.num_values)
-            )
+            cells[row].append(pixels)
     columns = [f"{num_steps} steps" for num_steps in c.num_steps]
-    return {"contrast.png": encoding.png(grids.comparison(cells, columns))}
+    drawing = drawings.of_run(restored.data, config.data.train_split)
+    return {"contrast.png": encoding.png(drawing.comparison(cells, columns))}

@@ -1,22 +1,43 @@
 """Samples drawn during training: a few, in one file and one picture for a step."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from etils import epath
-from jaxtyping import UInt8
+from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.core import files
-from ddpm_jax.data.source import Images
-from ddpm_jax.pictures import encoding, grids
-from ddpm_jax.sampling import (
-    sample_batches,
-    shards,
-)
+from ddpm_jax.data.source import Images, Source
+from ddpm_jax.models.denoiser import Denoiser
+from ddpm_jax.pictures import encoding
+from ddpm_jax.pictures.samples import Drawing, Picture
+from ddpm_jax.sampling import drawings, guides, sample_batches, shards
 
 FOLDER = "samples"
+
+
+class Snapshots(NamedTuple):
+    """The parts of sampling during training.
+
+    Attributes:
+      batches: the compiled sampler.
+      drawing: how samples are drawn in a picture.
+      period: after how many samples the next of the same class follows.
+    """
+
+    batches: sample_batches.Batches
+    drawing: Drawing
+    period: int
+
+
+def make(config: Config, mesh: Mesh, model: Denoiser, source: Source) -> Snapshots:
+    """The sampling of config.sample, of a model of this data."""
+    return Snapshots(
+        sample_batches.Batches(config, mesh, model),
+        drawings.of_source(source),
+        guides.num_in_turn(config),
+    )
 
 
 def first(config: Config, batches: sample_batches.Batches, params: Any) -> Images:
@@ -29,22 +50,22 @@ def picture_path(path: epath.Path, step: int) -> epath.Path:
 
 
 def write(
-    path: epath.Path, step: int, pixels: Images, num_values: int, period: int = 1
-) -> UInt8[np.ndarray, "grid_height grid_width channels"]:
-    """Writes samples/<step>.npz and a grid as .png; returns the grid.
+    path: epath.Path, step: int, pixels: Images, drawing: Drawing, period: int = 1
+) -> Picture:
+    """Writes samples/<step>.npz and a picture as .png; returns the picture.
 
     Args:
       path: the workdir.
       step: of the weights.
-      pixels: as pixel values.
-      num_values: that a pixel has.
-      period: as `grids.grid` takes it.
+      pixels: as pixel values, or points.
+      drawing: how they are drawn.
+      period: after how many samples the next of the same class follows.
     """
-    picture = grids.grid(encoding.to_uint8(pixels, num_values), period)
+    picture = drawing.grid(pixels, period)
     if jax.process_index() == 0:
         png = picture_path(path, step)
         png.parent.mkdir(parents=True, exist_ok=True)
-        arrays = shards.to_npz(pixels, num_values)
+        arrays = shards.to_npz(pixels, drawing.num_values)
         files.replace_bytes(png.with_suffix(".npz"), arrays)
         files.replace_bytes(png, encoding.png(picture))
     return picture

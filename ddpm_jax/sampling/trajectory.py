@@ -2,18 +2,15 @@
 
 import numpy as np
 from absl import logging
-from jaxtyping import UInt8
 from ml_collections import ConfigDict as Config
 
 from ddpm_jax.diffusion.samplers import ancestral
 from ddpm_jax.models.denoiser import Denoiser
 from ddpm_jax.models.restored import Restored
-from ddpm_jax.pictures import encoding, grids
-from ddpm_jax.sampling import sample_batches
+from ddpm_jax.pictures import encoding
+from ddpm_jax.sampling import drawings, sample_batches
 from ddpm_jax.sampling.guides import Guide
 from ddpm_jax.sampling.tasks import Task
-
-GAP = 8  # Screen pixels between latents and estimates.
 
 
 def draw(
@@ -32,25 +29,11 @@ def draw(
     )
     film = batches.draw(restored.params, config.sample.first).film
     assert film is not None
-    x_hat, z = (
-        encoding.to_uint8(
-            part[:, : c.num_images], restored.model.pixel_decoder.num_values
-        )
-        for part in film
-    )
-    files = {"film.png": encoding.png(grids.strip(x_hat, z))}
+    x_hat, z = (np.asarray(part)[:, : c.num_images] for part in film)
+    drawing = drawings.of_run(restored.data, config.data.train_split)
+    files = {"film.png": encoding.png(drawing.strip(x_hat, z))}
     if c.animation:
-        frames = np.stack([_side_by_side(*pair) for pair in zip(x_hat, z, strict=True)])
+        frames = np.stack(drawing.frames(x_hat, z))
         data = encoding.animation(frames, c.animation, c.seconds)
         files[f"film.{c.animation}"] = data
     return files
-
-
-def _side_by_side(
-    x_hat: UInt8[np.ndarray, "images height width channels"],
-    z: UInt8[np.ndarray, "images height width channels"],
-) -> UInt8[np.ndarray, "sheet_height sheet_width channels"]:
-    """A frame with z_t on the left and x_hat on the right."""
-    left, right = grids.grid(z), grids.grid(x_hat)
-    between = np.full((left.shape[0], GAP, left.shape[2]), 255, np.uint8)
-    return np.concatenate([left, between, right], axis=1)

@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from etils import epath
 from PIL import Image
 
 from ddpm_jax.commands import compare
-from ddpm_jax.pictures import encoding, grids
+from ddpm_jax.pictures import encoding, grids, samples
+from ddpm_jax.sampling import shards
 from tests.sampling.test_sample_folders import put
 from tests.sampling.test_shards import IDENTITY, images
 
@@ -49,6 +51,48 @@ def test_one_set_is_drawn_as_a_grid_and_several_in_rows(folders, tmp_path):
     }
     wanted = grids.comparison(cells, ["samples"])
     np.testing.assert_array_equal(Image.open(tmp_path / "two.png"), wanted)
+
+
+@pytest.fixture
+def points(tmp_path, monkeypatch):
+    """Folders of points of the line, and of one of the plane."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    found = {}
+    for name, dimensions in (("line", 1), ("other", 1), ("plane", 2)):
+        found[name] = rng.normal(size=(30, 1, 1, dimensions)).astype(np.float32)
+        store = shards.Shards(
+            epath.Path(tmp_path / name),
+            IDENTITY,
+            num_samples=30,
+            shape=(1, 1, dimensions),
+            num_values=0,
+            shard_size=30,
+            form="npz",
+        )
+        store.begin()
+        store.add(0, found[name])
+    return found
+
+
+def test_points_are_drawn_in_plots(points, tmp_path):
+    drawing = samples.drawing(0)
+    assert compare.main(["plane", "--out=one.png"]) == 0
+    wanted = drawing.grid(points["plane"])
+    np.testing.assert_array_equal(Image.open(tmp_path / "one.png"), wanted)
+    assert compare.main(["line", "other", "--out=two.png"]) == 0
+    cells = {name: [points[name]] for name in ("line", "other")}
+    wanted = drawing.comparison(cells, ["samples"])
+    np.testing.assert_array_equal(Image.open(tmp_path / "two.png"), wanted)
+
+
+def test_what_is_not_of_one_kind_has_no_picture(folders, points, capsys):
+    for others, kind in ((["line"], "1"), (["line", "plane"], "1")):
+        names = ["a_0", *others] if len(others) == 1 else others
+        assert compare.main([*names, "--out=three.png"]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("error: no picture has room for all of these: ")
+        assert err.count("\n") == 1 and f"line points of {kind} coordinates" in err
 
 
 @pytest.mark.parametrize(

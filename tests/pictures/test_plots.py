@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib import colors
 
-from ddpm_jax.pictures import plots
+from ddpm_jax.pictures import canvas, plots
 
 SCALE = np.array([0.0, 1.0, 1.5, 4.0])
 
@@ -24,13 +24,13 @@ DISTANCE = estimates(9.0, 4.0, 5.0, 20.0, stderr=0.5)
 def figures(monkeypatch):
     """Those that pixels were asked of."""
     kept = []
-    pixels = plots._pixels
+    pixels = canvas.pixels
 
     def keep(figure):
         kept.append(figure)
         return pixels(figure)
 
-    monkeypatch.setattr(plots, "_pixels", keep)
+    monkeypatch.setattr(canvas, "pixels", keep)
     return kept
 
 

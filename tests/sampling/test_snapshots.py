@@ -4,20 +4,22 @@ import numpy as np
 from etils import epath
 from PIL import Image
 
+from ddpm_jax.pictures import samples
 from ddpm_jax.sampling import sample_batches, snapshots
 from tests import tiny
 
 
 def test_files_hold_the_images_as_they_are(tmp_path):
     images = np.arange(5 * 4 * 4, dtype=np.uint8).reshape(5, 4, 4, 1) % 17
-    grid = snapshots.write(epath.Path(tmp_path), 7, images, 17)
+    drawing = samples.drawing(17)
+    grid = snapshots.write(epath.Path(tmp_path), 7, images, drawing)
     saved = np.load(tmp_path / "samples" / "7.npz")
     np.testing.assert_array_equal(saved["images"], images)
     assert saved["num_values"] == 17
     np.testing.assert_array_equal(
         Image.open(tmp_path / "samples" / "7.png"), grid[..., 0]
     )
-    wide = snapshots.write(epath.Path(tmp_path), 8, images, 17, 5)
+    wide = snapshots.write(epath.Path(tmp_path), 8, images, drawing, 5)
     assert wide.shape[1] > 4 * wide.shape[0]
     np.testing.assert_array_equal(
         Image.open(tmp_path / "samples" / "8.png"), wide[..., 0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ddpm_jax.pictures import encoding, grids
+from ddpm_jax.pictures import encoding, grids, samples
 from ddpm_jax.sampling import guides, sample_batches, trajectory
 from ddpm_jax.sampling.task import FROM_NOISE
 from tests import tiny
@@ -28,7 +28,7 @@ def test_a_film_ends_with_the_samples_and_its_frames_stand_in_their_order(plain)
         return b""
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trajectory.grids, "strip", strip)
+        patch.setattr(grids, "strip", strip)
         patch.setattr(trajectory.encoding, "animation", animation)
         drawn = trajectory.draw(c, plain, guides.of(c, plain), FROM_NOISE, None)
     assert drawn.keys() == {"film.png", "film.gif"}
@@ -48,4 +48,4 @@ def test_a_film_ends_with_the_samples_and_its_frames_stand_in_their_order(plain)
     np.testing.assert_array_equal(frames[1][:, : left.shape[1]], left)
     np.testing.assert_array_equal(frames[1][:, -right.shape[1] :], right)
     between = frames[1][:, left.shape[1] : -right.shape[1]]
-    assert between.shape[1] == trajectory.GAP and np.all(between == 255)
+    assert between.shape[1] == samples.GAP and np.all(between == 255)
