@@ -1,10 +1,11 @@
 """Points as pictures: histograms on a line, the plane seen from above, over their truth.
 
 A point is an image of shape (1, 1, D) of real numbers. Of D > 2 coordinates the first two are
-shown. Samples that lie far outside are counted above their panel, not drawn.
+shown. Samples that lie far outside are counted in their panel, not drawn.
 """
 
 import dataclasses
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ MOST_HEIGHT = 1.6
 # Frames of a strip, whatever their number in a film.
 MOST_COLUMNS = 8
 PANEL = 1.7  # Inches of a panel among several.
+LABEL_WIDTH = 16  # Letters that fit beside it.
 # Square points of print (1/72 inch) that all markers of a square inch have together.
 INK = 450.0
 GREY = "0.35"
@@ -100,7 +102,7 @@ class PointPlots:
         names = ("x", "density") if scene.is_a_line else ("$x_1$", "$x_2$")
         canvas.style(axes, *names)
         if scene.is_a_line and self.truth is not None:
-            axes.legend(frameon=False)
+            axes.legend(frameon=False, loc="upper left")
         return canvas.pixels(figure)
 
     def strip(self, frames_of_x: Frames, frames_of_z: Frames) -> Picture:
@@ -160,7 +162,7 @@ class PointPlots:
                     _panel(axes, _flat(cell), scene)
                 axes.tick_params(labelsize="x-small")
                 axes.label_outer()
-            row[0].set_ylabel(name)
+            row[0].set_ylabel(textwrap.fill(name, LABEL_WIDTH))
         for axes, heading in zip(panels[0], column_names, strict=True):
             axes.set_title(heading, fontsize="medium")
         return canvas.pixels(figure)
@@ -206,7 +208,14 @@ def _panel(axes: Axes, points: Points, scene: Scene, period: int = 1) -> None:
     shown = points[:, :2]
     is_inside = np.all((shown >= scene.low) & (shown <= scene.high), axis=1)
     if num_far := int(np.sum(~is_inside)):
-        axes.set_title(f"{num_far} beyond", loc="right", fontsize="x-small")
+        axes.annotate(
+            f"{num_far} beyond",
+            (0.98, 0.98),
+            xycoords="axes fraction",
+            horizontalalignment="right",
+            verticalalignment="top",
+            fontsize="x-small",
+        )
     classes = np.arange(len(points)) % period
     parts = [shown[is_inside & (classes == number)] for number in range(period)]
     if scene.is_a_line:

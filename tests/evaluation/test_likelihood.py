@@ -486,3 +486,32 @@ def test_bits_with_the_class_are_another_figure_by_another_convention():
         evaluator = likelihood.make_evaluator(own, tiny.one_device(), model, sevens)
         found.append(evaluator.report(evaluator.rows(weights), 3)["bits_per_dim"])
     np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_examples", [0, 7])
+def test_of_points_the_excess_over_their_density_is_paired_with_each(num_examples):
+    c = tiny.points(data__name="points:checkerboard", eval__num_examples=num_examples)
+    source = build.source(c, "test")
+    model = build.model(c, source)
+    params = jax.jit(model.init)(jax.random.key(0))
+    evaluator = likelihood.make_evaluator(c, tiny.one_device(), model, source)
+    rows = evaluator.rows(params)
+    report = evaluator.report(rows, 3)
+    num = num_examples or 24
+    points = np.stack([source[i]["image"].ravel() for i in range(num)])
+    log_density = source.log_density(points.astype(np.float64))
+    part = report["density"]
+    excess = (rows["nats.total"] + log_density).mean()
+    np.testing.assert_allclose(part["excess_over_the_truth"]["nats"], excess)
+    np.testing.assert_allclose(
+        part["nats_per_point"]["nats"], 2.0 * math.log(2.0) * report["bits_per_dim"]
+    )
+    # Eight squares of side 1.
+    np.testing.assert_allclose(part["entropy_of_the_truth"]["nats"], math.log(8.0))
+    figure = report["convention"]["figure"]
+    assert "-log2 p(x) / dims, a density in the data's units" in figure
+    assert "nats a point" in wording.summary(report)
+
+
+def test_of_images_nothing_is_said_in_nats():
+    assert "density" not in evaluated()[-1]
