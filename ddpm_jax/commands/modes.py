@@ -15,6 +15,7 @@ own, with a traceback.
 import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from absl import app, flags
 from ml_collections import ConfigDict as Config
@@ -202,8 +203,8 @@ def execute(values: flags.FlagValues, mode: str) -> int:
         )
         config = _checked(values, mode, jax.device_count())
     try:
-        with outside.memory_saved_by(SMALLER[mode]):
-            return MODES[mode](config, values.workdir, values.profile_steps)
+        with outside.memory_saved_by(MODES[mode].saves_memory):
+            return MODES[mode].run(config, values.workdir, values.profile_steps)
     except NonFiniteError as error:
         return ending.complain(str(error), status=1)
 
@@ -213,17 +214,11 @@ def _checked(values: flags.FlagValues, mode: str, num_devices: int) -> Config:
     from ddpm_jax import check
     from ddpm_jax.commands import mode_config
 
-    uses = {
-        "train": ("", check.for_training),
-        "eval": ("eval", check.for_evaluation),
-        "sample": ("sample", check.for_sampling),
-        "reference": ("", check.for_reference),
-    }
-    group, check_for_mode = uses[mode]
+    group = MODES[mode].group
     check.check_values(values.config)
     mode_config.warn_of_empty(values)
     config: Config = mode_config.of_run(values, group) if group else values.config
-    check_for_mode(config, num_devices)
+    getattr(check, MODES[mode].check)(config, num_devices)
     return config
 
 
@@ -255,17 +250,29 @@ def _reference(config: Config, workdir: str, _: int) -> int:
     return 0
 
 
-# (config, workdir, steps to trace) -> exit status.
-MODES: Mapping[str, Callable[[Config, str, int], int]] = {
-    "train": _train,
-    "eval": _evaluate,
-    "sample": _sample,
-    "reference": _reference,
-}
-# What takes less memory of a device, in each mode.
-SMALLER: Mapping[str, str] = {
-    "train": "raise config.training.num_microbatches, such as to twice as many",
-    "eval": "lower config.eval.batch_size",
-    "sample": "lower config.sample.batch_size",
-    "reference": "lower config.eval.batch_size",
+class Mode(NamedTuple):
+    """A mode of the program.
+
+    Attributes:
+      run: (config, workdir, steps to trace) -> exit status.
+      check: name of the function of `ddpm_jax.check` for it, imported when it is needed.
+      saves_memory: what takes less memory of a device, for an error of that.
+      group: config group that is the mode's, where the rest is the run's; "": there is none.
+    """
+
+    run: Callable[[Config, str, int], int]
+    check: str
+    saves_memory: str
+    group: str = ""
+
+
+MODES: Mapping[str, Mode] = {
+    "train": Mode(
+        _train,
+        "for_training",
+        "raise config.training.num_microbatches, such as to twice as many",
+    ),
+    "eval": Mode(_evaluate, "for_evaluation", "lower config.eval.batch_size", "eval"),
+    "sample": Mode(_sample, "for_sampling", "lower config.sample.batch_size", "sample"),
+    "reference": Mode(_reference, "for_reference", "lower config.eval.batch_size"),
 }

@@ -200,11 +200,16 @@ def test_interruptions_and_numbers_that_are_none_have_statuses(
     def wrong(*_):
         raise NonFiniteError("step 3: the loss is nan")
 
+    def use(run):
+        monkeypatch.setitem(
+            modes.MODES, "train", modes.MODES["train"]._replace(run=run)
+        )
+
     at = [CONFIG, f"--workdir={tmp_path}"]
-    monkeypatch.setitem(modes.MODES, "train", interrupted)
+    use(interrupted)
     assert command(*at)[0] == 130
-    monkeypatch.setitem(modes.MODES, "train", wrong)
+    use(wrong)
     status, _, err = command(*at)
     assert status == 1 and err.endswith("error: step 3: the loss is nan\n")
-    monkeypatch.setitem(modes.MODES, "train", lambda *_: 143)
+    use(lambda *_: 143)
     assert command(*at)[0] == 143
