@@ -6,7 +6,9 @@ latents at this time,
     z <- z + e score + sqrt(2 e) noise,      e = 2 (r |noise| / |score|)^2
 
 with the norms of each image by itself (Song et al. 2021, arXiv:2011.13456, algorithm 5 without
-its factor alpha_t, which is 1 up to a step of the chain).
+its factor alpha_t, which is 1 up to a step of the chain). A point of few numbers has a score
+near 0 in too many places for that, and the mean length of a move no bound: there the ratio of
+the norms is what it is expected to be for noise that is rightly estimated, sigma.
 """
 
 import dataclasses
@@ -21,6 +23,9 @@ from ddpm_jax.diffusion.process import gaussian
 from ddpm_jax.diffusion.process.gaussian import Images
 from ddpm_jax.diffusion.samplers import ancestral, loop
 from ddpm_jax.diffusion.samplers.setting import SamplerOptions
+
+# Numbers of a sample from which its norms say something.
+FEWEST = 4
 
 
 class Plan(NamedTuple):
@@ -72,6 +77,8 @@ def _corrected(
 ) -> Images:
     """The latent after one step of Langevin dynamics, with the score -eps / sigma."""
     _, sigma = gaussian.alpha_sigma(log_snr)
+    if z[0].size < FEWEST:
+        return z - 2.0 * snr**2 * sigma * eps + 2.0 * snr * sigma * noise
     noise_norm_sq = gaussian.sum_dims(jnp.square(noise))
     eps_norm_sq = jnp.maximum(
         gaussian.sum_dims(jnp.square(eps)), jnp.finfo(eps.dtype).tiny

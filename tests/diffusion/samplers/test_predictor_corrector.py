@@ -59,7 +59,9 @@ def by_hand(keys: jax.Array, snr: float, num_corrections: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("num_corrections", [1, 2])
-def test_it_is_that_of_the_paper(num_corrections):
+def test_it_is_that_of_the_paper(num_corrections, monkeypatch):
+    # Two numbers are enough to tell formulas apart.
+    monkeypatch.setattr(predictor_corrector, "FEWEST", 2)
     sampler = predictor_corrector.make(0.16, num_corrections)
     keys = exact.keys(NUM)
     found = exact.follow(MODEL, sampler, jnp.array(TIMES), jnp.asarray(start()), keys)
@@ -129,6 +131,31 @@ def test_corrections_pull_a_wrong_start_to_the_right_moments(scale):
         distances.append((abs(found.mean()) / std, abs(np.log(found.std() / std))))
     assert np.all(np.diff(distances, axis=0) < 0.0)
     np.testing.assert_array_less(distances[-1], (0.06, 0.08))
+
+
+def test_of_points_on_a_line_moves_are_of_the_expected_length_and_leave_it_as_it_is():
+    """By norms, a score near 0 would send some far away, at any number of corrections."""
+    model = closed_form.correlated_data(
+        exact.COSINE, np.zeros((1, 1, 1)), STD**2 * np.eye(1)
+    )
+    t, num, snr = 0.5, 20_000, 0.2
+    alpha, sigma = exact.alpha_sigma(exact.Asked(model).log_snr(t))
+    variance = alpha**2 * STD**2 + sigma**2
+    z = np.sqrt(variance) * start(num, (1, 1, 1))
+    found = exact.follow(
+        model,
+        predictor_corrector.make(snr, 30),
+        jnp.array([t + 1e-9, t]),
+        jnp.asarray(z),
+        exact.keys(num),
+    ).z
+    # z <- (1 - 2 r^2 sigma^2 / variance) z + 2 r sigma noise.
+    shrunk = 1.0 - 2.0 * snr**2 * sigma**2 / variance
+    stationary = (2.0 * snr * sigma) ** 2 / (1.0 - shrunk**2)
+    expected = stationary + (variance - stationary) * shrunk**60
+    assert abs(found.var() / expected - 1.0) < 5.0 * np.sqrt(2.0 / num)
+    assert abs(expected / variance - 1.0) < 0.05
+    assert np.abs(found).max() < 6.0 * np.sqrt(variance)
 
 
 def test_the_first_time_is_not_corrected():
