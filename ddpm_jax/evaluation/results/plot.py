@@ -57,7 +57,7 @@ def _figures(axes: Axes, group: Sequence[Result]) -> None:
     axes.set_yticks(range(len(group)), [result.name for result in group])
     for row, result in enumerate(group):
         errors = (result.stderr, result.stderr_images)
-        _point(axes, row, result.bits_per_dim, *errors)
+        _point(axes, row, result.bits_per_dim, *errors, group[0].noun)
     if _is_wide([result.bits_per_dim for result in group]):
         axes.set_xscale("log")
 
@@ -105,10 +105,11 @@ def _point(
     value: float | None,
     stderr: float | None,
     stderr_images: float | None,
+    what: str = "",
 ) -> None:
     if value is None:
         return
-    labels = ("s.e. over images", "s.e. over draws") if row == 0 else (None, None)
+    labels = (f"s.e. over {what}", "s.e. over draws") if row == 0 else (None, None)
     for error, style, label in zip(
         (stderr_images, stderr), (IMAGES, DRAWS), labels, strict=True
     ):

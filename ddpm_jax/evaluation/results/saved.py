@@ -79,6 +79,11 @@ class Result(NamedTuple):
     images: Images | None
     density: Mapping[str, Any] | None = None
 
+    @property
+    def noun(self) -> str:
+        """The word for what its mean is over: images, or points."""
+        return "images" if self.density is None else "points"
+
 
 def steps(directory: epath.PathLike) -> list[int]:
     """The steps of which a workdir holds evaluations, in increasing order.

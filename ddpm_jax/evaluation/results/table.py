@@ -79,7 +79,7 @@ def _page(results: Sequence[Result], layout: Callable[[list[list[str]]], str]) -
 
 def _table(group: Sequence[Result]) -> Table:
     terms = list(dict.fromkeys(name for result in group for name in result.terms))
-    what = _noun(group)
+    what = group[0].noun
     errors = ["± draws", f"± {what}"]
     header = ["run", "step", "bits/dim", *errors, "difference", *errors, *terms]
     header += [] if group[0].density is None else ["nats", "over the truth", *errors]
@@ -97,7 +97,7 @@ def _table(group: Sequence[Result]) -> Table:
 def _title(group: Sequence[Result]) -> str:
     first = group[0]
     c = first.convention
-    paired = f" Differences are to {first.name}, paired by {_noun(group)[:-1]}."
+    paired = f" Differences are to {first.name}, paired by {group[0].noun[:-1]}."
     data = ", ".join(f"{name} {value}" for name, value in c["data"].items())
     return (
         f"{c['figure']}, by the estimator {first.estimator!r}, x_hat {c['x_hat']}.\n"
@@ -136,14 +136,9 @@ def _in_nats(density: Mapping[str, Any] | None) -> list[str]:
     return list(map(_number, [density["nats_per_point"]["nats"], *figures]))
 
 
-def _noun(group: Sequence[Result]) -> str:
-    """The word for what the group's means are over."""
-    return "images" if group[0].density is None else "points"
-
-
 def _remarks(result: Result, difference: Difference | None, first: Result) -> list[str]:
     """Remarks on the columns of differences."""
-    what = _noun([first])
+    what = first.noun
     if difference is None:
         return [
             f"{result.name} has no difference to {first.name}: one of the two keeps no"

@@ -39,6 +39,9 @@ def test_the_bars_are_the_standard_errors(two):
     assert labels == ["s.e. over images", "s.e. over draws"]
     assert [label.get_text() for label in left.get_yticklabels()] == ["a", "b"]
     assert right.get_xlabel() == "difference to a"
+    of_points = [result._replace(density={}) for result in two]
+    legend = plot.draw([of_points]).axes[0].get_legend()
+    assert legend.get_texts()[0].get_text() == "s.e. over points"
 
 
 def test_what_is_not_known_is_not_drawn(two):
