@@ -10,6 +10,7 @@ from tests.planted import (
     lab,
     running,
     sampling,
+    showing,
     theory,
 )
 from tests.planted.mistake import Mistake
@@ -22,6 +23,7 @@ PARTS: Mapping[str, tuple[Mistake, ...]] = {
     "entering": entering.MISTAKES,
     "belonging": belonging.MISTAKES,
     "lab": lab.MISTAKES,
+    "showing": showing.MISTAKES,
 }
 
 
