@@ -65,7 +65,10 @@ def test_on_a_line_bars_are_a_density_under_the_truths_curve(figures):
 
 def test_in_the_plane_every_point_is_a_dot_over_the_truths_density(figures):
     values = normal(200, 2)
-    points.PointPlots(truth(2)).grid(images(values))
+    wide = truth(2)._replace(
+        log_density=lambda x: -0.5 * x[:, 0] ** 2 - np.abs(x[:, 1])
+    )
+    points.PointPlots(wide).grid(images(values))
     (axes,) = figures[0].axes
     (dots,) = dots_of(axes)
     kept = np.isin(values.astype(np.float32), dots.astype(np.float32)).all(axis=1)
@@ -75,7 +78,7 @@ def test_in_the_plane_every_point_is_a_dot_over_the_truths_density(figures):
     assert ((left, right), (bottom, top)) == (axes.get_xlim(), axes.get_ylim())
     array = density.get_array()
     # x_1 goes to the right and x_2 up: at a corner it is what it is there.
-    expected = math.exp(-0.5 * (right**2 + bottom**2)) / (2.0 * math.pi)
+    expected = math.exp(-0.5 * right**2 - abs(bottom))
     np.testing.assert_allclose(array[0, -1], expected)
     assert axes.get_aspect() == 1.0
 

@@ -144,7 +144,7 @@ MISTAKES = (
     Mistake(
         "batches need not divide over the devices",
         MODES,
-        "    check_for_mode(config, num_devices)\n",
+        "    getattr(check, MODES[mode].check)(config, num_devices)\n",
         "",
         OF_MODES,
     ),
@@ -327,9 +327,9 @@ MISTAKES = (
     ),
     Mistake(
         "in a notebook a picture has the data's values",
-        RUN,
-        "encoding.to_uint8(images, num_values)",
-        "images",
+        "ddpm_jax/pictures/samples.py",
+        "return grids.grid(self._shown(samples), period)",
+        "return grids.grid(samples, period)",
         OF_RUN,
     ),
     Mistake(

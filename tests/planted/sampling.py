@@ -390,9 +390,9 @@ MISTAKES = (
     ),
     Mistake(
         "x_hat and z change sides in the animation",
-        "ddpm_jax/sampling/trajectory.py",
-        "left, right = grids.grid(z), grids.grid(x_hat)",
-        "left, right = grids.grid(x_hat), grids.grid(z)",
+        "ddpm_jax/pictures/samples.py",
+        "_side_by_side(self.grid(z), self.grid(x_hat))",
+        "_side_by_side(self.grid(x_hat), self.grid(z))",
         ("tests/sampling/test_trajectory.py",),
     ),
     Mistake(

@@ -198,13 +198,6 @@ MISTAKES = (
         OF_PLOTS,
     ),
     Mistake(
-        "an animation has estimates on the left",
-        SAMPLES,
-        "_side_by_side(self.grid(z), self.grid(x_hat))",
-        "_side_by_side(self.grid(x_hat), self.grid(z))",
-        OF_SAMPLES,
-    ),
-    Mistake(
         "points are drawn as images",
         SAMPLES,
         "ImageGrids(num_values) if num_values else PointPlots(truth)",
