@@ -12,10 +12,12 @@ W1 of two samples of one distribution is not 0: in few dimensions it falls as on
 root of their number, so that a distance is read beside that of true samples.
 """
 
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ddpm_jax.metrics.features import Features, check, check_pair
 
@@ -37,8 +39,9 @@ def distance(real: Features, generated: Features) -> float:
     check(real, "real", 1, "a distance")
     check(generated, "generated", 1, "a distance")
     check_pair(real.shape[1], generated.shape[1])
+    quantiles = _quantiles(len(real), len(generated))
     each = [
-        on_a_line(real @ direction, generated @ direction)
+        _area(real @ direction, generated @ direction, quantiles)
         for direction in directions(real.shape[1])
     ]
     return float(np.mean(each))
@@ -46,17 +49,37 @@ def distance(real: Features, generated: Features) -> float:
 
 def on_a_line(a: Values, b: Values) -> float:
     """W1 of two samples on a line, exactly, whatever their numbers."""
-    a, b = np.sort(a.astype(np.float64)), np.sort(b.astype(np.float64))
-    if a.size == b.size:
-        return float(np.abs(a - b).mean())
-    # Both quantile functions are constant between the multiples of 1/n and of 1/m.
-    num = np.lcm(a.size, b.size)
+    return _area(a, b, _quantiles(a.size, b.size))
+
+
+class _Quantiles(NamedTuple):
+    """The pieces of [0, 1] on which the quantiles of two samples are both constant.
+
+    Attributes:
+      of_a: place of the first's quantile among its sorted values, on each piece.
+      of_b: the second's.
+      width: length of the piece.
+    """
+
+    of_a: Int[np.ndarray, " pieces"]
+    of_b: Int[np.ndarray, " pieces"]
+    width: Float[np.ndarray, " pieces"]
+
+
+def _quantiles(num_a: int, num_b: int) -> _Quantiles:
+    """The pieces for samples of these numbers, between the multiples of 1/n and of 1/m."""
+    num = math.lcm(num_a, num_b)
     steps = np.union1d(
-        np.arange(a.size + 1) * (num // a.size), np.arange(b.size + 1) * (num // b.size)
+        np.arange(num_a + 1) * (num // num_a), np.arange(num_b + 1) * (num // num_b)
     )
     start, width = steps[:-1], np.diff(steps) / num
-    of_a, of_b = a[start * a.size // num], b[start * b.size // num]
-    return float(np.sum(width * np.abs(of_a - of_b)))
+    return _Quantiles(start * num_a // num, start * num_b // num, width)
+
+
+def _area(a: Values, b: Values, quantiles: _Quantiles) -> float:
+    a, b = np.sort(a.astype(np.float64)), np.sort(b.astype(np.float64))
+    apart = np.abs(a[quantiles.of_a] - b[quantiles.of_b])
+    return float(np.sum(quantiles.width * apart))
 
 
 def to_cdf(

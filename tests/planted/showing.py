@@ -25,8 +25,8 @@ MISTAKES = (
     Mistake(
         "W1 on a line forgets how long a quantile lasts",
         WASSERSTEIN,
-        "np.sum(width * np.abs(of_a - of_b))",
-        "np.mean(np.abs(of_a - of_b))",
+        "np.sum(quantiles.width * apart)",
+        "np.mean(apart)",
         OF_WASSERSTEIN,
     ),
     Mistake(
