@@ -24,7 +24,7 @@ FLOORS = (
     {"evaluation"},
     {"config"},
     {"runs"},
-    {"api", "commands"},
+    {"api", "commands", "gallery"},
 )
 # The doors stand at the package's root: on all rooms but the last, which use them.
 DOORS = {"train", "evaluate", "sample", "check"}

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ddpm_jax.core import terminal
 from ddpm_jax.core.errors import hint
 
 
@@ -37,6 +38,10 @@ COMMANDS: Mapping[str, Command] = {
     "reference": Command("features of the training images", MODES, "reference"),
     "compare": Command("evaluations of runs side by side", "ddpm_jax.commands.compare"),
     "sweep": Command("train and evaluate a grid of configs", "ddpm_jax.commands.sweep"),
+    "lab": Command(
+        "draw what diffusion does to a density: a gallery of figures",
+        "ddpm_jax.gallery.command",
+    ),
     "guidance": Command(
         "gains and costs of guidance, by scale", "ddpm_jax.commands.guidance_scales"
     ),
@@ -64,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(text, file=sys.stderr)
         return 2
     command = COMMANDS[name]
+    terminal.quiet_libraries()
     function = getattr(importlib.import_module(command.module), command.function)
     status: int = function(rest)
     return status

@@ -9,19 +9,23 @@ from typing import Any
 
 from ml_collections import ConfigDict as Config
 
-from ddpm_jax.config.schema import Whole, leaves
+from ddpm_jax.config.schema import Whole
 from ddpm_jax.core import choice
 from ddpm_jax.core.choice import Options
 from ddpm_jax.core.errors import ConfigError, choose, flat, hint
 
 
-def overrides(argv: Sequence[str]) -> None:
+def overrides(argv: Sequence[str], options: type[Options] = Whole) -> None:
     """Checks that every --config.FIELD of a command line is a field, or a group of fields.
+
+    Args:
+      argv: the command line.
+      options: all fields and groups that there are.
 
     Raises:
       ConfigError: one is not; it names the first.
     """
-    known = leaves()
+    known = dict(choice.leaves(options))
     for argument in argv:
         if argument.startswith(("--config.", "-config.")):
             field = argument.split("=")[0].split("config.", 1)[1]
@@ -30,13 +34,17 @@ def overrides(argv: Sequence[str]) -> None:
                 raise ConfigError(_unknown(field, known))
 
 
-def fields(config: Config) -> None:
-    """Checks that a config has the fields of `default()`, each of its type.
+def fields(config: Config, options: type[Options] = Whole) -> None:
+    """Checks that a config has the fields of its options, each of its type.
+
+    Args:
+      config: the config.
+      options: all its fields and groups.
 
     Raises:
       ConfigError: one is not; it names the first.
     """
-    known = leaves()
+    known = dict(choice.leaves(options))
     given = flat(config)
     for field, value in given.items():
         if field not in known:
@@ -70,16 +78,20 @@ def _unknown(field: str, known: Mapping[str, Any]) -> str:
     return f"unknown field config.{field}.{hint(field, known)}{there}"
 
 
-def choices(config: Config) -> None:
+def choices(config: Config, options: type[Options] = Whole) -> None:
     """Checks that choices exist, and that all options are in range.
 
     Options of choices that are not named are checked too: they may be named later.
 
+    Args:
+      config: the config.
+      options: all its fields and groups.
+
     Raises:
       ConfigError: one is not; it names the first.
     """
-    choice.read(Whole, config, "config")
-    _choices(Whole, config, "")
+    choice.read(options, config, "config")
+    _choices(options, config, "")
 
 
 def _choices(options: type[Options], config: Config, prefix: str) -> None:

@@ -174,6 +174,7 @@ def bound(
     num_steps: int,
     variance: float | None = None,
     decoder_uses_network: bool = True,
+    errors: Points | None = None,
 ) -> Bound:
     """The bound of the chain of T = num_steps latents whose denoiser is exact.
 
@@ -185,9 +186,11 @@ def bound(
         best one of each transition, and of the decoder.
       decoder_uses_network: whether p(x | z_0) is a Gaussian around x_hat(z_0), rather than
         N(z_0 / alpha_0, sigma_0^2 / alpha_0^2).
+      errors: `mmses` of the latents, if they are known.
     """
     l_t = chains.log_snrs(log_snr, num_steps)
-    errors = mmses(density, l_t)
+    if errors is None:
+        errors = mmses(density, l_t)
     alpha_bar, noise = expit(l_t), expit(-l_t)
     prior = 0.5 * (alpha_bar[-1] * (density.moment(2) - 1.0) - float(np.log(noise[-1])))
     # KL of the means with the posterior's variance.

@@ -1,0 +1,1 @@
+"""The gallery: figures of what diffusion does to a density, with their numbers, as one page."""

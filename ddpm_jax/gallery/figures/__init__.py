@@ -1,0 +1,1 @@
+"""The figures, one file each: options, numbers, words and a drawing."""

@@ -1,0 +1,176 @@
+"""The best variance of a reverse step, between the posterior's and the forward one's."""
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+
+from ddpm_jax.core.choice import Choice, Options, option
+from ddpm_jax.diffusion.process import schedules
+from ddpm_jax.gallery import style
+from ddpm_jax.gallery.densities import smooth
+from ddpm_jax.gallery.figure import Caption, Figure, Numbers, Setting
+from ddpm_jax.lab import chains, exact
+from ddpm_jax.lab.densities import Density, Grid, standard_normal
+
+TITLE = "Mean and variance: which noise a step back should add"
+THEOREM = (
+    "The best variance that does not depend on z_t is the posterior's and that of its mean,"
+    " beta~ + (sqrt(abar_s) beta / (1 - abar_t))^2 mmse(t) (Bao et al. 2022, theorem 1)."
+    " With mmse = 0, data at one point, it is beta~; with the mmse of N(0, 1) it is beta: the"
+    " two extremes of Ho et al. 2020."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanVariance(Options):
+    """Options of the figure."""
+
+    steps: tuple[int, ...] = option(
+        (1000, 20), "Latents of linear-beta chains.", at_least=4, at_most=1000
+    )
+    num_times: int = option(28, "Transitions that are shown of each.", at_least=2)
+
+
+def point(grid: Grid) -> Density:
+    """All mass at the grid's point nearest to 0."""
+    masses = np.zeros(grid.num)
+    masses[np.argmin(np.abs(grid.points))] = 1.0
+    return Density(grid, masses)
+
+
+def compute(options: MeanVariance, setting: Setting) -> Numbers:
+    """Where the log of the best variance lies, by transition, for some densities."""
+    grid = setting.grid
+    densities = {
+        "N(0, 1)": standard_normal(grid),
+        "two smooth peaks": smooth(grid),
+        "rough": setting.density,
+        "one point": point(grid),
+    }
+    log_snr = schedules.linear_beta(1000).log_snr
+    parts = []
+    for num_steps in options.steps:
+        l_t = chains.log_snrs(log_snr, num_steps)
+        # Noise that the grid resolves.
+        first = max(1, int(np.argmax(l_t < -2.0 * math.log(grid.spacing))))
+        ends = np.geomspace(first, num_steps - 1, options.num_times)
+        steps = np.unique(ends.round().astype(int))
+        noise = 1.0 / (1.0 + np.exp(l_t))
+        removed = -np.expm1(np.diff(l_t))
+        posterior = noise[steps - 1] * removed[steps - 1]
+        forward = noise[steps] * removed[steps - 1]
+        best = {
+            name: [exact.reverse_variance(density, l_t[k - 1], l_t[k]) for k in steps]
+            for name, density in densities.items()
+        }
+        parts.append(
+            {
+                "num_steps": num_steps,
+                "step": steps,
+                "posterior": posterior,
+                "forward": forward,
+                "best": best,
+                "fraction": {
+                    name: np.log(values / posterior) / np.log(forward / posterior)
+                    for name, values in best.items()
+                },
+            }
+        )
+    curve = setting.shown()
+    return {
+        "chains": parts,
+        "x": grid.points[curve],
+        "densities": {
+            name: density.values[curve]
+            for name, density in densities.items()
+            if name != "one point"
+        },
+    }
+
+
+def tell(numbers: Numbers) -> Caption:
+    """The words."""
+    table = []
+    for part in numbers["chains"]:
+        for name, values in part["fraction"].items():
+            middle = values[len(values) // 2]
+            table.append(
+                (
+                    f"T = {part['num_steps']}, step {part['step'][len(values) // 2]},"
+                    f" {name}: place between beta~ (0) and beta (1)",
+                    f"{abs(middle):.4f}",
+                )
+            )
+    return Caption(
+        "The best variance lies at beta for N(0, 1) and at beta~ for a single point, exactly;"
+        " for all else in between, at beta where the noise is finer than the density's"
+        " structure, and lower where peaks are told apart. With many steps the two are nearly"
+        " the same but for the first ones; with few steps the choice matters throughout.",
+        "For chains of many and of few steps, the place of the best variance between the two"
+        " extremes, by step: a line at 1 for the standard normal, a line at 0 for a point,"
+        " and curves between for other densities; and the ratio of the two extremes.",
+        table,
+    )
+
+
+COLOURS = dict(
+    zip(
+        ("N(0, 1)", "two smooth peaks", "rough", "one point"),
+        (style.NORMAL, style.FIT, style.TRUTH, style.INK),
+        strict=True,
+    )
+)
+
+
+@style.in_style
+def draw(numbers: Numbers) -> Drawing:
+    """The drawing."""
+    parts = numbers["chains"]
+    drawing, panels = style.sheet(1, len(parts) + 1, 2.9)
+    for axes, part in zip(panels[0], parts, strict=False):
+        _fractions(axes, part)
+    _ratio(panels[0, -1], numbers)
+    return drawing
+
+
+def _fractions(axes: Axes, part: Numbers) -> None:
+    for name, values in part["fraction"].items():
+        axes.semilogx(part["step"], values, color=COLOURS[name])
+    for name, y in (("N(0, 1)", 0.93), ("rough", 0.64), ("two smooth peaks", 0.56)):
+        style.say(axes, 0.97, y, name, COLOURS[name], ha="right")
+    style.say(axes, 0.97, 0.11, "one point", COLOURS["one point"], ha="right")
+    axes.set_ylim(-0.1, 1.16)
+    axes.set_yticks([0.0, 0.5, 1.0], [r"$\tilde\beta$", "", r"$\beta$"])
+    style.name(axes, f"log of the best variance, T = {part['num_steps']}", "step t")
+
+
+def _ratio(axes: Axes, numbers: Numbers) -> None:
+    for part, look in zip(numbers["chains"], ("-", "--", ":"), strict=False):
+        forward = np.asarray(part["forward"])
+        x = np.asarray(part["step"]) / (part["num_steps"] - 1)
+        ratio = np.asarray(part["posterior"]) / forward
+        axes.semilogx(x, ratio, color=style.INK, linestyle=look, linewidth=1.0)
+        best = np.asarray(part["best"]["rough"]) / forward
+        axes.semilogx(x, best, color=COLOURS["rough"], linestyle=look)
+    style.say(axes, 0.03, 0.2, r"$\tilde\beta / \beta$", style.INK)
+    style.say(axes, 0.03, 0.11, r"best / $\beta$, rough", COLOURS["rough"])
+    texts = ["solid", "dashed", "dotted"]
+    known = ", ".join(
+        f"{text} {part['num_steps']}"
+        for text, part in zip(texts, numbers["chains"], strict=False)
+    )
+    style.say(axes, 0.03, 0.03, f"T: {known}", style.NORMAL)
+    axes.set_ylim(0.0, 1.06)
+    style.name(axes, "ratio of variances", "t")
+
+
+CHOICE = Choice(
+    MeanVariance,
+    lambda options: Figure(
+        TITLE, THEOREM, functools.partial(compute, options), tell, draw
+    ),
+)
