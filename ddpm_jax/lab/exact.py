@@ -139,8 +139,9 @@ def reverse_variance(density: Density, log_snr_s: float, log_snr_t: float) -> fl
     """The best variance of p(z_s | z_t) that is the same for all z_t: E Var(z_s | z_t).
 
     The posterior's variance and that of its mean under q(x | z_t) (Bao et al. 2022,
-    arXiv:2201.06503, theorem 1). It lies between the posterior's, of data at one point,
-    and the forward process's, of N(0, 1) data.
+    arXiv:2201.06503, theorem 1). For data of variance up to 1 it lies between the
+    posterior's, of data at one point, and the forward process's, of N(0, 1) data; wider
+    data may need more.
     """
     alpha_s, sigma_s = _alpha_sigma(log_snr_s)
     removed = -np.expm1(log_snr_t - log_snr_s)
