@@ -1,0 +1,43 @@
+"""Two peaks on the line, 800 points of them."""
+
+import ml_collections
+
+from configs import smoke
+from ddpm_jax import config
+
+
+def get_config(variant: str = "full") -> ml_collections.ConfigDict:
+    smoke.check_variant(variant, "fresh")
+    c = config.default()
+    c.prediction = "eps"
+    c.reverse_variance = "learned"
+    c.data.update(name="points:two_peaks", batch_size=128, num_threads=1)
+    c.data.points.update(num_train=800, num_test=2_000)
+    c.schedule.update(name="linear_beta", num_steps=1000)
+    c.decoder.update(name="gaussian", mean="x_hat")
+    c.decoder.gaussian.scale = 2.0
+    c.model.name = "mlp"
+    c.model.mlp.update(features=64, num_blocks=2)
+    c.optimizer.update(
+        name="adamw",
+        learning_rate=2e-3,
+        warmup_steps=100,
+        decay="cosine",
+        weight_decay=0.01,
+    )
+    c.ema.decay = 0.99
+    c.training.update(
+        num_steps=5_000,
+        log_every=500,
+        eval_every=5_000,
+        sample_every=5_000,
+        checkpoint_every=5_000,
+    )
+    c.eval.update(clip=False, estimators="full,ode", num_draws=2, batch_size=500)
+    c.eval.ode.update(dequantization="none", divergence="exact")
+    c.sample.update(
+        num_steps=1000, num_samples=10_000, batch_size=2_000, threshold="none"
+    )
+    if variant == "fresh":
+        c.data.points.num_train = c.training.num_steps * c.data.batch_size
+    return smoke.shrunk(c) if variant == "smoke" else c
