@@ -9,11 +9,11 @@ from ddpm_jax import config
 def get_config(variant: str = "full") -> ml_collections.ConfigDict:
     smoke.check_variant(variant, "fresh")
     c = config.default()
-    c.prediction = "eps"
+    c.prediction = "v"
     c.reverse_variance = "learned"
     c.data.update(name="points:two_peaks", batch_size=128, num_threads=1)
     c.data.points.update(num_train=800, num_test=2_000)
-    c.schedule.update(name="linear_beta", num_steps=1000)
+    c.schedule.update(name="cosine", num_steps=1000)
     c.decoder.update(name="gaussian", mean="x_hat")
     c.decoder.gaussian.scale = 2.0
     c.model.name = "mlp"
@@ -33,8 +33,11 @@ def get_config(variant: str = "full") -> ml_collections.ConfigDict:
         sample_every=5_000,
         checkpoint_every=5_000,
     )
-    c.eval.update(clip=False, estimators="full,ode", num_draws=2, batch_size=500)
+    c.eval.update(
+        clip=False, estimators="full,ode,wasserstein", num_draws=2, batch_size=500
+    )
     c.eval.ode.update(dequantization="none", divergence="exact")
+    c.eval.quality.update(extractor="values", num_samples=10_000)
     c.sample.update(
         num_steps=1000, num_samples=10_000, batch_size=2_000, threshold="none"
     )

@@ -177,10 +177,12 @@ class Named:
     Attributes:
       make: options -> the distribution.
       takes: the options that matter to it, beside those of the draw.
+      spread: the spread where the options say none.
     """
 
     make: Callable[[PointsOptions], Distribution]
     takes: tuple[str, ...] = ()
+    spread: float = 0.0
 
     def of(self, options: PointsOptions) -> Distribution:
         """The distribution.
@@ -188,31 +190,35 @@ class Named:
         Raises:
           ValueError: an option is set that says nothing of it, or one that it needs is not.
         """
-        for name in set(SHAPING) - set(self.takes):
+        for name in SHAPING:
             value = getattr(options, name)
-            if value != getattr(PointsOptions(), name):
+            if name not in self.takes and value != getattr(PointsOptions(), name):
                 raise ValueError(
                     f"{name} = {value} says nothing of this distribution: leave it out."
                 )
-        return self.make(options)
+        return self.make(self._with_spread(options))
 
     def description(self, options: PointsOptions) -> str:
         """The options that matter to it, for a report."""
-        values = {name: getattr(options, name) for name in self.takes}
+        whole = self._with_spread(options)
+        values = {name: getattr(whole, name) for name in self.takes}
         said = ", ".join(f"{name} {value}" for name, value in values.items())
         return said or "as defined"
 
+    def _with_spread(self, options: PointsOptions) -> PointsOptions:
+        return dataclasses.replace(options, spread=options.spread or self.spread)
 
-def _by_spread(make: Callable[..., Mixture]) -> Named:
-    return Named(lambda o: make(o.spread) if o.spread else make(), ("spread",))
+
+def _by_spread(make: Callable[[float], Mixture], spread: float) -> Named:
+    return Named(lambda options: make(options.spread), ("spread",), spread)
 
 
 SHAPING = ("spread", "dimensions", "means", "stds", "weights")
 DISTRIBUTIONS: Mapping[str, Named] = {
     "two_peaks": Named(lambda _: two_peaks()),
     "mixture": Named(_mixture_of, ("dimensions", "means", "stds", "weights")),
-    "rings": _by_spread(rings),
-    "moons": _by_spread(moons),
-    "spirals": _by_spread(spirals),
+    "rings": _by_spread(rings, 0.1),
+    "moons": _by_spread(moons, 0.2),
+    "spirals": _by_spread(spirals, 0.1),
     "checkerboard": Named(lambda _: checkerboard()),
 }

@@ -91,7 +91,10 @@ def test_groups_are_numbered_from_0(name):
 def test_the_spread_is_the_options():
     wide = DISTRIBUTIONS["rings"].of(PointsOptions(spread=0.3))
     assert set(wide.stds) == {0.3}
-    assert "0.3" in DISTRIBUTIONS["rings"].description(PointsOptions(spread=0.3))
+    assert DISTRIBUTIONS["rings"].description(PointsOptions(spread=0.3)) == "spread 0.3"
+    usual = DISTRIBUTIONS["rings"].of(PointsOptions())
+    assert set(usual.stds) == {0.1}
+    assert DISTRIBUTIONS["rings"].description(PointsOptions()) == "spread 0.1"
 
 
 def test_the_mixture_is_the_options():

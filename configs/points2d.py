@@ -1,0 +1,42 @@
+"""Points in the plane."""
+
+import ml_collections
+
+from configs import smoke
+from ddpm_jax import config
+
+
+def get_config(variant: str = "full") -> ml_collections.ConfigDict:
+    smoke.check_variant(variant)
+    c = config.default()
+    c.prediction = "v"
+    c.reverse_variance = "learned"
+    c.data.update(name="points:spirals", batch_size=512, num_threads=1)
+    c.schedule.update(name="cosine", num_steps=1000)
+    c.decoder.update(name="gaussian", mean="x_hat")
+    c.decoder.gaussian.scale = 1.5
+    c.model.update(name="mlp", class_conditional=False)
+    c.model.mlp.update(features=128, num_blocks=3)
+    c.optimizer.update(
+        name="adam", learning_rate=2e-3, warmup_steps=200, decay="cosine"
+    )
+    c.ema.decay = 0.999
+    c.training.update(
+        num_steps=6_000,
+        log_every=1_000,
+        eval_every=6_000,
+        sample_every=6_000,
+        checkpoint_every=6_000,
+    )
+    c.data.points.update(
+        num_train=c.training.num_steps * c.data.batch_size, num_test=2_000
+    )
+    c.eval.update(
+        clip=False, estimators="full,ode,wasserstein", num_draws=2, batch_size=500
+    )
+    c.eval.ode.update(dequantization="none", divergence="exact")
+    c.eval.quality.update(extractor="values", num_samples=10_000)
+    c.sample.update(
+        num_steps=1000, num_samples=10_000, batch_size=2_000, threshold="none"
+    )
+    return smoke.shrunk(c) if variant == "smoke" else c
