@@ -37,12 +37,15 @@ PARAMETERS = {
     "imagenet64_vdm": 237_603_845,
     "digits_vdm": 1_627_395,
     "photos_vdm": 292_197,
+    "two_peaks": 54_146,
+    "points2d": 171_268,
 }
 VARIANT_PARAMETERS = {
     ("cifar10_vdm", "aug"): 122_140_677,
     ("cifar10_vdm", "aug_paper"): 139_279_877,
     ("cifar10_vdm", "small"): 5_293_061,
     ("photos_vdm", "published"): 337_157,
+    ("two_peaks", "fresh"): 54_146,
 }
 # What stands in for the images of a data set that would have to be downloaded.
 STAND_INS = {
@@ -73,11 +76,20 @@ STAND_INS = {
     },
     "digits_vdm": {},
     "photos_vdm": {},
+    "two_peaks": {},
+    "points2d": {"data.points.num_train": 64},
 }
 
 
 # Run in the ordinary suite.
-RUN = ("cifar10", "digits_cond", "digits_classifier", "digits_vdm", "photos")
+RUN = (
+    "cifar10",
+    "digits_cond",
+    "digits_classifier",
+    "digits_vdm",
+    "photos",
+    "points2d",
+)
 # Largest networks, whose shapes take seconds to trace.
 LARGE = {("imagenet64", "full"), ("imagenet32_vdm", "full"), ("imagenet64_vdm", "full")}
 LARGE |= {("cifar10_vdm", variant) for variant in ("aug", "aug_paper", "small")}
@@ -112,6 +124,8 @@ SHAPES = {
     "imagenet64_vdm": ((64, 64, 3), 256),
     "digits_vdm": ((8, 8, 1), 17),
     "photos_vdm": ((16, 16, 3), 256),
+    "two_peaks": ((1, 1, 1), 0),
+    "points2d": ((1, 1, 2), 0),
 }
 
 

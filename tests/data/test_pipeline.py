@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from ddpm_jax.data import pipeline, table
+from ddpm_jax.data import pipeline, point_distributions, table
 from ddpm_jax.data.point_shapes import PointsOptions
 
 
@@ -192,7 +192,7 @@ def test_iteration_in_another_process_reads_the_same():
     """In a program of its own: functions under run-time type checks cannot be sent."""
     program = """
 from absl import flags
-from ddpm_jax.data import pipeline, table
+from ddpm_jax.data import pipeline, point_distributions, table
 from ddpm_jax.data.point_shapes import PointsOptions
 flags.FLAGS([""])
 source = table.make("digits", "test")
@@ -531,10 +531,14 @@ def test_points_are_batched_as_real_numbers_with_padding_of_zeros():
         )
 
 
-def test_the_order_of_points_has_not_the_bits_of_the_points():
-    points = table.make(
-        "points:two_peaks", "train", options=PointsOptions(num_train=2000)
-    )
-    order = pipeline._permutation(0, 0, 2000)
-    ranks = np.argsort(np.argsort(points.points[order, 0]))
-    assert abs(np.corrcoef(ranks, np.arange(2000))[0, 1]) < 5 / 2000**0.5
+def test_a_batch_of_padding_alone_is_of_real_numbers_too():
+    points = table.make("points:moons", "test", options=PointsOptions(num_test=3))
+    second = {"process_index": 1, "process_count": 2}
+    (batch,) = pipeline.eval_batches(points, batch_size=8, **second)
+    assert not batch["mask"].any() and batch["image"].dtype == np.float32
+
+
+def test_points_and_their_order_have_streams_of_their_own():
+    p = point_distributions
+    streams = [pipeline.SHUFFLE, pipeline.AUGMENT, p.TRAIN, p.TEST, p.FRESH, p.ENTROPY]
+    assert len(set(streams)) == 6

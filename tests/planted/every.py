@@ -8,6 +8,7 @@ from tests.planted import (
     entering,
     evaluating,
     lab,
+    points,
     running,
     sampling,
     showing,
@@ -23,6 +24,7 @@ PARTS: Mapping[str, tuple[Mistake, ...]] = {
     "entering": entering.MISTAKES,
     "belonging": belonging.MISTAKES,
     "lab": lab.MISTAKES,
+    "points": points.MISTAKES,
     "showing": showing.MISTAKES,
 }
 
