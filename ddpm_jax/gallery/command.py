@@ -45,7 +45,7 @@ def _main(argv: list[str]) -> int:
     folder = paths.expanded(parsed.out, f"--out={parsed.out}")
     figures = {name: options.figure(config, name) for name in names}
     setting = options.setting(config, folder)
-    folders.make_folder(folder, f"--out={parsed.out}")
+    folders.make_folder(folder, "--out")
     terminal.begin_log()
     failures = album.make(
         folder,

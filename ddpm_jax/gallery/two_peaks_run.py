@@ -25,7 +25,7 @@ from ddpm_jax.train import run as train
 from ddpm_jax.training import checkpoints
 
 Numbers = Float[np.ndarray, " numbers"]
-ESTIMATORS = ("full", "ode")
+BOUND, FLOW = "stratified", "ode"
 
 
 class Samples(NamedTuple):
@@ -51,11 +51,11 @@ def config(num_steps: int, seed: int) -> Config:
     """
     c = schema.default()
     c.seed = seed
-    c.prediction = "eps"
+    c.prediction = "v"
     c.reverse_variance = "learned"
     c.data.update(name="points:two_peaks", batch_size=128, num_threads=1)
     c.data.points.update(num_train=800, num_test=2_000)
-    c.schedule.update(name="linear_beta", num_steps=1000)
+    c.schedule.update(name="cosine", num_steps=1000)
     c.decoder.update(name="gaussian", mean="x_hat")
     c.decoder.gaussian.scale = 2.0
     c.model.name = "mlp"
@@ -76,7 +76,11 @@ def config(num_steps: int, seed: int) -> Config:
         checkpoint_every=num_steps,
     )
     c.eval.update(
-        clip=False, estimators=",".join(ESTIMATORS), num_draws=2, batch_size=500
+        estimators=f"{BOUND},{FLOW}",
+        num_draws=128,
+        pilot_examples=256,
+        batch_size=500,
+        clip=False,
     )
     c.eval.ode.update(dequantization="none", divergence="exact")
     c.sample.update(num_steps=1000, threshold="none")
@@ -134,9 +138,15 @@ def samples(
     )
 
 
+def log_snrs(restored: Restored[Denoiser], t: Numbers) -> Numbers:
+    """The schedule's log SNR at some times."""
+    diffusion = restored.model.bind(restored.params)
+    return np.asarray(diffusion.log_snr(jnp.asarray(t, jnp.float32)), np.float64)
+
+
 def log_density(restored: Restored[Denoiser], x: Numbers) -> Numbers:
     """log p of numbers by the probability flow of the model, nats in the data's units."""
-    options: Any = estimators.chosen(restored.config, "ode").options
+    options: Any = estimators.chosen(restored.config, FLOW).options
     diffusion = restored.model.bind(restored.params)
     keys = jax.random.split(jax.random.key(0), len(x))
 
@@ -162,7 +172,7 @@ def likelihoods(
     with own.unlocked():
         own.eval.num_examples = num_examples
     found = {}
-    for name in ESTIMATORS:
+    for name in (BOUND, FLOW):
         evaluator = likelihood.make_evaluator(
             own, restored.mesh, restored.model, restored.source, name
         )

@@ -7,6 +7,7 @@ from tests.planted import (
     belonging,
     entering,
     evaluating,
+    gallery,
     lab,
     points,
     running,
@@ -26,6 +27,7 @@ PARTS: Mapping[str, tuple[Mistake, ...]] = {
     "lab": lab.MISTAKES,
     "points": points.MISTAKES,
     "showing": showing.MISTAKES,
+    "gallery": gallery.MISTAKES,
 }
 
 
