@@ -1,11 +1,26 @@
 """The run behind the figure of two peaks."""
 
+import importlib
+
 import numpy as np
 import pytest
 
-from ddpm_jax.core.errors import ConfigError
+from ddpm_jax.core.errors import ConfigError, flat
 from ddpm_jax.gallery import two_peaks_run
 from ddpm_jax.runs import workdir
+
+# What the gallery leaves out, and how long it trains.
+OWN = ("training.", "eval.", "sample.num_samples", "sample.batch_size")
+
+
+def test_the_config_is_that_of_the_shipped_one_but_for_its_length():
+    shipped = importlib.import_module("configs.two_peaks").get_config()
+    ours = flat(two_peaks_run.config(3000, 0))
+    differing = {
+        field for field, value in flat(shipped).items() if ours[field] != value
+    }
+    assert all(field.startswith(OWN) for field in differing), differing
+    assert ours["training.num_steps"] == ours["training.checkpoint_every"] == 3000
 
 
 def test_points_are_the_800_of_the_data():
