@@ -13,7 +13,7 @@ LEAD = (
 # Words of texts, escaped, and the signs that are printed for them.
 SIGNS = {
     "beta~": "&beta;&#771;",
-    **{name: f"&{name};" for name in ("alpha", "beta", "lambda", "sigma", "pi")},
+    **{name: f"&{name};" for name in ("alpha", "beta", "eta", "lambda", "sigma", "pi")},
     **{"eps": "&epsilon;", "sqrt": "&radic;", "infinity": "&infin;"},
     **{"&lt;=": "&le;", "&gt;=": "&ge;", "-&gt;": "&rarr;"},
 }

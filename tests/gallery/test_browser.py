@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from ddpm_jax.gallery import command
+from ddpm_jax.gallery.table import FIGURES
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(
@@ -88,3 +89,15 @@ def test_an_error_of_a_script_is_seen_and_the_dark_page_is_dark(page):
     report, console = seen(page, "--blink-settings=preferredColorScheme=0")
     assert len(console) == 1 and "nosuch is not defined" in console[0]
     assert report["background"] == "rgb(15, 17, 19)" and report["broken"] == []
+
+
+@pytest.mark.long
+def test_the_whole_gallery_is_whole_and_its_files_are_small(tmp_path):
+    short = ("num_steps=200", "num_samples=1000", "batch_size=1000", "num_examples=20")
+    made = [f"--config.two_peaks.{option}" for option in short]
+    assert command.main([f"--out={tmp_path}", *made]) == 0
+    report, console = seen(tmp_path / "index.html")
+    assert console == [] and report["broken"] == [] and report["beyond"] == 0
+    assert report["images"] == len(FIGURES)
+    sizes = {file.name: file.stat().st_size for file in tmp_path.glob("*.*g")}
+    assert len(sizes) == 2 * len(FIGURES) and max(sizes.values()) < 500_000
