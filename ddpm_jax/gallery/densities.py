@@ -14,7 +14,7 @@ from ddpm_jax.lab.densities import Density, Grid
 class Rough(Options):
     """Options of a random rough density."""
 
-    seed: int = seed_option(11, "Of the peaks.")
+    seed: int = seed_option(11, "Seed of the peaks.")
     num_peaks: int = option(9, "Number of peaks.", at_least=1)
     reach: float = option(1.8, "The farthest centre of a peak.", above=0.0, finite=True)
     least_width: float = option(0.05, "The narrowest peak's.", above=0.0, finite=True)
@@ -25,10 +25,12 @@ class Rough(Options):
 class Mixture(Options):
     """Options of a mixture of Gaussians."""
 
-    means: tuple[float | int, ...] = option((-0.9, 0.8), "Of each Gaussian.")
-    stds: tuple[float | int, ...] = option((0.4, 0.3), "Of each.", above=0.0)
+    means: tuple[float | int, ...] = option((-0.9, 0.8), "Mean of each Gaussian.")
+    stds: tuple[float | int, ...] = option(
+        (0.4, 0.3), "Standard deviation of each.", above=0.0
+    )
     weights: tuple[float | int, ...] = option(
-        (0.6, 0.4), "Of each, up to a factor.", at_least=0.0
+        (0.6, 0.4), "Weight of each, up to a factor.", at_least=0.0
     )
 
 
@@ -40,7 +42,7 @@ class Pieces(Options):
         (-1.6, -1.0, -0.2, 0.4, 1.5), "Ends of the intervals, increasing."
     )
     weights: tuple[float | int, ...] = option(
-        (0.3, 0.1, 0.4, 0.2), "Of each interval, up to a factor.", at_least=0.0
+        (0.3, 0.1, 0.4, 0.2), "Weight of each interval, up to a factor.", at_least=0.0
     )
 
 

@@ -34,7 +34,7 @@ class Gallery(Options):
     )
     density: str = chosen_from("rough", DENSITIES, "Where figures start from.")
     grid: GridOptions = group(GridOptions, "Points of the line.")
-    seed: int = seed_option(0, "Of all that is random.")
+    seed: int = seed_option(0, "Seed of all that is random but the densities.")
 
 
 def default() -> Config:
@@ -86,8 +86,8 @@ def setting(config: Config, folder: epath.Path) -> Setting:
 
 
 def _group(config: Config, name: str) -> object:
-    found: object = config.get(name, {})
-    return found
+    values: object = config.get(name, {})
+    return values
 
 
 def _plain(value: object) -> object:

@@ -29,10 +29,10 @@ def perturbed(density: Density, error: float, width: float, seed: int) -> Densit
     Raises:
       ValueError: no multiple of the field is an error of that size.
     """
-    own = field(density.grid, width, seed)
+    change = field(density.grid, width, seed)
 
     def at(scale: float) -> Density:
-        return densities.of_logs(density.grid, density.log_masses + scale * own)
+        return densities.of_logs(density.grid, density.log_masses + scale * change)
 
     low, high = 0.0, 1.0
     while divergences.js(at(high), density) < error:

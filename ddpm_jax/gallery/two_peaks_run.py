@@ -120,11 +120,11 @@ def samples(
     restored: Restored[Denoiser], num_samples: int, num_frames: int, batch_size: int
 ) -> Samples:
     """Samples by the run's sampler, and frames of their way."""
-    own = restored.config.copy_and_resolve_references()
-    with own.unlocked():
-        own.sample.batch_size = batch_size
+    changed = restored.config.copy_and_resolve_references()
+    with changed.unlocked():
+        changed.sample.batch_size = batch_size
     batches = sample_batches.Batches(
-        own, restored.mesh, restored.model, num_frames=num_frames
+        changed, restored.mesh, restored.model, num_frames=num_frames
     )
     starts = range(0, num_samples, batch_size)
     drawn = [batches.draw(restored.params, start) for start in starts]
@@ -168,18 +168,18 @@ def likelihoods(
     restored: Restored[Denoiser], num_examples: int
 ) -> Mapping[str, tuple[float, float]]:
     """-log p of test points in nats by each estimator, with its error over points."""
-    own = restored.config.copy_and_resolve_references()
-    with own.unlocked():
-        own.eval.num_examples = num_examples
-    found = {}
+    changed = restored.config.copy_and_resolve_references()
+    with changed.unlocked():
+        changed.eval.num_examples = num_examples
+    results = {}
     for name in (BOUND, FLOW):
         evaluator = likelihood.make_evaluator(
-            own, restored.mesh, restored.model, restored.source, name
+            changed, restored.mesh, restored.model, restored.source, name
         )
         figures = evaluator.report(evaluator.rows(restored.params), restored.step)
         nats = [
             figures[key] * np.log(2.0)
             for key in ("bits_per_dim", "bits_per_dim_stderr_images")
         ]
-        found[name] = (float(nats[0]), float(nats[1]))
-    return found
+        results[name] = (float(nats[0]), float(nats[1]))
+    return results

@@ -38,7 +38,9 @@ class BoundGap(Options):
     log_snr_max: float = option(
         9.2, "Log SNR of z_0; of linear beta it is 9.21.", at_least=0.0, at_most=9.21
     )
-    spacing: float = option(0.01, "Of the grid, fine enough for z_0.", above=0.0)
+    spacing: float = option(
+        0.01, "Spacing of the grid, at most the noise of z_0.", above=0.0
+    )
     first: int = option(20, "Transitions counted as the first ones.", at_least=1)
 
 
@@ -110,17 +112,17 @@ def _schedules(options: BoundGap) -> dict[str, LogSnr]:
 def tell(numbers: Numbers) -> Caption:
     """The words."""
     table = []
-    for name, own in numbers["schedules"].items():
+    for name, part in numbers["schedules"].items():
         table += [
             (
                 f"{name}, T = {numbers['longest']}: gap with the posterior's variance;"
                 " with the best",
-                f"{own['posterior'][-1]:.4f}; {own['best'][-1]:.4f} nats",
+                f"{part['posterior'][-1]:.4f}; {part['best'][-1]:.4f} nats",
             ),
             (
                 f"{name}: of that in the first {numbers['first']} transitions;"
                 " the largest drop of log SNR",
-                f"{own['waste_of_first']:.4f} nats; {own['largest_drop']:.3f}",
+                f"{part['waste_of_first']:.4f} nats; {part['largest_drop']:.3f}",
             ),
         ]
     linear = numbers["schedules"]["linear beta"]
@@ -143,15 +145,15 @@ def draw(numbers: Numbers) -> Drawing:
     """The drawing."""
     drawing, panels = style.sheet(1, 3, 3.0)
     gap, waste, drop = panels[0]
-    for place, ((name, own), colour) in enumerate(
+    for place, ((name, part), colour) in enumerate(
         zip(numbers["schedules"].items(), style.SERIES, strict=False)
     ):
-        gap.loglog(numbers["steps"], own["posterior"], color=colour, marker="o", ms=3)
+        gap.loglog(numbers["steps"], part["posterior"], color=colour, marker="o", ms=3)
         gap.loglog(
-            numbers["steps"], own["best"], color=colour, marker="o", ms=3, ls="--"
+            numbers["steps"], part["best"], color=colour, marker="o", ms=3, ls="--"
         )
-        waste.loglog(own["transitions"], own["waste"], color=colour)
-        drop.loglog(own["transitions"], own["drops"], color=colour)
+        waste.loglog(part["transitions"], part["waste"], color=colour)
+        drop.loglog(part["transitions"], part["drops"], color=colour)
         style.say(waste, 0.03, 0.24 - 0.09 * place, name, colour)
     style.say(gap, 0.97, 0.92, "posterior's variance", style.INK, ha="right")
     style.say(gap, 0.03, 0.04, "dashed: best variance", style.INK)

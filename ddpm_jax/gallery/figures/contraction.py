@@ -32,7 +32,10 @@ class Contraction(Options):
     """Options of the figure."""
 
     alphas: tuple[float | int, ...] = option(
-        (0.2, 0.6, 0.9), "Of the steps.", above=0.0, below=1.0
+        (0.2, 0.6, 0.9),
+        "Share of the variance that a step keeps.",
+        above=0.0,
+        below=1.0,
     )
     num_pairs: int = option(150, "Pairs of random densities.", at_least=1)
     num_iterations: int = option(120, "Steps of one kernel.", at_least=8)

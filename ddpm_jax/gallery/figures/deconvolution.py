@@ -25,7 +25,9 @@ THEOREM = (
 class Deconvolution(Options):
     """Options of the figure."""
 
-    alpha: float = option(0.97, "Of the step.", above=0.0, below=1.0)
+    alpha: float = option(
+        0.97, "Share of the variance that the step keeps.", above=0.0, below=1.0
+    )
     noises: tuple[float | int, ...] = option(
         (1e-12, 1e-9, 1e-6, 1e-3), "Deviation of the noise, of a density.", above=0.0
     )

@@ -31,7 +31,9 @@ THEOREM = (
 class FixedPoint(Options):
     """Options of the figure."""
 
-    alpha: float = option(0.9, "Of the kernel that is repeated.", above=0.0, below=1.0)
+    alpha: float = option(
+        0.9, "Share of the variance that the repeated step keeps.", above=0.0, below=1.0
+    )
     num_iterations: int = option(1200, "Repetitions.", at_least=4)
     alphas: tuple[float | int, ...] = option(
         (0.9, 0.97, 0.99, 0.997),
@@ -41,7 +43,7 @@ class FixedPoint(Options):
     )
     small: float = option(0.995, "Alpha of a sequence's steps.", above=0.0, below=1.0)
     num_small: int = option(10, "Steps of the sequence.", at_least=1)
-    start: int = seed_option(11, "Of the rough density to begin with.")
+    start: int = seed_option(11, "Seed of the density that iteration begins with.")
 
 
 def compute(options: FixedPoint, setting: Setting) -> Numbers:

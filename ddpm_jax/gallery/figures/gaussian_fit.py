@@ -32,7 +32,7 @@ class GaussianFit(Options):
     """Options of the figure."""
 
     alphas: tuple[float | int, ...] = option(
-        (0.95, 0.99), "Of one step.", above=0.0, below=1.0
+        (0.95, 0.99), "Share of the variance that a step keeps.", above=0.0, below=1.0
     )
     points: tuple[float | int, ...] = option(
         (-0.75, 0.1, 0.8), "The z_1 of the slices."

@@ -126,8 +126,8 @@ def tell(numbers: Numbers) -> Caption:
         )
         for chain in numbers["chains"]
     ]
-    for name, own in numbers["schedules"].items():
-        half = own["js"][len(own["js"]) // 2]
+    for name, part in numbers["schedules"].items():
+        half = part["js"][len(part["js"]) // 2]
         table.append((f"JS to N(0, 1) at t = 1/2, {name}", f"{half:.2g} bits"))
     alphas = " and ".join(f"{chain['alpha']:g}" for chain in numbers["chains"])
     return Caption(
@@ -156,9 +156,9 @@ def draw(numbers: Numbers) -> Drawing:
     style.name(decay, "distance to N(0, 1)", "step", "Jensen-Shannon divergence, bits")
     panels = lower.subplots(1, len(numbers["schedules"]), sharey=True)
     pairs = zip(panels, numbers["schedules"].items(), strict=True)
-    for axes, (name, own) in pairs:
+    for axes, (name, part) in pairs:
         z = numbers["z"]
-        style.heat(axes, own["map"], (0.0, 1.0, z[0], z[-1]), style.FORWARD)
+        style.heat(axes, part["map"], (0.0, 1.0, z[0], z[-1]), style.FORWARD)
         style.name(axes, f"$q(z_t)$, {name}", "t", "")
     panels[0].set_ylabel("z")
     return drawing

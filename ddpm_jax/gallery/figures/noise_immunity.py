@@ -29,7 +29,7 @@ class NoiseImmunity(Options):
     """Options of the figure."""
 
     alphas: tuple[float | int, ...] = option(
-        (0.9, 0.98), "Of the steps, the larger error last.", above=0.0, below=1.0
+        (0.9, 0.98), "Share of the variance that a step keeps.", above=0.0, below=1.0
     )
     error: float = option(
         0.2, "JS of the error in q(z_1), bits.", above=0.0, at_most=0.8

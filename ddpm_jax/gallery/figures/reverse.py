@@ -29,7 +29,7 @@ class Reverse(Options):
     """Options of the figure."""
 
     alphas: tuple[float | int, ...] = option(
-        (0.6, 0.97), "Of the step.", above=0.0, below=1.0
+        (0.6, 0.97), "Share of the variance that a step keeps.", above=0.0, below=1.0
     )
     points: tuple[float | int, ...] = option((-1.3, 0.2, 1.2), "The z_t of the slices.")
 

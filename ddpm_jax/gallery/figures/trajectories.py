@@ -160,10 +160,10 @@ def tell(numbers: Numbers) -> Caption:
     table = [
         (
             f"W1 to the truth of {numbers['num_samples']} samples, {name},"
-            f" {own['num_steps']} times",
-            f"{own['wasserstein']:.4f}",
+            f" {drawn['num_steps']} times",
+            f"{drawn['wasserstein']:.4f}",
         )
-        for name, own in numbers["samplers"].items()
+        for name, drawn in numbers["samplers"].items()
     ]
     table.append(
         (
@@ -193,10 +193,10 @@ def draw(numbers: Numbers) -> Drawing:
     panels = upper.subplots(
         1, 2 * len(samplers), width_ratios=[1.0, 0.34] * len(samplers), sharey=True
     )
-    for number, (name, own) in enumerate(samplers.items()):
-        _paths(panels[2 * number], numbers, own)
-        style.name(panels[2 * number], f"{name}, {own['num_steps']} times", "t")
-        _histogram(panels[2 * number + 1], numbers, own)
+    for number, (name, drawn) in enumerate(samplers.items()):
+        _paths(panels[2 * number], numbers, drawn)
+        style.name(panels[2 * number], f"{name}, {drawn['num_steps']} times", "t")
+        _histogram(panels[2 * number + 1], numbers, drawn)
     panels[0].set_ylabel("z")
     plane = numbers["plane"]
     row = lower.subplots(1, len(plane["t"]) + 1)
@@ -213,21 +213,21 @@ def draw(numbers: Numbers) -> Drawing:
     return drawing
 
 
-def _paths(axes: Axes, numbers: Numbers, own: Mapping[str, Any]) -> None:
+def _paths(axes: Axes, numbers: Numbers, drawn: Mapping[str, Any]) -> None:
     z = numbers["z"]
     style.heat(axes, numbers["map"], (1.0, 0.0, z[0], z[-1]), style.FORWARD)
-    for path in own["paths"]:
-        axes.plot(own["t"], path, color="white", linewidth=2.0, alpha=0.7)
-        axes.plot(own["t"], path, color=style.REVERSE, linewidth=1.0)
+    for path in drawn["paths"]:
+        axes.plot(drawn["t"], path, color="white", linewidth=2.0, alpha=0.7)
+        axes.plot(drawn["t"], path, color=style.REVERSE, linewidth=1.0)
     axes.set_xlim(1.0, 0.0)
     axes.set_ylim(-2.6, 2.6)
 
 
-def _histogram(axes: Axes, numbers: Numbers, own: Mapping[str, Any]) -> None:
+def _histogram(axes: Axes, numbers: Numbers, drawn: Mapping[str, Any]) -> None:
     edges = np.asarray(numbers["edges"])
     axes.barh(
         edges[:-1],
-        own["histogram"],
+        drawn["histogram"],
         np.diff(edges),
         align="edge",
         color=style.REVERSE,
@@ -239,7 +239,7 @@ def _histogram(axes: Axes, numbers: Numbers, own: Mapping[str, Any]) -> None:
     axes.spines[["bottom"]].set_visible(False)
     axes.tick_params(left=False)
     axes.set_xlim(left=0.0)
-    style.name(axes, f"$W_1$ {own['wasserstein']:.3f}")
+    style.name(axes, f"$W_1$ {drawn['wasserstein']:.3f}")
 
 
 def _points(axes: Axes, density: Any, points: Any) -> None:

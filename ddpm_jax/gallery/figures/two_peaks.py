@@ -32,7 +32,7 @@ NUM_FRAMES, SHOWN = 21, (20, 18, 14, 0)
 class TwoPeaks(Options):
     """Options of the figure, whose run is trained once for each num_steps and seed."""
 
-    num_steps: int = option(5000, "Of training.", at_least=1)
+    num_steps: int = option(5000, "Steps of training.", at_least=1)
     num_samples: int = option(10_000, "Samples of the model.", at_least=10)
     batch_size: int = option(2000, "Samples at once.", at_least=1)
     num_examples: int = option(
@@ -89,8 +89,8 @@ def compute(options: TwoPeaks, setting: Setting) -> Numbers:
         "entropy": truth.entropy,
         "likelihoods": dict(figures),
         "wasserstein": {
-            name: divergences.wasserstein(_counted(grid, own), truth)
-            for name, own in (
+            name: divergences.wasserstein(_counted(grid, values), truth)
+            for name, values in (
                 ("samples", samples.last),
                 ("training points", points),
                 ("fresh draws", fresh),
