@@ -86,7 +86,7 @@ def compute(options: MeanVariance, setting: Setting) -> Numbers:
     curve = setting.shown()
     return {
         "chains": parts,
-        "variance": setting.density.variance,
+        "given_variance": setting.density.variance,
         "x": grid.points[curve],
         "densities": {
             name: density.values[curve]
@@ -110,9 +110,9 @@ def tell(numbers: Numbers) -> Caption:
                 )
             )
     wider = (
-        f" The gallery's q(x), of variance {numbers['variance']:.2f}, is wider than N(0, 1)"
+        f" The gallery's q(x), of variance {numbers['given_variance']:.2f}, is wider than N(0, 1)"
         " and wants a little more than beta where noise is large."
-        if numbers["variance"] > 1.0
+        if numbers["given_variance"] > 1.0
         else ""
     )
     return Caption(
