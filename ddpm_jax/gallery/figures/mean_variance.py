@@ -110,8 +110,8 @@ def tell(numbers: Numbers) -> Caption:
                 )
             )
     wider = (
-        f" The gallery's q(x), of variance {numbers['given_variance']:.2f}, is wider than N(0, 1)"
-        " and wants a little more than beta where noise is large."
+        f" The gallery's q(x), of variance {numbers['given_variance']:.2f}, is wider than"
+        " N(0, 1) and wants a little more than beta where noise is large."
         if numbers["given_variance"] > 1.0
         else ""
     )
