@@ -120,13 +120,11 @@ def samples(
     restored: Restored[Denoiser], num_samples: int, num_frames: int, batch_size: int
 ) -> Samples:
     """Samples by the run's sampler, and frames of their way."""
-    changed = restored.config.copy_and_resolve_references()
-    with changed.unlocked():
-        changed.sample.batch_size = batch_size
+    changed = sample_batches.with_small_batch(restored.config, batch_size)
     batches = sample_batches.Batches(
         changed, restored.mesh, restored.model, num_frames=num_frames
     )
-    starts = range(0, num_samples, batch_size)
+    starts = range(0, num_samples, changed.sample.batch_size)
     drawn = [batches.draw(restored.params, start) for start in starts]
     frames = [batch.film[1] for batch in drawn if batch.film is not None]
     return Samples(
@@ -168,9 +166,12 @@ def likelihoods(
     restored: Restored[Denoiser], num_examples: int
 ) -> Mapping[str, tuple[float, float]]:
     """-log p of test points in nats by each estimator, with its error over points."""
+    num_devices = jax.device_count()
     changed = restored.config.copy_and_resolve_references()
     with changed.unlocked():
         changed.eval.num_examples = num_examples
+        # Whole batches divide over the devices.
+        changed.eval.batch_size = -(-num_examples // num_devices) * num_devices
     results = {}
     for name in (BOUND, FLOW):
         evaluator = likelihood.make_evaluator(

@@ -51,7 +51,9 @@ def test_histograms_are_densities_that_count_what_lies_beyond():
 
 
 @pytest.mark.long
-def test_a_short_run_is_trained_once_and_its_numbers_hold(tmp_path, monkeypatch):
+def test_a_short_run_is_trained_once_and_its_numbers_hold(
+    tmp_path, monkeypatch, one_device
+):
     setting = known.setting(folder=tmp_path)
     c = known.config("two_peaks", num_steps=1500, num_samples=4000, num_examples=200)
     figure = options.figure(c, "two_peaks")
