@@ -2,7 +2,21 @@
 
 One run:    python main.py --config=configs/points2d.py --workdir=runs/points2d
 Others:     ... --config.data.name=points:rings    (moons, checkerboard)
+A file's:   ... --config.data.name=points:mine.csv --config.decoder.gaussian.scale=<its std>
 One minute: ... --config=configs/points2d.py:smoke
+
+Reached on 2,000 test points, in nats over the truth's own density of them (s.e. over points);
+W1 is sliced, of 10,000 samples by the whole chain to 100,000 fresh points, where 10,000 true
+points have 0.015 to 0.018 on average:
+
+    points          entropy    bound            flow              W1
+    spirals         2.4619     0.062 (0.027)    0.026 (0.004)     0.016
+    rings           2.6489     0.066 (0.027)    0.036 (0.005)     0.018
+    moons           2.3933     0.052 (0.028)    0.010 (0.003)     0.013
+    checkerboard    2.0794     0.111 (0.027)    0.067 (0.005)     0.018
+
+Training takes 80 CPU seconds, evaluation and samples as much again. Without the Fourier
+features the spirals' flow is 0.082 (0.007) over the truth.
 """
 
 import ml_collections

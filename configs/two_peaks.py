@@ -3,7 +3,25 @@
 One run:    python main.py --config=configs/two_peaks.py --workdir=runs/two_peaks
 Fresh:      ... --config=configs/two_peaks.py:fresh    (no point is seen twice)
 One knob:   ... --config.prediction=eps
+Continuous: ... --config.schedule.num_steps=0 --config.decoder.mean=z_0
+            --config.reverse_variance=posterior; with a learned schedule also
+            --config.schedule.name=learned_monotone --config.model.time_input=log_snr
+            --config.loss.weighting=elbo
 One minute: ... --config=configs/two_peaks.py:smoke
+
+0.5 is the variance of a peak, and the truth has an entropy of 1.7589 nats. Reached on 2,000
+test points, in nats over the truth's own density of them (s.e. over points); W1 is of 10,000
+samples by the whole chain to 100,000 fresh points, where 10,000 true points have 0.021 (0.010
+to 0.045) and the 800 for training 0.112:
+
+    what                  training    bound             flow               W1
+    800 points            20 s        0.048 (0.020)     0.0056 (0.0023)    0.101
+    :fresh                50 s        0.032 (0.020)     -0.0006 (0.0010)   0.018
+    continuous time       20 s        0.046 (0.023)     0.0051 (0.0023)    0.099
+    and a learned one     30 s        0.035 (0.019)     0.0078 (0.0033)    0.113
+
+Training is in CPU seconds, with compilation; evaluation and samples take 25 more. By eps over
+linear betas the flow is 0.031 (0.005) over the truth after as many steps.
 """
 
 import ml_collections

@@ -145,7 +145,8 @@ class Squares:
     def log_density(self, x: Points) -> Nats:
         """The log density at each point, nats; -infinity outside the squares."""
         offset = (x[:, None, :] - self.corners[None]) / self.side
-        inside = np.any(np.all((offset >= 0.0) & (offset < 1.0), axis=2), axis=1)
+        # With their edges, to which a 32-bit number may have been rounded.
+        inside = np.any(np.all((offset >= 0.0) & (offset <= 1.0), axis=2), axis=1)
         return np.where(inside, -self.entropy.nats, -np.inf)
 
     def place(self, uniforms: Uniforms) -> tuple[Points, Labels]:

@@ -37,11 +37,19 @@ def _numbers(meaning: str, example: Any, default: Any = (), **limits: Any) -> An
 class PointsOptions(Options):
     """The points of a distribution."""
 
-    num_train: int = option(800, "Points to train on.", at_least=1, at_most=MOST_POINTS)
-    num_test: int = option(
-        2000, "Points to evaluate on.", at_least=1, at_most=MOST_POINTS
+    num_train: int = option(
+        800,
+        "Points to train on; of a file, nine tenths.",
+        at_least=1,
+        at_most=MOST_POINTS,
     )
-    seed: int = randomness.seed_option(0, "Seed of the points.")
+    num_test: int = option(
+        2000,
+        "Points to evaluate on; of a file, a tenth.",
+        at_least=1,
+        at_most=MOST_POINTS,
+    )
+    seed: int = randomness.seed_option(0, "Seed of the points; not of a file.")
     spread: float = option(
         0.0,
         "Std around the curves of rings, moons and spirals; 0: its own default.",

@@ -15,7 +15,7 @@ from jaxtyping import Float32, Float64, Int
 from ddpm_jax.core import number_files
 from ddpm_jax.data import point_distributions
 from ddpm_jax.data.point_distributions import Distribution
-from ddpm_jax.data.point_shapes import DISTRIBUTIONS, PointsOptions
+from ddpm_jax.data.point_shapes import DISTRIBUTIONS, SHAPING, PointsOptions
 from ddpm_jax.data.source import Example
 
 SPLITS = {"train": point_distributions.TRAIN, "test": point_distributions.TEST}
@@ -113,7 +113,7 @@ def open_split(what: str, split: str, options: PointsOptions) -> Points:
     Args:
       what: name in `DISTRIBUTIONS`, or the path of a .npy or .csv file.
       split: "train" or "test".
-      options: options of the draw, which is not for a file.
+      options: options of the distribution; numbers of points and seed are not for a file.
 
     Raises:
       ValueError: there is no such distribution, file or split.
@@ -142,7 +142,8 @@ def open_split(what: str, split: str, options: PointsOptions) -> Points:
 
 def _of_file(path: str, split: str, options: PointsOptions) -> Points:
     field = f"config.data.name = 'points:{path}'"
-    for name, value in options.values().items():
+    for name in SHAPING:
+        value = getattr(options, name)
         if value != getattr(PointsOptions(), name):
             raise ValueError(
                 f"config.data.points.{name} = {value} is of distributions, and {field} is"

@@ -85,7 +85,7 @@ def test_an_identity_tells_seeds_spreads_and_splits_apart():
 
 
 def test_of_a_file_every_tenth_point_is_for_test(file):
-    train, test = made(str(file)), made(str(file), "test")
+    train, test = made(str(file), num_train=5, seed=1), made(str(file), "test")
     assert (len(train), len(test)) == (23, 2)
     np.testing.assert_array_equal(test.points[:, 0], [18.0, 38.0])
     assert train.num_classes == 0 and known_density(train) is None
@@ -116,8 +116,8 @@ def test_a_table_of_text_is_the_same_points(file, tmp_path):
         ("none.npy", {}, r"'points:none.npy' cannot be read: No such file"),
         (
             "none.npy",
-            {"num_train": 5},
-            r"config\.data\.points\.num_train = 5 is of dist",
+            {"spread": 0.5},
+            r"config\.data\.points\.spread = 0.5 is of dist",
         ),
     ],
 )
