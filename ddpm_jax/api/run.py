@@ -211,6 +211,8 @@ class Run:
         config = self.config.copy_and_resolve_references()
         with config.unlocked():
             config.eval.estimators = name
+            if not ESTIMATORS[name].has("takes_pilot"):
+                config.eval.pilot_examples = 0
             config.data.eval_split = split or config.data.eval_split
         config = options.applied(config, "eval", choices, excluded=EXCLUDED_FROM_EVAL)
         with config.unlocked():

@@ -264,6 +264,13 @@ def test_a_run_that_lists_no_likelihood_is_measured_by_the_first(directory):
     assert run.bits_per_dim(num_examples=4).report["estimator"] == "stratified"
 
 
+def test_a_pilot_pass_is_for_whoever_takes_one(directory):
+    run = dj.load(directory)
+    run.config.eval.pilot_examples = 4
+    report = run.bits_per_dim("full", num_examples=2, num_draws=1).report
+    assert report["num_pilot_evaluations"] == 0
+
+
 def test_a_figure_that_is_no_number_is_an_error(directory):
     run = dj.load(directory)
     broken = jax.tree.map(lambda a: a * np.nan, run.params)
