@@ -69,4 +69,3 @@ def test_a_short_run_is_trained_once_and_its_numbers_hold(
     second = figure.compute(setting)
     np.testing.assert_array_equal(first["histogram"], second["histogram"])
     assert (tmp_path / "runs" / "two_peaks_1500_seed0" / "config.json").exists()
-    assert tuple(first["likelihoods"]) == two_peaks_run.ESTIMATORS
