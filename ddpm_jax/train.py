@@ -84,6 +84,7 @@ def _train(config: Config, path: epath.Path, profile_steps: int) -> int:
     mesh = build.mesh(config)
     source = build.source(config, config.data.train_split)
     model = build.backbone(config, source)
+    build.check_units(config, model, source)
     training = build.training(config, mesh, model)
     eval_source = build.source(config, config.data.eval_split)
     sources = {config.data.train_split: source, config.data.eval_split: eval_source}

@@ -7,8 +7,9 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.core.choice import chosen
 from ddpm_jax.core.errors import ConfigError
 from ddpm_jax.core.numbers import next_multiple
+from ddpm_jax.data.table import SOURCES
 from ddpm_jax.diffusion.process.times import CONTINUOUS
-from ddpm_jax.models import learning_rate
+from ddpm_jax.models import build, learning_rate
 from ddpm_jax.models.table import (
     DECODER_MEANS,
     INTERIOR_GOALS,
@@ -29,6 +30,10 @@ def combinations(config: Config) -> None:
     Raises:
       ConfigError: two do not; it names the first two, and a remedy.
     """
+    kind = SOURCES.get(config.data.name.partition(":")[0])
+    if kind is not None:
+        continuous_data = kind.has("continuous")
+        build.check_decoder(config, config.data.name, is_continuous=continuous_data)
     c, schedule = config, SCHEDULES[config.schedule.name]
     learned, continuous = schedule.has("learned"), c.schedule.num_steps == CONTINUOUS
     model, network = chosen(MODELS, c.model, "name", "model")

@@ -1,6 +1,7 @@
 """A user's files of numbers, `.npy` or `.csv`: rows of as many numbers each, all finite."""
 
 import os
+import re
 import warnings
 
 import numpy as np
@@ -10,6 +11,8 @@ from ddpm_jax.core import outside, paths
 from ddpm_jax.core.errors import ConfigError
 
 SUFFIXES = (".npy", ".csv")
+# Of a message of numpy's.
+COLUMN = re.compile(r"row (\d+), column (\d+)")
 
 
 def is_named(path: str) -> bool:
@@ -61,8 +64,16 @@ def read(
 
 
 def _npy(file: str) -> np.ndarray:
+    with open(file, "rb") as beginning:
+        if beginning.read(len(np.lib.format.MAGIC_PREFIX)) == b"":
+            raise ValueError("it is empty")
     # A pickle could run any program.
-    array = np.load(file, allow_pickle=False)
+    try:
+        array = np.load(file, allow_pickle=False)
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise ValueError("it is no array of numbers as numpy saves them") from error
     if not isinstance(array, np.ndarray):
         raise ValueError("it is an archive of arrays, not one array")
     return array
@@ -78,4 +89,11 @@ def _csv(file: str) -> np.ndarray:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()).rstrip(".;: ") or type(error).__name__
+    # What numpy advises beyond the semicolon is of its own arguments.
+    text = " ".join(str(error).partition(";")[0].split()).rstrip(".;: ")
+    return COLUMN.sub(_from_0, text) or type(error).__name__
+
+
+def _from_0(place: re.Match[str]) -> str:
+    """A place that numpy gives, with its column counted from 0 as its row is."""
+    return f"row {place[1]}, column {int(place[2]) - 1}, both counted from 0"

@@ -152,7 +152,9 @@ SOURCES: Table = {
     "photos": Choice(Options, _photos),
     "tfds": Choice(Options, _tfds, frozenset({"named"})),
     "folder": Choice(FolderOptions, _folder, frozenset({"at_path"})),
-    "points": Choice(PointsOptions, _points, frozenset({"named_or_at_path"})),
+    "points": Choice(
+        PointsOptions, _points, frozenset({"named_or_at_path", "continuous"})
+    ),
 }
 ARGUMENTS = {
     "named": "<name>",

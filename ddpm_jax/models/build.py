@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict as Config
@@ -24,7 +26,7 @@ from ddpm_jax.core.errors import ConfigError, as_config_errors
 from ddpm_jax.core.randomness import Stream, stream_key
 from ddpm_jax.data import table
 from ddpm_jax.data.source import Described, Source
-from ddpm_jax.diffusion.process import schedules
+from ddpm_jax.diffusion.process import pixel_decoder, schedules
 from ddpm_jax.diffusion.process.predictions import PREDICTIONS
 from ddpm_jax.diffusion.process.times import CONTINUOUS
 from ddpm_jax.models import learning_rate, objective
@@ -46,6 +48,8 @@ from ddpm_jax.training.parallel import MODES
 from ddpm_jax.training.state import Params, TrainState
 
 Bound = TypeVar("Bound", bound=Backbone)
+# Continuous data are looked at so many times before training, and may be that far from 1.
+NUM_LOOKED_AT, LARGEST_SIZE = 256, 100.0
 
 
 @as_config_errors()
@@ -165,7 +169,7 @@ def _backbone_attributes(config: Config, data: Described) -> dict[str, Any]:
             f"config.data.rotate = True would make {width}x{height} images of {height}x"
             f"{width} ones: write False, or a config.data.image_size."
         )
-    _check_decoder(config, data)
+    check_decoder(config, data.name, is_continuous=data.num_values == 0)
     num_steps = config.schedule.num_steps
     follows_log_snr = TIME_INPUTS[config.model.time_input].has("follows_log_snr")
     by_index = not follows_log_snr and num_steps != CONTINUOUS
@@ -182,9 +186,15 @@ def _backbone_attributes(config: Config, data: Described) -> dict[str, Any]:
     )
 
 
-def _check_decoder(config: Config, data: Described) -> None:
-    """Raises ConfigError unless the pixel decoder is of data such as these."""
-    is_continuous, name = data.num_values == 0, config.decoder.name
+def check_decoder(config: Config, data_name: str, *, is_continuous: bool) -> None:
+    """Raises ConfigError unless the pixel decoder is of such data.
+
+    Args:
+      config: the config.
+      data_name: name of the data, for the message.
+      is_continuous: whether they are real numbers.
+    """
+    name = config.decoder.name
     fits = [
         n for n, c in PIXEL_DECODERS.items() if c.has("continuous") == is_continuous
     ]
@@ -193,7 +203,29 @@ def _check_decoder(config: Config, data: Described) -> None:
         there, here = kinds if is_continuous else reversed(kinds)
         raise ConfigError(
             f"config.decoder.name = {name!r} is of {there}, and config.data.name ="
-            f" {data.name!r} has {here}: write {' or '.join(map(repr, fits))}."
+            f" {data_name!r} has {here}: write {' or '.join(map(repr, fits))}."
+        )
+
+
+def check_units(config: Config, model: Bound, source: Source) -> None:
+    """Raises ConfigError where continuous data are far from 1 in the units of x.
+
+    Networks and schedules are made for data about as wide as N(0, 1).
+    """
+    if not pixel_decoder.is_continuous(model.pixel_decoder):
+        return
+    places = [i * len(source) // NUM_LOOKED_AT for i in range(NUM_LOOKED_AT)]
+    images = np.stack([source[i]["image"] for i in places])
+    x = np.asarray(model.pixel_decoder.from_values(jnp.asarray(images)), np.float64)
+    size = float(np.sqrt(np.mean(np.square(x))))
+    if not 1.0 / LARGEST_SIZE <= size <= LARGEST_SIZE:
+        group = f"config.decoder.{config.decoder.name}"
+        raise ConfigError(
+            f"{group} makes the data of config.data.name = {source.name!r} {size:.2g} large"
+            f" (their root mean square in the units of x), far from 1: write {group}.shift ="
+            f" {images.mean(dtype=np.float64):.3g}, their mean, and {group}.scale ="
+            f" {images.std(dtype=np.float64):.3g},"
+            " their standard deviation."
         )
 
 
@@ -205,9 +237,12 @@ def _checked(config: Config, data: Described, unbound: Bound) -> Bound:
     except ValueError as error:
         where = f"config.model.{config.model.name}"
         reason = in_full(str(error), MODELS[config.model.name].options, where)
+        of_any = [name for name, c in MODELS.items() if c.has("takes_any_shape")]
+        others = f"; write config.model.name = {' or '.join(map(repr, of_any))}"
         raise ConfigError(
             f"{where} does not fit the {height}x{width} images of config.data.name ="
-            f" {data.name!r}: {reason.removeprefix(f'{where}: ')}"
+            f" {data.name!r}: {reason.removeprefix(f'{where}: ').rstrip('.')}"
+            f"{others if height == width == 1 else ''}."
         ) from error
     return unbound
 

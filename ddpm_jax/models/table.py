@@ -12,7 +12,7 @@ from ddpm_jax.models import backbone
 from ddpm_jax.nets import classifier, learned_schedule, mlp, unet, vdm_unet
 
 # Each makes a network of its options and a `nets.interface.Interface`. A "classifier" sorts
-# images; the others put images out.
+# images; the others put images out. "takes_any_shape": of any height and width, 1 too.
 MODELS: Table = {
     "unet": unet.CHOICE,
     "vdm_unet": vdm_unet.CHOICE,

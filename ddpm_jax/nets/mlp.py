@@ -162,4 +162,4 @@ def _make(options: MLPOptions, spec: Interface) -> MLP:
     )
 
 
-CHOICE = Choice(MLPOptions, _make)
+CHOICE = Choice(MLPOptions, _make, frozenset({"takes_any_shape"}))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ddpm_jax import check
 from ddpm_jax.config import combinations
 from ddpm_jax.core.errors import ConfigError
 from tests import tiny
@@ -16,6 +17,20 @@ def test_a_batch_that_does_not_divide_is_told_the_next_that_does():
         combinations.devices(c, 8)
     with pytest.raises(ConfigError, match=r"num_microbatches = 3: 18 would"):
         combinations.combinations(tiny.config(training__num_microbatches=3))
+
+
+@pytest.mark.parametrize(
+    "of, name, remedy",
+    [
+        (tiny.config, "gaussian", "discretized_gaussian"),
+        (tiny.points, "discretized_gaussian", "gaussian"),
+    ],
+)
+def test_a_decoder_of_other_data_is_what_is_told_first(of, name, remedy):
+    c = of(decoder__name=name)
+    said = rf"config\.decoder\.name = '{name}' is of .* write .*'{remedy}'"
+    with pytest.raises(ConfigError, match=said):
+        check.check_config(c)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,30 @@ def test_the_decoders_options_reach_it():
     assert made.shape == (1, 1, 2)
 
 
+def test_continuous_data_far_from_1_in_the_units_of_x_are_refused():
+    c = tiny.points(decoder__gaussian__scale=1e-4)
+    source = build.source(c, "train")
+    with pytest.raises(
+        ConfigError, match=r"far from 1: .*gaussian\.scale = \d"
+    ) as error:
+        build.check_units(c, build.model(c, source), source)
+    c.decoder.gaussian.scale = float(
+        str(error.value).split("scale = ")[1].split(",")[0]
+    )
+    build.check_units(c, build.model(c, source), source)
+    images = tiny.config()
+    source = build.source(images, "train")
+    build.check_units(images, build.model(images, source), source)
+
+
+def test_a_network_of_images_is_refused_of_points_with_one_that_is_not():
+    c = tiny.points(model__name="unet")
+    with pytest.raises(
+        ConfigError, match=r"1x1 images .*; write config.model.name = 'mlp'"
+    ):
+        build.model(c, build.source(c, "train"))
+
+
 def test_images_that_do_not_fit_the_network_are_refused():
     with pytest.raises(ConfigError, match=r"does not fit the 8x8 images .*divisible"):
         model_of(model__unet__feature_mults=(1, 1, 1, 1, 1))
