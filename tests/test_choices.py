@@ -26,7 +26,7 @@ TRAITS = {
     "needs_network": "a decoder's mean: it is the network's estimate at z_0",
     "between_latents": "an estimator: it asks the model between the latents of a chain",
     "clips_nothing": "an estimator: x_hat may leave the range of the data",
-    "continuous": "a decoder: the data are real numbers, and it has a density",
+    "continuous": "a data set, its decoder: the data are real numbers, with a density",
     "cuts_to_range": "a threshold: x_hat stays in the range of pixel values",
     "compares_covariances": "a metric: few samples have no covariance of full rank",
     "goes_on": "a start: it takes the other run's step and all its state",
@@ -60,6 +60,7 @@ TRAITS = {
     "stratified": "times: they cover [0, 1) evenly",
     "table_of_T": "a schedule: a table of T betas",
     "takes_pilot": "an estimator: a pilot pass tells it where draws are worth most",
+    "takes_any_shape": "a network: images of one pixel fit it too",
     "unguided": "guidance: none",
     "without_classes": "an extractor: it gives features alone",
 }
@@ -109,7 +110,12 @@ COMPANIONS = {
     ("eval.quality.extractor", "inception"): {"eval.quality.inception": "somewhere"},
     ("eval.quality.extractor", "classifier"): {"eval.quality.classifier": "somewhere"},
     ("data.name", "tfds"): {"data.name": "tfds:something"},
-    ("data.name", "points"): {"data.name": "points:moons"},
+    ("data.name", "points"): {
+        "data.name": "points:moons",
+        "decoder.name": "gaussian",
+        "sample.threshold": "none",
+        "eval.clip": False,
+    },
     ("data.name", "folder"): {"data.name": "folder:somewhere"},
 }
 NOTHING, FAR = "nonsense", 10**30

@@ -146,7 +146,7 @@ def _points(options: PointsOptions, what: str, split: str, reading: Reading) -> 
 
 # Each makes a `Source` of its options, what follows the colon in config.data.name, the split,
 # and a `Reading`. The traits say what follows the colon: "named", "at_path" or either; nothing
-# without.
+# without. "continuous": the data are real numbers.
 SOURCES: Table = {
     "digits": Choice(Options, _digits),
     "photos": Choice(Options, _photos),
