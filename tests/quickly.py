@@ -3,6 +3,7 @@
 Half the time of the tests is compilation, of programs that run once.
 """
 
+import hashlib
 import importlib.metadata
 import os
 import pathlib
@@ -15,6 +16,7 @@ import tempfile
 FLAGS = "--xla_cpu_parallel_codegen_split_count=1"
 if importlib.metadata.version("jaxlib").startswith("0.10."):
     FLAGS += " --xla_cpu_use_fusion_emitters=false"
+PYPROJECT = pathlib.Path(__file__).parents[1] / "pyproject.toml"
 CACHE = pathlib.Path(tempfile.gettempdir()) / "ddpm_jax_tests_cache"
 
 
@@ -36,5 +38,8 @@ def set_environment() -> None:
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         # Else each process compiles TensorFlow's thousand files anew, in five seconds, and
         # this one the tests, whose assertions pytest rewrites, in ten.
-        prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", str(CACHE / "bytecode"))
+        # jaxtyping caches what it rewrites, whatever the options say is to be rewritten.
+        options = hashlib.sha1(PYPROJECT.read_bytes()).hexdigest()
+        folder = str(CACHE / "bytecode" / options)
+        prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", folder)
         sys.dont_write_bytecode, sys.pycache_prefix = False, prefix

@@ -2,10 +2,16 @@
 
 import pytest
 
-from ddpm_jax.diffusion.process import categorical, discretized_gaussian, schedules
+from ddpm_jax.diffusion.process import (
+    categorical,
+    discretized_gaussian,
+    gaussian_decoder,
+    schedules,
+)
 from ddpm_jax.models import backbone, table
 from ddpm_jax.nets.classifier import Classifier
 from ddpm_jax.nets.interface import Interface
+from ddpm_jax.nets.mlp import MLP
 from ddpm_jax.nets.monotone import Monotone
 from ddpm_jax.nets.unet import UNet
 from ddpm_jax.nets.vdm_unet import VDMUNet
@@ -13,7 +19,12 @@ from ddpm_jax.nets.vdm_unet import VDMUNet
 
 def test_each_network_is_its_own_class():
     made = {name: type(c.default(Interface(3))) for name, c in table.MODELS.items()}
-    assert made == {"unet": UNet, "vdm_unet": VDMUNet, "classifier": Classifier}
+    assert made == {
+        "unet": UNet,
+        "vdm_unet": VDMUNet,
+        "mlp": MLP,
+        "classifier": Classifier,
+    }
     sorts = {name for name, c in table.MODELS.items() if c.has("classifier")}
     assert sorts == {"classifier"}
 
@@ -32,6 +43,7 @@ def test_decoders_have_their_values_and_their_mean():
     assert found == {
         "discretized_gaussian": discretized_gaussian.DiscretizedGaussian(17, "z_0"),
         "categorical": categorical.Categorical(17, "z_0"),
+        "gaussian": gaussian_decoder.GaussianDecoder(1.0, 0.0, "z_0"),
     }
 
 
