@@ -42,7 +42,9 @@ def status_of(command: Callable[[], int]) -> int:
         return complain(str(error), status=2)
     except KeyboardInterrupt as error:
         is_term = isinstance(error, StoppedError)
-        print("stopped: the same command goes on from what is written", file=sys.stderr)
+        # A command that does not go on from what is written says what it does.
+        said = str(error) or "the same command goes on from what is written"
+        print(f"stopped: {said}", file=sys.stderr)
         return 128 + (signal.SIGTERM if is_term else signal.SIGINT)
     except Exception as error:
         text = outside.line(error)

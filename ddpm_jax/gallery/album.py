@@ -95,10 +95,12 @@ def _reason(name: str, error: Exception) -> str:
 
 
 def _plates(folder: epath.Path, order: list[str]) -> dict[str, page.Plate]:
-    """What the page shows of the figures whose files are in the folder."""
+    """What the page shows of the figures whose files are all in the folder."""
     plates = {}
     for name in order:
         file = folder / f"{name}.json"
+        if not all((folder / f"{name}.{end}").exists() for end in ("png", "svg")):
+            continue
         try:
             record = json.loads(file.read_text())
             plates[name] = page.Plate(**{k: record[k] for k in page.Plate._fields})

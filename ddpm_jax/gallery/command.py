@@ -39,21 +39,24 @@ def _main(argv: list[str]) -> int:
     parser.add_argument("--figures", metavar="NAME,...", help="by default all")
     parsed, rest = parser.parse_known_args(argv)
     config = overridden(rest)
+    field = "figures"
     if parsed.figures is not None:
         config.figures = parsed.figures
-    names = options.checked(config)
+        field = "--figures"
+    names = options.checked(config, field)
     folder = paths.expanded(parsed.out, f"--out={parsed.out}")
     figures = {name: options.figure(config, name) for name in names}
     setting = options.setting(config, folder)
     folders.make_folder(folder, "--out")
     terminal.begin_log()
-    failures = album.make(
-        folder,
-        figures,
-        setting,
-        list(FIGURES),
-        {name: options.settings(config, name) for name in names},
-    )
+    made_with = {name: options.settings(config, name) for name in names}
+    try:
+        failures = album.make(folder, figures, setting, list(FIGURES), made_with)
+    except KeyboardInterrupt as stop:
+        raise type(stop)(
+            f"{folder / album.PAGE} shows the figures that were done; the same command"
+            " makes all of them again, but goes on with the run of two_peaks"
+        ) from stop
     num_made = len(figures) - len(failures)
     print(f"{num_made} of {len(figures)} figures made: {folder / album.PAGE}")
     if failures:

@@ -20,6 +20,14 @@ class Rough(Options):
     least_width: float = option(0.05, "The narrowest peak's.", above=0.0, finite=True)
     greatest_width: float = option(0.2, "The widest peak's.", above=0.0, finite=True)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.least_width > self.greatest_width:
+            raise ValueError(
+                f"least_width = {self.least_width}: it is above greatest_width ="
+                f" {self.greatest_width}; write a smaller one."
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class Mixture(Options):
@@ -27,10 +35,10 @@ class Mixture(Options):
 
     means: tuple[float | int, ...] = option((-0.9, 0.8), "Mean of each Gaussian.")
     stds: tuple[float | int, ...] = option(
-        (0.4, 0.3), "Standard deviation of each.", above=0.0
+        (0.4, 0.3), "Standard deviation of each.", above=0.0, finite=True
     )
     weights: tuple[float | int, ...] = option(
-        (0.6, 0.4), "Weight of each, up to a factor.", at_least=0.0
+        (0.6, 0.4), "Weight of each, up to a factor.", at_least=0.0, finite=True
     )
 
 
@@ -42,7 +50,10 @@ class Pieces(Options):
         (-1.6, -1.0, -0.2, 0.4, 1.5), "Ends of the intervals, increasing."
     )
     weights: tuple[float | int, ...] = option(
-        (0.3, 0.1, 0.4, 0.2), "Weight of each interval, up to a factor.", at_least=0.0
+        (0.3, 0.1, 0.4, 0.2),
+        "Weight of each interval, up to a factor.",
+        at_least=0.0,
+        finite=True,
     )
 
 
@@ -58,13 +69,24 @@ class Samples(Options):
 
 
 def _rough(options: Rough, grid: Grid) -> Density:
-    return densities.rough(
-        grid,
-        options.seed,
-        num_peaks=options.num_peaks,
-        reach=options.reach,
-        widths=(options.least_width, options.greatest_width),
-    )
+    held = min(-grid.low, grid.high)
+    if options.reach > held:
+        raise ValueError(
+            f"reach = {options.reach}: peaks may lie beyond the grid, which is from"
+            f" {grid.low:g} to {grid.high:g}; write at most {held:g}, or a wider"
+            " config.grid."
+        )
+    widths = options.least_width, options.greatest_width
+    try:
+        return densities.rough(
+            grid,
+            options.seed,
+            num_peaks=options.num_peaks,
+            reach=options.reach,
+            widths=widths,
+        )
+    except ValueError as error:
+        raise ValueError(f"least_width = {options.least_width}: {error}") from error
 
 
 def _mixture(options: Mixture, grid: Grid) -> Density:

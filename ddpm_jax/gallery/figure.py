@@ -18,6 +18,8 @@ from ddpm_jax.lab.densities import Density, Grid
 # Numbers, texts, lists of them, and further groups, by their names; arrays while they are
 # computed, lists when they are read.
 Numbers = Mapping[str, Any]
+# The trait of the choice of a figure that starts from the density of the config.
+FROM_DENSITY = frozenset({"starts from config.density"})
 # Drawings reach at least from minus to plus this, where N(0, 1) is to be seen.
 REACH = 3.6
 
@@ -31,27 +33,36 @@ class Setting:
       density: the density that figures start from, unless they need another.
       seed: of all that is random.
       folder: where a figure keeps what takes long to make.
+      name: the density's, as config.density has it.
     """
 
     grid: Grid
     density: Density
     seed: int
     folder: epath.Path
+    name: str = "given"
 
-    def coarse(self) -> Density:
-        """The density on every second point of the grid, which is enough for long chains."""
+    @property
+    def coarse_grid(self) -> Grid:
+        """Every second point of the grid, which is enough for long chains."""
         num = (self.grid.num + 1) // 2
         high = self.grid.low + 2.0 * self.grid.spacing * (num - 1)
-        values = self.density.values[::2]
-        return densities.of_values(Grid(self.grid.low, high, num), values)
+        return Grid(self.grid.low, high, num)
 
-    def shown(self, spacing: float = 0.025) -> np.ndarray:
+    def coarse(self) -> Density:
+        """The density on the coarse grid."""
+        return densities.of_values(self.coarse_grid, self.density.values[::2])
+
+    def shown(
+        self, spacing: float = 0.025, density: Density | None = None
+    ) -> np.ndarray:
         """The indices of grid points for a drawing: where there is something to be seen.
 
         Args:
           spacing: distance of two of them, as near as the grid allows.
+          density: what is drawn; None: the setting's.
         """
-        values = self.density.values
+        values = (density or self.density).values
         seen = (np.abs(self.grid.points) <= REACH) | (values > 1e-3 * values.max())
         first, last = np.flatnonzero(seen)[[0, -1]]
         return np.arange(first, last + 1, max(1, round(spacing / self.grid.spacing)))

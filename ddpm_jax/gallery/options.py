@@ -8,10 +8,11 @@ from ml_collections import ConfigDict as Config
 from ddpm_jax.config import check
 from ddpm_jax.core import choice
 from ddpm_jax.core.choice import Options, chosen_from, group, option
-from ddpm_jax.core.errors import choose
+from ddpm_jax.core.errors import ConfigError, choose
 from ddpm_jax.core.randomness import seed_option
 from ddpm_jax.gallery.densities import DENSITIES
-from ddpm_jax.gallery.figure import Figure, Setting
+from ddpm_jax.gallery.figure import FROM_DENSITY, Figure, Setting
+from ddpm_jax.gallery.steps import OfSteps
 from ddpm_jax.gallery.table import FIGURES
 from ddpm_jax.lab.densities import Grid
 
@@ -42,8 +43,12 @@ def default() -> Config:
     return Config(choice.defaults(Gallery))
 
 
-def checked(config: Config) -> list[str]:
+def checked(config: Config, field: str = "figures") -> list[str]:
     """Checks a config as a whole, and returns the names of its figures.
+
+    Args:
+      config: the config.
+      field: the field or flag that the figures were written to.
 
     Raises:
       ConfigError: a field or a value of it cannot work.
@@ -52,22 +57,36 @@ def checked(config: Config) -> list[str]:
     check.choices(config, Gallery)
     names = [name.strip() for name in config.figures.split(",")]
     for name in names:
-        choose(FIGURES, name, "--figures")
+        if not name:
+            raise ConfigError(
+                f"{field if field.startswith('--') else f'config.{field}'} ="
+                f" {config.figures!r}: a name is empty; write names with one comma between."
+            )
+        choose(FIGURES, name, field)
     return list(dict.fromkeys(names))
 
 
 def figure(config: Config, name: str) -> Figure:
-    """The figure of a name, with its options."""
+    """The figure of a name, with its options.
+
+    Raises:
+      ConfigError: an option is out of range, or asks for a step that the grid is too coarse
+        for.
+    """
     entry = FIGURES[name]
     options = choice.read(entry.options, _group(config, name), f"config.{name}")
+    if isinstance(options, OfSteps):
+        options.check(Grid(**config.grid), f"config.{name}")
     made: Figure = choice.made(entry, options, f"config.{name}")
     return made
 
 
 def settings(config: Config, name: str) -> dict[str, object]:
     """All fields that a figure may depend on, by their names within the config."""
-    shared = ("seed", "grid", "density", config.density)
-    return {part: _plain(config[part]) for part in (*shared, name) if part in config}
+    starts = FIGURES[name].traits >= FROM_DENSITY
+    given = ("density", config.density) if starts else ()
+    parts = ("seed", "grid", *given, name)
+    return {part: _plain(config[part]) for part in parts if part in config}
 
 
 def setting(config: Config, folder: epath.Path) -> Setting:
@@ -82,7 +101,7 @@ def setting(config: Config, folder: epath.Path) -> Setting:
     """
     grid = Grid(**config.grid)
     made = choice.make_chosen(DENSITIES, config, "density", "", grid)
-    return Setting(grid, made, config.seed, folder)
+    return Setting(grid, made, config.seed, folder, config.density)
 
 
 def _group(config: Config, name: str) -> object:

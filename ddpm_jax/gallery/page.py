@@ -3,7 +3,7 @@
 import html as escaping
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 TITLE = "What diffusion does to a density"
 LEAD = (
@@ -63,6 +63,7 @@ class Plate(NamedTuple):
       title, sentence, theorem, alt: its words.
       table: its key numbers, each a label and a text.
       size: width and height of the picture, pixels.
+      config: the fields that it was made with, by name.
     """
 
     title: str
@@ -71,6 +72,7 @@ class Plate(NamedTuple):
     alt: str
     table: Sequence[Sequence[str]]
     size: Sequence[int]
+    config: Mapping[str, Any]
 
 
 def html(plates: Mapping[str, Plate], failures: Mapping[str, str]) -> str:
@@ -108,6 +110,22 @@ def html(plates: Mapping[str, Plate], failures: Mapping[str, str]) -> str:
 """
 
 
+def made_with(config: Mapping[str, Any]) -> str:
+    """Density, grid and seed of a figure, as the fields of its config say them."""
+    said = []
+    density = config.get("density")
+    if density is not None:
+        options = config.get(density, {})
+        inside = ", ".join(f"{name} = {value}" for name, value in options.items())
+        said.append(f"density: {density} ({inside})")
+    if "grid" in config:
+        grid = config["grid"]
+        said.append(f"grid: {grid['num']} points, {grid['low']:g} to {grid['high']:g}")
+    if "seed" in config:
+        said.append(f"seed: {config['seed']}")
+    return "; ".join(said)
+
+
 def formatted(text: str) -> str:
     """A text as HTML, in which z_{t-1}, s^2, alpha and sqrt are written as in print."""
     safe = escaping.escape(text)
@@ -137,6 +155,7 @@ def _section(name: str, plate: Plate | None, failure: str | None) -> str:
             f' height="{height}" alt="{escaping.escape(plate.alt)}"></a></figure>',
             f'<p class="theorem">{formatted(plate.theorem)}</p>',
             f"<table>{rows}</table>",
+            f'<p class="files">{escaping.escape(made_with(plate.config))}</p>',
             f'<p class="files"><a href="{name}.svg">SVG</a> ·'
             f' <a href="{name}.json">JSON</a> · <code>--figures={name}</code></p>',
         ]

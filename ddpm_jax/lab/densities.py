@@ -156,14 +156,20 @@ def gaussian_mixture(
     """A mixture of Gaussians, of equal weights if none are given.
 
     Raises:
-      ValueError: the numbers of means, stds and weights differ, or a std is below the
-        spacing, which the grid would not resolve.
+      ValueError: the numbers of means, stds and weights differ, a mean lies beyond the grid,
+        a std is below the spacing, which the grid would not resolve, or all weights are 0.
     """
     shares = [1.0] * len(means) if weights is None else weights
     if not len(means) == len(stds) == len(shares) > 0:
         raise ValueError(
             f"{len(means)} means, {len(stds)} stds, {len(shares)} weights: write as many"
             " of each."
+        )
+    _check_weights(shares)
+    if not all(grid.low <= mean <= grid.high for mean in means):
+        raise ValueError(
+            f"means = {tuple(means)}: some lie beyond the grid, which is from"
+            f" {grid.low:g} to {grid.high:g}; write others, or a wider grid."
         )
     if min(stds) < grid.spacing:
         raise ValueError(
@@ -175,6 +181,13 @@ def gaussian_mixture(
         for mean, std, share in zip(means, stds, shares, strict=True)
     )
     return of_values(grid, np.asarray(values))
+
+
+def _check_weights(weights: Sequence[float]) -> None:
+    if not any(weights):
+        raise ValueError(
+            f"weights = {tuple(weights)}: all of them are 0; write one above 0."
+        )
 
 
 def standard_normal(grid: Grid) -> Density:
@@ -193,16 +206,28 @@ def uniform_pieces(
       weights: probabilities of the pieces up to a factor; 0 leaves a gap.
 
     Raises:
-      ValueError: the edges do not increase, or are not one more than the weights.
+      ValueError: the edges do not increase, are not one more than the weights, or lie beyond
+        the grid; a piece has no point; or all weights are 0.
     """
     if len(edges) != len(weights) + 1 or np.any(np.diff(edges) <= 0.0):
         raise ValueError(
             f"edges = {tuple(edges)} for {len(weights)} weights: write increasing numbers,"
             " one more than weights."
         )
+    _check_weights(weights)
+    if not grid.low <= edges[0] < edges[-1] <= grid.high:
+        raise ValueError(
+            f"edges = {tuple(edges)}: some lie beyond the grid, which is from"
+            f" {grid.low:g} to {grid.high:g}; write others, or a wider grid."
+        )
     heights = np.asarray(weights, np.float64) / np.diff(edges)
     piece = np.searchsorted(edges, grid.points, side="right") - 1
     inside = (piece >= 0) & (piece < len(heights))
+    if len(np.unique(piece[inside])) < len(heights):
+        raise ValueError(
+            f"edges = {tuple(edges)}: no point of the grid, whose spacing is"
+            f" {grid.spacing:g}, lies in some interval; write a wider one, or a finer grid."
+        )
     return of_values(grid, np.where(inside, heights[np.where(inside, piece, 0)], 0.0))
 
 
@@ -222,12 +247,20 @@ def rough(
       num_peaks: number of peaks and of pieces.
       reach: half of the length of all pieces.
       widths: least and greatest standard deviation of a peak, even at random in the log.
+
+    Raises:
+      ValueError: a peak is narrower than the grid's spacing.
     """
     generator = np.random.Generator(np.random.Philox(seed))
     places = (np.arange(num_peaks) + generator.uniform(size=num_peaks)) / num_peaks
     stds = np.exp(
         generator.uniform(math.log(widths[0]), math.log(widths[1]), num_peaks)
     )
+    if min(stds) < grid.spacing:
+        raise ValueError(
+            f"a peak of standard deviation {min(stds):.3g} is narrower than the grid's"
+            f" spacing {grid.spacing:g}; write a larger width, or a finer grid."
+        )
     weights = generator.uniform(0.3, 1.0, num_peaks)
     means = reach * (2.0 * places - 1.0)
     return gaussian_mixture(grid, means.tolist(), stds.tolist(), weights.tolist())
@@ -249,6 +282,10 @@ def from_samples(
         not above 0.
     """
     samples = np.asarray(samples, np.float64)
+    if samples.size == 1:
+        raise ValueError(
+            "there is only one sample: write two or more, not all of them alike."
+        )
     if not samples.size or not np.all(np.isfinite(samples)) or np.ptp(samples) == 0.0:
         raise ValueError(
             f"{samples.size} samples: write finite numbers, not all of them alike."

@@ -84,8 +84,17 @@ def test_a_second_start_keeps_what_is_there_in_the_pages_order(tmp_path):
         assert (tmp_path / name).read_bytes() == before[name]
 
 
+def test_a_figure_whose_picture_is_gone_is_left_out_of_the_page(tmp_path):
+    make(tmp_path, {"third": figure("Three")})
+    (tmp_path / "third.png").unlink()
+    make(tmp_path, {"first": figure("One")})
+    assert "third" not in (tmp_path / "index.html").read_text()
+
+
 def test_another_programs_file_is_left_alone(tmp_path, caplog):
     (tmp_path / "second.json").write_text('{"title": 3}')
+    for end in ("png", "svg"):
+        (tmp_path / f"second.{end}").write_text("a picture")
     make(tmp_path, {"first": figure("One")})
     assert "second.json is no file of this gallery" in caplog.text
     assert (tmp_path / "second.json").read_text() == '{"title": 3}'

@@ -49,6 +49,16 @@ def test_a_wrong_argument_is_told_in_one_line(tmp_path, arguments, said, capsys)
     assert not (tmp_path / "new").exists()
 
 
+def test_a_stop_says_what_the_same_command_does(tmp_path, monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.album, "make", stopped)
+    assert run(tmp_path, "--figures=melting", *SMALL) == 130
+    error = capsys.readouterr().err
+    assert "makes all of them again" in error and "goes on from" not in error
+
+
 def test_a_folder_is_needed(capsys):
     assert command.main([]) == 2
     assert "--out" in capsys.readouterr().err

@@ -73,5 +73,30 @@ def test_a_peak_that_the_grid_does_not_hold_is_refused_with_its_field():
         made("mixture", stds=(0.001, 0.3))
 
 
+@pytest.mark.parametrize(
+    "name, options, said",
+    [
+        ("rough", {"least_width": 1e-4}, r"config.rough.least_width = 0.0001: a peak"),
+        ("rough", {"reach": 50.0}, r"config.rough.reach = 50.0: .* at most 6"),
+        (
+            "mixture",
+            {"means": (0.0, 60.0)},
+            r"config.mixture.means = .* beyond the grid",
+        ),
+        ("mixture", {"weights": (0, 0)}, r"config.mixture.weights = .* are 0; write"),
+        ("pieces", {"weights": (0,) * 4}, r"config.pieces.weights = .* are 0; write"),
+        ("pieces", {"edges": (0, 1, 2, 3, 60)}, r"config.pieces.edges = .* beyond"),
+        (
+            "pieces",
+            {"edges": (0.001, 0.002, 2, 3, 4)},
+            r"config.pieces.edges = .* no point",
+        ),
+    ],
+)
+def test_what_makes_no_density_is_refused_with_its_field(name, options, said):
+    with pytest.raises(ConfigError, match=said):
+        made(name, **options)
+
+
 def test_names_are_those_of_no_figure():
     assert not densities.DENSITIES.keys() & known.options.FIGURES.keys()

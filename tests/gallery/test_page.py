@@ -11,6 +11,12 @@ PLATE = page.Plate(
     alt='Two curves, "one" below',
     table=[("JS of alpha = 0.9", "0.02 bits")],
     size=(1280, 640),
+    config={
+        "seed": 4,
+        "grid": {"low": -6.0, "high": 6.0, "num": 961},
+        "density": "rough",
+        "rough": {"seed": 11},
+    },
 )
 
 
@@ -46,6 +52,12 @@ def test_a_plate_has_picture_words_numbers_and_files():
     assert links == ["#melting", "melting.svg", "melting.svg", "melting.json"]
     assert "<td>JS of &alpha; = 0.9</td><td>0.02 bits</td>" in text
     assert "Less &lt; more &amp; &quot;&alpha;&quot;" in text
+
+
+def test_a_plate_says_what_it_was_made_with():
+    line = "density: rough (seed = 11); grid: 961 points, -6 to 6; seed: 4"
+    assert line in page.html({"melting": PLATE}, {})
+    assert page.made_with({"seed": 3}) == "seed: 3"
 
 
 def test_formulas_are_written_as_in_print():

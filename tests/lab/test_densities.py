@@ -130,6 +130,10 @@ def test_logs_and_values_make_the_same_density():
             r"2 samples: write finite numbers",
         ),
         (
+            lambda: densities.from_samples(GRID, np.array([1.0])),
+            r"there is only one sample: write two or more",
+        ),
+        (
             lambda: densities.from_samples(GRID, np.array([1.0, 1.0])),
             r"2 samples: .* not all of them alike",
         ),

@@ -111,13 +111,15 @@ def _schedules(options: BoundGap) -> dict[str, LogSnr]:
 
 def tell(numbers: Numbers) -> Caption:
     """The words."""
+    longest = numbers["longest"]
+    place = numbers["steps"].index(longest)
     table = []
     for name, part in numbers["schedules"].items():
         table += [
             (
                 f"{name}, T = {numbers['longest']}: gap with the posterior's variance;"
                 " with the best",
-                f"{part['posterior'][-1]:.4f}; {part['best'][-1]:.4f} nats",
+                f"{part['posterior'][place]:.4f}; {part['best'][place]:.4f} nats",
             ),
             (
                 f"{name}: of that in the first {numbers['first']} transitions;"
@@ -126,16 +128,15 @@ def tell(numbers: Numbers) -> Caption:
             ),
         ]
     linear = numbers["schedules"]["linear beta"]
+    lost, first = linear["posterior"][place], min(numbers["first"], longest - 1)
     return Caption(
-        f"{numbers['longest']} steps of linear beta waste {linear['posterior'][-1]:.2f} nats"
-        " of likelihood, not at the noisy end and not in the decoder, but in the first"
-        f" transitions: log SNR drops by {linear['drops'][0]:.2f} in the first step alone,"
-        " and the posterior's variance is too small for that. With the best variance, which"
-        f" is close to beta there, {linear['best'][-1]:.4f} nats are left.",
+        f"With the posterior's variance {longest} steps of linear beta lose {lost:.2g} nats of"
+        f" likelihood, of which {linear['waste_of_first']:.2g} nats in the first {first} of"
+        f" {longest - 1} transitions: log SNR drops by {linear['drops'][0]:.2f} in the first"
+        f" alone. With the best variance {linear['best'][place]:.2g} nats are lost.",
         "The gap between bound and likelihood by number of steps for three schedules, with"
-        " the posterior's variance and with the best, which is a hundred times smaller;"
-        " the waste of each transition and the drop of log SNR in it, both large in the"
-        " first transitions of linear beta.",
+        " the posterior's variance and with the best; the loss of each transition and the"
+        " drop of log SNR in it.",
         table,
     )
 
@@ -175,11 +176,11 @@ def _note(axes: Axes, x: float, y: float) -> None:
     axes.annotate(
         f"{y:.2f} nats",
         (x, y),
-        xytext=(0, 7),
+        xytext=(0, -12),
         textcoords="offset points",
         color=style.TRUTH,
         fontsize=7.5,
-        ha="center",
+        ha="right",
     )
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from ddpm_jax.core.choice import Choice, Options, option
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.gallery import style
-from ddpm_jax.gallery.figure import Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.figure import FROM_DENSITY, Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.steps import OfSteps, alphas_between
 from ddpm_jax.lab import contraction, densities, divergences, operators
 from ddpm_jax.lab.densities import Density, Grid
 
@@ -28,7 +29,7 @@ FLOOR = 1e-8
 
 
 @dataclasses.dataclass(frozen=True)
-class Contraction(Options):
+class Contraction(OfSteps):
     """Options of the figure."""
 
     alphas: tuple[float | int, ...] = option(
@@ -98,7 +99,11 @@ def compute(options: Contraction, setting: Setting) -> Numbers:
     middle = len(options.alphas) // 2
     kernel = operators.reverse_kernel(before, options.alphas[middle])
     shown = int(np.argmin(np.abs(np.array(js_in) - 0.5)))
-    alphas = 1.0 - np.geomspace(0.97, 0.004, 12)
+    # Those of the dots are among them, so that no straight piece of the curve misses a dot.
+    coarse = setting.coarse()
+    between = alphas_between(coarse.grid, 0.97, 0.004, 36)
+    held = [a for a in options.alphas if a < between[-1]]
+    alphas = np.unique(np.append(between, held))
     return {
         "x": grid.points[curve],
         "pair": [one.values[curve] for one in pairs[shown]],
@@ -108,9 +113,9 @@ def compute(options: Contraction, setting: Setting) -> Numbers:
         "js_in": js_in,
         "steps": steps,
         "alphas": alphas,
-        "lambda_2": [contraction.eigenvalues(before, a)[1] for a in alphas],
+        "lambda_2": [contraction.eigenvalues(coarse, a)[1] for a in alphas],
         "dobrushin": [
-            contraction.dobrushin(operators.reverse_kernel(before, a), *RANGE)
+            contraction.dobrushin(operators.reverse_kernel(coarse, a), *RANGE)
             for a in alphas
         ],
     }
@@ -160,7 +165,7 @@ def tell(numbers: Numbers) -> Caption:
         " cloud lies below the diagonal, as data processing says, and below its bound of"
         " Dobrushin. One kernel repeated forgets where it began by a factor of lambda_2 a"
         " step: nearly 1 for small steps (alpha -> 1), nearly 0 for large ones.",
-        "Two random densities before and after a step back, which are alike afterwards; a"
+        "Two random densities before and after a step back, nearer to each other afterwards; a"
         " cloud of many pairs, all below the diagonal, the lower the larger the step;"
         " distances that fall exponentially under iteration along lines of the second"
         " eigenvalue; and that eigenvalue by step size, from 0 to 1.",
@@ -259,4 +264,5 @@ CHOICE = Choice(
     lambda options: Figure(
         TITLE, THEOREM, functools.partial(compute, options), tell, draw
     ),
+    FROM_DENSITY,
 )

@@ -2,14 +2,16 @@
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from ddpm_jax.core.choice import Choice, Options, option
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.gallery import style
-from ddpm_jax.gallery.figure import Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.figure import FROM_DENSITY, Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.steps import OfSteps
 from ddpm_jax.lab import deconvolution, operators
 
 TITLE = "Deconvolution: a division that noise drowns"
@@ -20,20 +22,38 @@ THEOREM = (
     " an error by 1 at most."
 )
 
+# The largest factor of a division that is drawn.
+LARGEST = 1e100
+
 
 @dataclasses.dataclass(frozen=True)
-class Deconvolution(Options):
+class Deconvolution(OfSteps):
     """Options of the figure."""
+
+    ALPHAS = ("alpha",)
 
     alpha: float = option(
         0.97, "Share of the variance that the step keeps.", above=0.0, below=1.0
     )
     noises: tuple[float | int, ...] = option(
-        (1e-12, 1e-9, 1e-6, 1e-3), "Deviation of the noise, of a density.", above=0.0
+        (1e-12, 1e-9, 1e-6, 1e-3),
+        "Deviation of the noise, of a density.",
+        above=0.0,
+        at_most=1.0,
     )
     highest: float = option(
         38.0, "Frequencies above are left out, radians per unit.", above=0.0
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        limit = math.sqrt(2.0 * math.log(LARGEST) / (1.0 - self.alpha))
+        if self.highest > limit:
+            raise ValueError(
+                f"highest = {self.highest}: with alpha = {self.alpha} the division"
+                f" multiplies there by more than {LARGEST:.0e}; write at most"
+                f" {math.floor(10.0 * limit) / 10.0:g}, or a larger alpha."
+            )
 
 
 def compute(options: Deconvolution, setting: Setting) -> Numbers:
@@ -88,13 +108,16 @@ def tell(numbers: Numbers) -> Caption:
     ]
     largest = numbers["amplification"][-1]
     table.append(("largest factor of the division", f"{largest:.2g}"))
+    most = max(numbers["restored"], key=lambda one: one["noise"])
     return Caption(
         "A step of noise is a convolution, and could be undone by a division of Fourier"
-        " transforms, were it not for errors: one of a millionth becomes larger than the"
-        " density itself. The reverse kernel brings the same noisy density back to q.",
-        "Four densities restored by division from ever noisier ones: the first is right, in"
-        " the last two only oscillations are left, while the reverse kernel's results stay"
-        " right; the amplification by frequency, and both errors by noise.",
+        f" transforms, were it not for errors: with noise of {most['noise']:.0e} on the noisy"
+        f" density the division is wrong by {most['error_divided']:.2g}, half of the"
+        " integral of the difference. The reverse kernel restores q from the same noisy"
+        f" density with an error of {most['error_reversed']:.2g}.",
+        f"Densities restored from noisy ones, at {len(numbers['restored'])} levels of noise, by"
+        " division and by the reverse kernel, along the true one; the amplification by"
+        " frequency, and both errors by noise.",
         table,
     )
 
@@ -103,9 +126,16 @@ def tell(numbers: Numbers) -> Caption:
 def draw(numbers: Numbers) -> Drawing:
     """The drawing."""
     restored = numbers["restored"]
-    num_columns = (len(restored) + 3) // 2
-    drawing, panels = style.sheet(2, num_columns, 4.8)
-    places = [panels[n // 2, n % 2] for n in range(4)]
+    # The last column has the two curves; one density alone shares their row.
+    if len(restored) == 1:
+        drawing, panels = style.sheet(1, 3, 2.6)
+        *places, factor, errors = panels[0]
+    else:
+        drawing, panels = style.sheet(2, (len(restored) + 1) // 2 + 1, 4.8)
+        places = [*panels[0, :-1], *panels[1, :-1]]
+        factor, errors = panels[:, -1]
+    for axes in places[len(restored) :]:
+        axes.set_axis_off()
     top = max(numbers["q"])
     for axes, one in zip(places, restored, strict=False):
         axes.plot(numbers["x"], one["divided"], color=style.NORMAL, linewidth=0.8)
@@ -126,8 +156,8 @@ def draw(numbers: Numbers) -> Drawing:
     style.say(places[0], 0.02, 0.92, "$q(x)$", style.TRUTH)
     style.say(places[0], 0.02, 0.84, "by division", style.NORMAL)
     style.say(places[0], 0.02, 0.76, "by the reverse kernel", style.REVERSE)
-    _amplification(panels[0, -1], numbers)
-    _errors(panels[1, -1], numbers)
+    _amplification(factor, numbers)
+    _errors(errors, numbers)
     return drawing
 
 
@@ -166,4 +196,5 @@ CHOICE = Choice(
     lambda options: Figure(
         TITLE, THEOREM, functools.partial(compute, options), tell, draw
     ),
+    FROM_DENSITY,
 )

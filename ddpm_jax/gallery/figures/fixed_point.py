@@ -7,11 +7,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from ddpm_jax.core.choice import Choice, Options, option
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.core.randomness import seed_option
 from ddpm_jax.gallery import style
 from ddpm_jax.gallery.densities import smooth
 from ddpm_jax.gallery.figure import REACH, Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.steps import OfSteps, alphas_between
 from ddpm_jax.lab import contraction, densities, divergences, operators
 from ddpm_jax.lab.chains import Chain
 from ddpm_jax.lab.densities import Density
@@ -28,8 +29,11 @@ THEOREM = (
 
 
 @dataclasses.dataclass(frozen=True)
-class FixedPoint(Options):
+class FixedPoint(OfSteps):
     """Options of the figure."""
+
+    ALPHAS = "alpha", "alphas", "small"
+    EVERY = 2
 
     alpha: float = option(
         0.9, "Share of the variance that the repeated step keeps.", above=0.0, below=1.0
@@ -48,19 +52,21 @@ class FixedPoint(Options):
 
 def compute(options: FixedPoint, setting: Setting) -> Numbers:
     """Iterates, distances to q and to the fixed point, by iteration and by alpha."""
-    grid = setting.coarse().grid
+    grid = setting.coarse_grid
     before = smooth(grid)
     curve = np.flatnonzero(np.abs(grid.points) <= REACH)
     start = densities.rough(
         grid, options.start, reach=2.0, widths=(2.0 * grid.spacing, 0.2)
     )
     finest = max(0.015, setting.grid.spacing)
-    narrow = densities.rough(setting.grid, options.start, widths=(finest, 0.05))
+    narrow = densities.rough(
+        setting.grid, options.start, widths=(finest, max(finest, 0.05))
+    )
     kernel = operators.reverse_kernel(before, options.alpha)
     law = contraction.stationary(before, options.alpha)
     along = contraction.iterated(kernel, start, options.num_iterations)
     shown = [0, 1, 20, options.num_iterations]
-    by_alpha = 1.0 - np.geomspace(0.95, 0.003, 14)
+    by_alpha = alphas_between(grid, 0.95, 0.003, 14)
     chain = Chain(before, np.full(options.num_small, options.small))
     sequence = functools.reduce(
         Kernel.then,
@@ -135,11 +141,10 @@ def tell(numbers: Numbers) -> Caption:
         ),
     ]
     return Caption(
-        "It was taken for an observation that the repeated step ends in q itself, but for"
-        " errors of computation. It does not: it ends in its stationary law pi, which is"
-        f" sharper. For two smooth peaks the two are {differences} bits apart at alpha ="
-        f" {alphas}; for many narrow peaks only {narrow},"
-        " which is easily overlooked.",
+        "One reverse step, repeated, does not end in q: it ends in its stationary law pi,"
+        f" which is sharper. For two smooth peaks the two are {differences} bits apart at"
+        f" alpha = {alphas}; for many narrow peaks {narrow} bits, which may pass for an error"
+        " of computation.",
         "A rough density that one reverse step, repeated, turns into two peaks narrower than"
         " those of q; the distance to q levels off while that to the fixed point falls"
         " to rounding; the difference by alpha, for a smooth and a rough density.",
@@ -194,6 +199,8 @@ def _by_iteration(axes: Axes, numbers: Numbers) -> None:
     axes.semilogy(n, numbers["js_to_q"], color=style.TRUTH)
     axes.semilogy(n, numbers["js_to_fixed_point"], color=style.REVERSE)
     axes.set_ylim(1e-14, 3.0)
+    axes.set_xlim(0.0, n[-1])
+    axes.locator_params(axis="x", nbins=4)
     style.say(axes, 0.97, 0.92, "to q", style.TRUTH, ha="right")
     style.say(axes, 0.97, 0.6, "to the fixed point,", style.REVERSE, ha="right")
     rate = rf"as $\lambda_2^{{2n}}$, $\lambda_2$ = {numbers['lambda_2']:.3f}"

@@ -9,10 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from ddpm_jax.core.choice import Choice, Options, option
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.gallery import style
-from ddpm_jax.gallery.figure import Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.figure import FROM_DENSITY, Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.steps import OfSteps, alphas_between
 from ddpm_jax.lab import divergences, gaussian_fits, operators
 from ddpm_jax.lab.chains import Chain
 from ddpm_jax.lab.densities import Density
@@ -28,7 +29,7 @@ HIGHEST, LOWEST = 6.0, -7.0
 
 
 @dataclasses.dataclass(frozen=True)
-class GaussianFit(Options):
+class GaussianFit(OfSteps):
     """Options of the figure."""
 
     alphas: tuple[float | int, ...] = option(
@@ -65,7 +66,7 @@ def compute(options: GaussianFit, setting: Setting) -> Numbers:
             {"alpha": alpha, "slices": slices, "restored": restored.values[curve]}
             | restored_losses
         )
-    alphas = 1.0 - np.geomspace(0.7, 0.004, 12)
+    alphas = alphas_between(grid, 0.7, 0.004, 12)
     losses = []
     for alpha in alphas:
         fit = gaussian_fits.fitted(operators.reverse_kernel(before, alpha))
@@ -118,9 +119,9 @@ def tell(numbers: Numbers) -> Caption:
         " is smoother than q(x). With smaller steps the slices are nearly Gaussian, and less"
         f" is lost: along a whole chain {first['kl_bits']:.3f} bits with"
         f" {first['num_steps']} latents, {last['kl_bits']:.4f} with {last['num_steps']}.",
-        "For two step sizes, slices of the reverse step with the Gaussians of their mean and"
-        " variance, and the density restored from these, which is smoother than the true"
-        " one for the large step; the loss by step size and by number of latents, falling.",
+        "Slices of the reverse step with the Gaussians of their mean and variance, and the"
+        " density restored from these along the true one, for each alpha; the loss by step"
+        " size and by number of latents.",
         table,
     )
 
@@ -129,7 +130,10 @@ def tell(numbers: Numbers) -> Caption:
 def draw(numbers: Numbers) -> Drawing:
     """The drawing."""
     one_step = numbers["one_step"]
-    drawing, panels = style.sheet(2, 3, 4.9)
+    num_rows = max(2, len(one_step))
+    drawing, panels = style.sheet(num_rows, 3, 2.45 * num_rows)
+    for axes in [*panels[len(one_step) :, :2].flat, *panels[2:, 2]]:
+        axes.set_axis_off()
     for row, one in zip(panels, one_step, strict=False):
         alpha = rf"$\alpha$ = {one['alpha']:g}"
         _slices(row[0], numbers["x"], one["slices"])
@@ -191,4 +195,5 @@ CHOICE = Choice(
     lambda options: Figure(
         TITLE, THEOREM, functools.partial(compute, options), tell, draw
     ),
+    FROM_DENSITY,
 )

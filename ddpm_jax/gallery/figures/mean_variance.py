@@ -12,7 +12,7 @@ from ddpm_jax.core.choice import Choice, Options, option
 from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.gallery import style
 from ddpm_jax.gallery.densities import smooth
-from ddpm_jax.gallery.figure import Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.figure import FROM_DENSITY, Caption, Figure, Numbers, Setting
 from ddpm_jax.lab import chains, exact
 from ddpm_jax.lab.densities import Density, Grid, standard_normal
 
@@ -23,9 +23,6 @@ THEOREM = (
     " With mmse = 0, data at one point, it is beta~; with the mmse of N(0, 1) it is beta: the"
     " two extremes of Ho et al. 2020."
 )
-
-# The density that other figures start from.
-GIVEN = "gallery's q(x)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,10 +45,11 @@ def point(grid: Grid) -> Density:
 def compute(options: MeanVariance, setting: Setting) -> Numbers:
     """Where the log of the best variance lies, by transition, for some densities."""
     grid = setting.grid
+    given = f"q(x), {setting.name}"
     densities = {
         "N(0, 1)": standard_normal(grid),
         "two smooth peaks": smooth(grid),
-        GIVEN: setting.density,
+        given: setting.density,
         "one point": point(grid),
     }
     log_snr = schedules.linear_beta(1000).log_snr
@@ -86,6 +84,7 @@ def compute(options: MeanVariance, setting: Setting) -> Numbers:
     curve = setting.shown()
     return {
         "chains": parts,
+        "given": given,
         "given_variance": setting.density.variance,
         "x": grid.points[curve],
         "densities": {
@@ -110,8 +109,8 @@ def tell(numbers: Numbers) -> Caption:
                 )
             )
     wider = (
-        f" The gallery's q(x), of variance {numbers['given_variance']:.2f}, is wider than"
-        " N(0, 1) and wants a little more than beta where noise is large."
+        f" The density {numbers['given']}, of variance {numbers['given_variance']:.2f}, is"
+        " wider than N(0, 1) and wants a little more than beta where noise is large."
         if numbers["given_variance"] > 1.0
         else ""
     )
@@ -120,20 +119,19 @@ def tell(numbers: Numbers) -> Caption:
         " for narrower densities in between, at beta where the noise is finer than their"
         f" peaks, lower where peaks are told apart.{wider} With many steps the two are nearly"
         " the same but for the first ones; with few steps the choice matters throughout.",
-        "For chains of many and of few steps, the place of the best variance between the two"
-        " extremes, by step: a line at 1 for the standard normal, a line at 0 for a point,"
-        " and curves between for other densities; and the ratio of the two extremes.",
+        "For each chain the place of the best variance by step, as a line at 1 for the"
+        " standard normal, a line at 0 for a point, and curves for other densities; and the"
+        " ratio of the two extremes.",
         table,
     )
 
 
-COLOURS = dict(
-    zip(
-        ("N(0, 1)", "two smooth peaks", GIVEN, "one point"),
-        (style.NORMAL, style.FIT, style.TRUTH, style.INK),
-        strict=True,
-    )
-)
+# Those of the densities but the config's, which has TRUTH.
+COLOURS = {
+    "N(0, 1)": style.NORMAL,
+    "two smooth peaks": style.FIT,
+    "one point": style.INK,
+}
 
 
 @style.in_style
@@ -142,18 +140,19 @@ def draw(numbers: Numbers) -> Drawing:
     parts = numbers["chains"]
     drawing, panels = style.sheet(1, len(parts) + 1, 2.9)
     for axes, part in zip(panels[0], parts, strict=False):
-        _fractions(axes, part)
+        _fractions(axes, part, numbers["given"])
     _ratio(panels[0, -1], numbers)
     return drawing
 
 
-def _fractions(axes: Axes, part: Numbers) -> None:
+def _fractions(axes: Axes, part: Numbers, given: str) -> None:
     for name, values in part["fraction"].items():
-        axes.semilogx(part["step"], values, color=COLOURS[name])
-    for name, y in (("N(0, 1)", 0.93), (GIVEN, 0.64), ("two smooth peaks", 0.56)):
-        style.say(axes, 0.97, y, name, COLOURS[name], ha="right")
+        axes.semilogx(part["step"], values, color=COLOURS.get(name, style.TRUTH))
+    for name, y in (("N(0, 1)", 0.93), (given, 0.64), ("two smooth peaks", 0.56)):
+        style.say(axes, 0.97, y, name, COLOURS.get(name, style.TRUTH), ha="right")
     style.say(axes, 0.97, 0.11, "one point", COLOURS["one point"], ha="right")
-    axes.set_ylim(-0.1, 1.16)
+    places = np.concatenate(list(part["fraction"].values()))
+    axes.set_ylim(min(-0.1, places.min() - 0.05), max(1.16, 1.1 * places.max()))
     axes.set_yticks([0.0, 0.5, 1.0], [r"$\tilde\beta$", "", r"$\beta$"])
     style.name(axes, f"log of the best variance, T = {part['num_steps']}", "step t")
 
@@ -164,17 +163,17 @@ def _ratio(axes: Axes, numbers: Numbers) -> None:
         x = np.asarray(part["step"]) / (part["num_steps"] - 1)
         ratio = np.asarray(part["posterior"]) / forward
         axes.semilogx(x, ratio, color=style.INK, linestyle=look, linewidth=1.0)
-        best = np.asarray(part["best"][GIVEN]) / forward
-        axes.semilogx(x, best, color=COLOURS[GIVEN], linestyle=look)
+        best = np.asarray(part["best"][numbers["given"]]) / forward
+        axes.semilogx(x, best, color=style.TRUTH, linestyle=look)
     style.say(axes, 0.03, 0.2, r"$\tilde\beta / \beta$", style.INK)
-    style.say(axes, 0.03, 0.11, rf"best / $\beta$, {GIVEN}", COLOURS[GIVEN])
+    style.say(axes, 0.03, 0.11, rf"best / $\beta$, {numbers['given']}", style.TRUTH)
     texts = ["solid", "dashed", "dotted"]
     known = ", ".join(
         f"{text} {part['num_steps']}"
         for text, part in zip(texts, numbers["chains"], strict=False)
     )
     style.say(axes, 0.03, 0.03, f"T: {known}", style.NORMAL)
-    axes.set_ylim(0.0, 1.06)
+    axes.set_ylim(0.0, max(1.06, 1.05 * axes.get_ylim()[1]))
     style.name(axes, "ratio of variances", "t")
 
 
@@ -183,4 +182,5 @@ CHOICE = Choice(
     lambda options: Figure(
         TITLE, THEOREM, functools.partial(compute, options), tell, draw
     ),
+    FROM_DENSITY,
 )

@@ -10,19 +10,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from ddpm_jax.core.choice import Choice, Options, option
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.diffusion.process import schedules
 from ddpm_jax.diffusion.process.schedules import Schedule
 from ddpm_jax.gallery import style
-from ddpm_jax.gallery.figure import Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.figure import FROM_DENSITY, Caption, Figure, Numbers, Setting
 from ddpm_jax.gallery.noising import noised
+from ddpm_jax.gallery.steps import OfSteps
 from ddpm_jax.lab import divergences, exact, operators
 from ddpm_jax.lab.densities import Density, standard_normal
 
 TITLE = "Melting: every density becomes N(0, 1)"
 THEOREM = (
-    "z_t = sqrt(alpha_t) z_{t-1} + sqrt(1 - alpha_t) eps draws a density together and blurs"
-    " it. In Hermite polynomials the k-th coefficient of q(z_t) / N(0, 1) shrinks by"
+    "z_t = sqrt(alpha_t) z_{t-1} + sqrt(1 - alpha_t) eps scales a density and blurs it."
+    " In Hermite polynomials the k-th coefficient of q(z_t) / N(0, 1) shrinks by"
     " alpha^{k/2} a step, so that the distance to N(0, 1) falls by a constant factor."
 )
 # The schedules in continuous time run between these log SNRs.
@@ -32,7 +33,7 @@ SHOWN = (0.92, 0.8, 0.6, 0.4, 0.2)
 
 
 @dataclasses.dataclass(frozen=True)
-class Melting(Options):
+class Melting(OfSteps):
     """Options of the figure."""
 
     alphas: tuple[float | int, ...] = option(
@@ -122,7 +123,7 @@ def tell(numbers: Numbers) -> Caption:
     table = [
         (
             f"steps of alpha = {chain['alpha']:g} until JS to N(0, 1) is below 0.01 bits",
-            str(chain["steps_to_a_hundredth"] or f"over {len(chain['js']) - 1}"),
+            str(chain["steps_to_a_hundredth"] or f"more than {len(chain['js']) - 1}"),
         )
         for chain in numbers["chains"]
     ]
@@ -131,12 +132,13 @@ def tell(numbers: Numbers) -> Caption:
         table.append((f"JS to N(0, 1) at t = 1/2, {name}", f"{half:.2g} bits"))
     alphas = " and ".join(f"{chain['alpha']:g}" for chain in numbers["chains"])
     return Caption(
-        "The peaks of a density blur, run together and end as N(0, 1): in a few steps of"
+        "The peaks of a density blur and run together, and it tends to N(0, 1): by steps of"
         f" alpha = {alphas}, or along a schedule, each of which spends its time elsewhere."
-        " A learned schedule gives most of it to the noise levels at which peaks go under.",
-        "Above, densities after some steps, one under another, which lose their peaks and"
-        " approach the normal curve; beside them the distance to it by step, a falling"
-        " line. Below, heat maps of the density over time for three schedules.",
+        " The learned schedule's limit gives every part of the time the same share of the"
+        " loss.",
+        "Above, densities after some steps, one under another, on their way to the normal"
+        " curve; beside them the distance to it by step, a falling line. Below, heat maps"
+        " of the density over time for three schedules.",
         table,
     )
 
@@ -167,6 +169,8 @@ def draw(numbers: Numbers) -> Drawing:
 def _ridge(axes: Axes, numbers: Numbers, chain: dict[str, Any]) -> None:
     """Densities one under another, the first on top."""
     x, step = np.asarray(numbers["x"]), 0.55
+    reach = max(4.0, float(np.abs(x).max()))
+    names = []
     tops = [max(values) for values in chain["densities"]]
     for row, (number, values) in enumerate(
         zip(chain["shown"], chain["densities"], strict=True)
@@ -181,12 +185,22 @@ def _ridge(axes: Axes, numbers: Numbers, chain: dict[str, Any]) -> None:
         )
         axes.plot(x, height, color=colour, zorder=row, linewidth=1.2)
         name = "$q(x)$" if number == 0 else f"$q(z_{{{number}}})$"
-        axes.text(-3.9, base + 0.06, name, color=colour, fontsize=7.5, zorder=99)
+        names.append((base, name, colour))
     normal = base + 0.95 * np.asarray(numbers["normal"])
     axes.plot(x, normal, color=style.INK, linestyle=":", linewidth=1.0, zorder=99)
-    axes.text(3.9, base + 0.06, "N(0, 1)", color=style.INK, fontsize=7.5, ha="right")
-    axes.set_xlim(-4.0, 4.0)
-    axes.set_yticks([])
+    look: dict[str, Any] = {
+        "color": style.INK,
+        "fontsize": 7.5,
+        "ha": "right",
+        "va": "top",
+    }
+    axes.text(reach, base - 0.04, "dotted: N(0, 1)", **look)
+    axes.set_xlim(-reach, reach)
+    bases, texts, colours = zip(*names, strict=True)
+    axes.set_yticks(bases, texts)
+    axes.tick_params(axis="y", length=0.0)
+    for label, colour in zip(axes.get_yticklabels(), colours, strict=True):
+        label.set_color(colour)
     axes.spines["left"].set_visible(False)
 
 
@@ -211,4 +225,5 @@ CHOICE = Choice(
     lambda options: Figure(
         TITLE, THEOREM, functools.partial(compute, options), tell, draw
     ),
+    FROM_DENSITY,
 )

@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from ddpm_jax.core.choice import Choice, Options, option
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.gallery import style
-from ddpm_jax.gallery.figure import Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.figure import FROM_DENSITY, Caption, Figure, Numbers, Setting
 from ddpm_jax.gallery.perturbation import perturbed
+from ddpm_jax.gallery.steps import OfSteps, alphas_between
 from ddpm_jax.lab import divergences, operators
 from ddpm_jax.lab.chains import Chain
 from ddpm_jax.lab.densities import Density
@@ -25,8 +26,10 @@ THEOREM = (
 
 
 @dataclasses.dataclass(frozen=True)
-class NoiseImmunity(Options):
+class NoiseImmunity(OfSteps):
     """Options of the figure."""
+
+    ALPHAS = "alphas", "small"
 
     alphas: tuple[float | int, ...] = option(
         (0.9, 0.98), "Share of the variance that a step keeps.", above=0.0, below=1.0
@@ -64,7 +67,7 @@ def compute(options: NoiseImmunity, setting: Setting) -> Numbers:
                 "js_after": divergences.js(restored, before),
             }
         )
-    alphas = 1.0 - np.geomspace(0.9, 0.003, 16)
+    alphas = alphas_between(grid, 0.9, 0.003, 16)
     by_alpha = []
     for alpha in alphas:
         after = operators.forward_kernel(grid, alpha).apply(before)
@@ -119,10 +122,10 @@ def tell(numbers: Numbers) -> Caption:
         f"The same error of {numbers['error']:g} bits is put on q(z_1), and shrinks with"
         f" the step back: {after}. {num} small steps of {numbers['small']:g} do exactly what"
         f" one of their product {numbers['product']:.3f} does.",
-        "For two step sizes, the density of z_1 with and without a jagged error, and the"
-        " density of x restored from each, in which the error is small for the large step."
-        " Beside them the remaining error as it grows with alpha, and as it falls along"
-        " five small steps to the same value as one large step leaves.",
+        "For each alpha the density of z_1 with and without a jagged error, and the density"
+        " of x restored from the first beside the true one. Beside them the error that is"
+        f" left by alpha, and as it falls along {num} small steps to the value that one large"
+        " step leaves.",
         table,
     )
 
@@ -131,8 +134,11 @@ def tell(numbers: Numbers) -> Caption:
 def draw(numbers: Numbers) -> Drawing:
     """The drawing."""
     steps = numbers["steps"]
-    drawing, panels = style.sheet(len(steps), 3, 0.3 + 2.1 * len(steps))
-    for row, step in zip(panels, steps, strict=True):
+    num_rows = max(2, len(steps))
+    drawing, panels = style.sheet(num_rows, 3, 0.3 + 2.1 * num_rows)
+    for axes in panels[len(steps) :, :2].flat:
+        axes.set_axis_off()
+    for row, step in zip(panels, steps, strict=False):
         _pair(row[0], numbers["x"], step["after"], step["given"], style.FORWARD)
         alpha = rf"$\alpha$ = {step['alpha']:g}"
         title = f"$q(z_1)$, {alpha}: error {step['js_before']:.2f} bits"
@@ -208,4 +214,5 @@ CHOICE = Choice(
     lambda options: Figure(
         TITLE, THEOREM, functools.partial(compute, options), tell, draw
     ),
+    FROM_DENSITY,
 )

@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from ddpm_jax.core.choice import Choice, Options, option
+from ddpm_jax.core.choice import Choice, option
 from ddpm_jax.gallery import style
-from ddpm_jax.gallery.figure import Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.figure import FROM_DENSITY, Caption, Figure, Numbers, Setting
+from ddpm_jax.gallery.steps import OfSteps
 from ddpm_jax.lab import divergences, gaussian_fits, operators
 from ddpm_jax.lab.densities import Density
 
@@ -25,7 +26,7 @@ THEOREM = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Reverse(Options):
+class Reverse(OfSteps):
     """Options of the figure."""
 
     alphas: tuple[float | int, ...] = option(
@@ -91,15 +92,16 @@ def _js(kernel: Any, gaussians: Any, point: float) -> float:
 
 def tell(numbers: Numbers) -> Caption:
     """The words."""
+    num = len(numbers["steps"][0]["slices"])
+    alphas = ", ".join(f"{step['alpha']:g}" for step in numbers["steps"])
     return Caption(
         "A step back multiplies the density by a Gaussian window around z_t. Where the window"
         " is wide it holds several peaks, and the product has them all; where it is narrow"
-        " the product is nearly a Gaussian, unless peaks lie as close, and its mean nearly a"
-        " line.",
-        "For two step sizes, three slices of the reverse step with window, density and their"
-        " product, which has several peaks for the large step and one for the small; and the"
-        " step as a heat map with the curve of its mean, bent for the large step, nearly"
-        " straight for the small one.",
+        " the product is nearly a Gaussian and its mean nearly a line, except where peaks are"
+        " as close to each other as the window is wide.",
+        f"For steps of alpha = {alphas}: slices of the reverse step at {num} places z_t with"
+        " window, density and their product; and the step as a heat map with the curve of"
+        " its mean.",
         [
             (
                 f"JS of q(z_{{t-1}} | z_t) from its Gaussian, mean over z_t,"
@@ -176,4 +178,5 @@ CHOICE = Choice(
     lambda options: Figure(
         TITLE, THEOREM, functools.partial(compute, options), tell, draw
     ),
+    FROM_DENSITY,
 )

@@ -49,8 +49,8 @@ class Trajectories(Options):
 def compute(options: Trajectories, setting: Setting) -> Numbers:
     """Paths, histograms beside the truth, and points of the plane on their way."""
     full = densities.gaussian_mixture(setting.grid, *PEAKS)
-    density = densities.gaussian_mixture(setting.coarse().grid, *PEAKS)
-    rows = setting.shown(0.05)
+    density = densities.gaussian_mixture(setting.coarse_grid, *PEAKS)
+    rows = setting.shown(0.05, full)
     columns = np.linspace(1.0, 0.0, 90)
     marginals = [noised(full, value) for value in _log_snrs(columns)]
     model = exact.diffusion(density, SCHEDULE.log_snr, variance_fraction=1.0)
@@ -74,7 +74,7 @@ def compute(options: Trajectories, setting: Setting) -> Numbers:
             "histogram": histogram,
             "wasserstein": divergences.wasserstein(_counted(density, samples), density),
         }
-    curve = setting.shown()
+    curve = setting.shown(density=full)
     true = full.sample(
         np.random.Generator(np.random.Philox(setting.seed)), options.num_samples
     )
@@ -172,13 +172,16 @@ def tell(numbers: Numbers) -> Caption:
         )
     )
     strided = numbers["samplers"]["DDIM, strided"]
+    num = len(strided["paths"])
+    paths = f"{num} paths" if num > 1 else "One path"
     return Caption(
-        "Five paths by each sampler over the true densities, from noise on the left to data on"
-        " the right: jagged ones of ancestral sampling, smooth ones of DDIM that do not cross,"
-        f" and those of DDIM at {strided['num_steps']} times, too few for narrow peaks. Below,"
-        " points of the plane on their way by DDIM.",
-        "Heat maps of the density over time with five paths each, rough for ancestral"
-        " sampling and smooth for DDIM, and histograms of samples along the true density;"
+        f"{paths} by each sampler over the true densities, from noise on the left to data on"
+        " the right: ancestral sampling, which adds noise at every step, DDIM, which adds none,"
+        f" and DDIM at {strided['num_steps']} times, whose samples are at a W1 of"
+        f" {strided['wasserstein']:.3f} from the truth. Below, points of the plane on their"
+        " way by DDIM.",
+        "Heat maps of the density over time with paths of each sampler, rougher for ancestral"
+        " sampling than for DDIM, and histograms of samples along the true density;"
         " below, a cloud of points that becomes two rings, with paths.",
         table,
     )

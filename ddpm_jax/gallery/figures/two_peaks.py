@@ -20,7 +20,7 @@ THEOREM = (
     "The probability flow of a model has a density in closed form but for an integral, log"
     " p(x) = log N(z_1; 0, 1) + the integral of the divergence of dz/dt (Chen et al. 2018;"
     " Song et al. 2021). By Gibbs -E[log p] is at least the entropy of the truth, and the"
-    " ELBO lies above both."
+    " bound -ELBO lies above that."
 )
 # Mix(N(-2, 0.5), N(2, 0.5)), of variances 0.5; the model sees numbers divided by the scale.
 MEAN, VARIANCE, SCALE = 2.0, 0.5, 2.0
@@ -121,7 +121,10 @@ def tell(numbers: Numbers) -> Caption:
     table = [
         ("entropy of the truth", f"{numbers['entropy']:.4f} nats"),
         ("-log p of test points by ODE", f"{ode[0]:.4f} ± {ode[1]:.4f} nats"),
-        ("ELBO of test points", f"{bound[0]:.4f} ± {bound[1]:.4f} nats"),
+        (
+            "bound on -log p (-ELBO) of test points",
+            f"{bound[0]:.4f} ± {bound[1]:.4f} nats",
+        ),
         ("mass of the ODE's density on [-5, 5]", f"{numbers['mass']:.4f}"),
         *(
             (f"W1 to the truth, {name}", f"{distance:.4f}")
@@ -131,12 +134,12 @@ def tell(numbers: Numbers) -> Caption:
     return Caption(
         "Above, 800 points of two peaks on their way to noise; in the middle, the samples of"
         f" a network trained on them for {numbers['num_steps']} steps, on their way back;"
-        " below, its samples and its exact density by ODE against the truth. It has learned"
-        f" the density to a W1 of {distances['samples']:.3f}, where the 800 points"
-        f" themselves are at {distances['training points']:.3f}.",
+        " below, its samples and its exact density by ODE against the truth. The samples are at"
+        f" a W1 of {distances['samples']:.3f} from the truth, the 800 points themselves at"
+        f" {distances['training points']:.3f}.",
         "Histograms of 800 points at four noise levels, from two peaks to one normal curve,"
-        " and of the model's samples at the same levels, which follow the same true curves;"
-        " below, the histogram of the samples and the model's density, close to the truth.",
+        " and of the model's samples at the same levels, with the true curves; below, the"
+        " histogram of the samples and the model's density along the truth.",
         table,
     )
 
