@@ -98,6 +98,18 @@ def without_y(axes: Axes) -> None:
     axes.set_ylim(bottom=0.0)
 
 
+def reach(x: Sequence[float], density: Sequence[float], least: float) -> float:
+    """Half of the width, around 0, of a panel that shows all of a density.
+
+    Args:
+      x: points.
+      density: its values there.
+      least: the half that is shown at least.
+    """
+    values = np.asarray(density)
+    return max(least, float(np.abs(np.asarray(x))[values > 0.005 * values.max()].max()))
+
+
 def say(axes: Axes, x: float, y: float, text: str, colour: str, **look: Any) -> None:
     """Writes a label beside what it names, at x and y in parts of the panel."""
     keywords: dict[str, Any] = {

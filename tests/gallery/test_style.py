@@ -37,6 +37,13 @@ def test_a_density_has_no_vertical_axis_and_begins_at_zero():
     assert axes.get_ylim()[0] == 0.0 and len(axes.get_yticks()) == 0
 
 
+def test_a_panel_reaches_as_far_as_the_density():
+    x = np.linspace(-6.0, 6.0, 121)
+    near, far = (np.exp(-0.5 * np.square((x - mean) / 0.2)) for mean in (0.0, -4.0))
+    assert style.reach(x, near, 2.4) == 2.4
+    assert 4.4 < style.reach(x, near + far, 2.4) < 5.0
+
+
 def test_colours_tell_things_apart():
     colours = [style.TRUTH, style.FORWARD, style.REVERSE, style.FIT, style.NORMAL]
     rgb = np.array([matplotlib.colors.to_rgb(colour) for colour in colours])

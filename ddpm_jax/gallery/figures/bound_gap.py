@@ -176,12 +176,14 @@ def _note(axes: Axes, x: float, y: float) -> None:
     axes.annotate(
         f"{y:.2f} nats",
         (x, y),
-        xytext=(0, -12),
+        xytext=(6, -2),
         textcoords="offset points",
         color=style.TRUTH,
         fontsize=7.5,
-        ha="right",
+        ha="left",
     )
+    # Room for it beside the curves.
+    axes.set_xlim(right=9.0 * x)
 
 
 CHOICE = Choice(

@@ -137,6 +137,7 @@ def draw(numbers: Numbers) -> Drawing:
     for axes in places[len(restored) :]:
         axes.set_axis_off()
     top = max(numbers["q"])
+    reach = style.reach(numbers["x"], numbers["q"], 2.6)
     for axes, one in zip(places, restored, strict=False):
         axes.plot(numbers["x"], one["divided"], color=style.NORMAL, linewidth=0.8)
         style.curve(axes, numbers["x"], numbers["q"], style.TRUTH, linewidth=1.0)
@@ -147,7 +148,7 @@ def draw(numbers: Numbers) -> Drawing:
             linestyle=(0, (3, 2)),
             linewidth=1.2,
         )
-        axes.set_xlim(-2.6, 2.6)
+        axes.set_xlim(-reach, reach)
         axes.ticklabel_format(axis="y", scilimits=(-3, 3), useMathText=True)
         if one["error_divided"] < 1.0:
             axes.set_ylim(-0.3 * top, 1.5 * top)

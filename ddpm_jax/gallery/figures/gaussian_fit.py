@@ -130,6 +130,7 @@ def tell(numbers: Numbers) -> Caption:
 def draw(numbers: Numbers) -> Drawing:
     """The drawing."""
     one_step = numbers["one_step"]
+    reach = style.reach(numbers["x"], numbers["q"], 2.4)
     num_rows = max(2, len(one_step))
     drawing, panels = style.sheet(num_rows, 3, 2.45 * num_rows)
     for axes in [*panels[len(one_step) :, :2].flat, *panels[2:, 2]]:
@@ -137,12 +138,14 @@ def draw(numbers: Numbers) -> Drawing:
     for row, one in zip(panels, one_step, strict=False):
         alpha = rf"$\alpha$ = {one['alpha']:g}"
         _slices(row[0], numbers["x"], one["slices"])
+        row[0].set_xlim(-reach, reach)
         style.name(
             row[0], rf"$q(x | z_1)$ for {len(one['slices'])} $z_1$, {alpha}", "x"
         )
         style.curve(row[1], numbers["x"], numbers["q"], style.TRUTH)
         row[1].plot(numbers["x"], one["restored"], color=style.FIT)
         _density(row[1])
+        row[1].set_xlim(-reach, reach)
         title = f"restored in one step: {one['kl_bits']:.3f} bits lost"
         style.name(row[1], title, "x")
     style.say(panels[0, 0], 0.02, 0.91, "exact", style.REVERSE)
@@ -165,7 +168,6 @@ def _slices(axes: Axes, x: Any, slices: list[dict[str, Any]]) -> None:
 
 def _density(axes: Axes) -> None:
     style.without_y(axes)
-    axes.set_xlim(-2.4, 2.4)
     axes.set_ylim(top=1.15 * axes.get_ylim()[1])
 
 

@@ -110,7 +110,7 @@ def tell(numbers: Numbers) -> Caption:
             )
     wider = (
         f" The density {numbers['given']}, of variance {numbers['given_variance']:.2f}, is"
-        " wider than N(0, 1) and wants a little more than beta where noise is large."
+        " wider than N(0, 1) and wants more than beta where noise is large."
         if numbers["given_variance"] > 1.0
         else ""
     )
@@ -148,11 +148,16 @@ def draw(numbers: Numbers) -> Drawing:
 def _fractions(axes: Axes, part: Numbers, given: str) -> None:
     for name, values in part["fraction"].items():
         axes.semilogx(part["step"], values, color=COLOURS.get(name, style.TRUTH))
-    for name, y in (("N(0, 1)", 0.93), (given, 0.64), ("two smooth peaks", 0.56)):
-        style.say(axes, 0.97, y, name, COLOURS.get(name, style.TRUTH), ha="right")
-    style.say(axes, 0.97, 0.11, "one point", COLOURS["one point"], ha="right")
     places = np.concatenate(list(part["fraction"].values()))
-    axes.set_ylim(min(-0.1, places.min() - 0.05), max(1.16, 1.1 * places.max()))
+    highest = max(1.16, 1.1 * places.max())
+    axes.set_ylim(min(-0.1, places.min() - 0.05), highest)
+    # A curve far above beta rises where the names stand otherwise.
+    names = ("N(0, 1)", given, "two smooth peaks", "one point")
+    beside, x, ha = (0.93, 0.64, 0.56, 0.11), 0.97, "right"
+    if highest > 1.16:
+        beside, x, ha = (0.93, 0.85, 0.77, 0.69), 0.03, "left"
+    for name, y in zip(names, beside, strict=True):
+        style.say(axes, x, y, name, COLOURS.get(name, style.TRUTH), ha=ha)
     axes.set_yticks([0.0, 0.5, 1.0], [r"$\tilde\beta$", "", r"$\beta$"])
     style.name(axes, f"log of the best variance, T = {part['num_steps']}", "step t")
 

@@ -161,7 +161,8 @@ def _pair(axes: Axes, x: Any, true: Any, spoilt: Any, colour: str) -> None:
     axes.plot(x, spoilt, color=style.REVERSE, linewidth=0.9)
     style.curve(axes, x, true, colour, linewidth=1.3)
     style.without_y(axes)
-    axes.set_xlim(-3.2, 3.2)
+    half = style.reach(x, true, 3.2)
+    axes.set_xlim(-half, half)
     axes.set_ylim(top=1.28 * max(*true, *spoilt))
 
 

@@ -156,8 +156,9 @@ def _slice(axes: Axes, numbers: Numbers, piece: dict[str, Any]) -> None:
     axes.plot(x, gaussian, color=style.FIT, linestyle=(0, (4, 2)), linewidth=1.1)
     style.say(axes, 1.0, 0.94, f"JS {piece['js']:.2g} bits", style.FIT, ha="right")
     style.without_y(axes)
+    half = style.reach(x, numbers["before"], 3.2)
     axes.set_ylim(0.0, 1.25)
-    axes.set_xlim(-3.2, 3.2)
+    axes.set_xlim(-half, half)
 
 
 def _map(axes: Axes, z: list[float], step: dict[str, Any]) -> None:
@@ -166,8 +167,9 @@ def _map(axes: Axes, z: list[float], step: dict[str, Any]) -> None:
     seen = after > 1e-3 * after.max()
     style.heat(axes, step["map"], (z[0], z[-1], z[0], z[-1]), style.REVERSE)
     axes.plot(z_array[seen], np.asarray(step["means"])[seen], color=style.INK)
-    axes.set_xlim(-3.2, 3.2)
-    axes.set_ylim(-3.2, 3.2)
+    half = style.reach(z, step["after"], 3.2)
+    axes.set_xlim(-half, half)
+    axes.set_ylim(-half, half)
     style.say(axes, 0.04, 0.93, "line: the mean", style.INK)
     title = rf"$q(z_{{t-1}} | z_t)$, $\alpha$ = {step['alpha']:g}"
     style.name(axes, title, "$z_t$", "$z_{t-1}$")

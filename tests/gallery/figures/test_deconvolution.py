@@ -29,6 +29,14 @@ def test_the_factor_is_the_inverse_of_the_noises_transform(made):
     np.testing.assert_allclose(numbers["amplification"], np.exp(0.05 * w**2), rtol=1e-4)
 
 
+def test_one_noise_leaves_no_empty_panel_and_its_words_follow_it(made):
+    figure, numbers = made
+    caption, panels = known.said_and_drawn(
+        figure, numbers | {"restored": numbers["restored"][:1]}
+    )
+    assert len(panels) == 3 and "noise of 1e-12" in caption.sentence
+
+
 def test_words_and_panels(made):
     caption, panels = known.said_and_drawn(*made)
     assert len(caption.table) == 5 and len(panels) == 6

@@ -1,5 +1,7 @@
 """The best reverse variance: beta of N(0, 1), beta-tilde of a point, between of the rest."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,15 @@ def test_beta_and_beta_tilde_are_the_schedules(made):
     forward, posterior = np.array(part["forward"]), np.array(part["posterior"])
     assert np.all(posterior < forward) and np.all(forward < 1.0)
     assert part["step"][-1] == 9
+
+
+def test_axes_hold_what_lies_above_beta_and_the_density_has_its_name(made):
+    figure, numbers = made
+    wide = json.loads(json.dumps(numbers))
+    wide["chains"][0]["fraction"][wide["given"]][-1] = 5.0
+    assert wide["given"] == "q(x), given"
+    assert figure.draw(wide).axes[0].get_ylim()[1] > 5.0
+    assert figure.draw(numbers).axes[0].get_ylim() == (-0.1, 1.16)
 
 
 def test_words_and_panels(made):
