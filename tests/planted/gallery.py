@@ -91,7 +91,7 @@ MISTAKES = (
     _planted(
         "a wrong name of a figure is left out",
         "options",
-        '        choose(FIGURES, name, field)\n',
+        "        choose(FIGURES, name, field)\n",
         "        pass\n",
     ),
     _planted(
