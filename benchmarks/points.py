@@ -93,19 +93,19 @@ def trained(run: str, folder: epath.Path) -> tuple[Restored[Denoiser], float]:
 
 def likelihoods(restored: Restored[Denoiser]) -> dict[str, Any]:
     """The nats of the test points by each estimator, and what they are over the truth."""
-    found = {}
+    results = {}
     for name in estimators.names(restored.config, "likelihood"):
         evaluator = likelihood.make_evaluator(
             restored.config, restored.mesh, restored.model, restored.source, name
         )
         begun = time.perf_counter()
         report = evaluator.report(evaluator.rows(restored.params), restored.step)
-        found[name] = {
+        results[name] = {
             **report["density"],
             "num_points": report["num_examples"],
             "seconds": time.perf_counter() - begun,
         }
-    return found
+    return results
 
 
 def sampled(
@@ -189,14 +189,14 @@ def markdown(reports: dict[str, dict[str, Any]], command: str) -> str:
         "| --- | ---: | ---: | --- | ---: | ---: | ---: |",
     ]
     for run, report in reports.items():
-        for name, found in report["likelihood"].items():
-            excess = found["excess_over_the_truth"]
+        for name, result in report["likelihood"].items():
+            excess = result["excess_over_the_truth"]
             errors = [excess["stderr"], excess["stderr_points"]]
             known = " and ".join("-" if e is None else f"{e:.4f}" for e in errors)
             lines.append(
                 f"| {run} | {report['training_seconds']:.0f} s |"
                 f" {report['entropy_of_the_truth']:.4f} | {name} |"
-                f" {found['nats_per_point']['nats']:.4f} | {excess['nats']:+.4f} |"
+                f" {result['nats_per_point']['nats']:.4f} | {excess['nats']:+.4f} |"
                 f" {known} |"
             )
     for run, report in reports.items():
@@ -218,13 +218,13 @@ def markdown(reports: dict[str, dict[str, Any]], command: str) -> str:
             " evaluations | seconds |",
             "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
         ]
-        for name, found in report["samplers"].items():
-            mean, error = found["w1"]["mean"], found["w1"]["stderr"]
+        for name, result in report["samplers"].items():
+            mean, error = result["w1"]["mean"], result["w1"]["stderr"]
             over = f"{mean / of_training:.2f}" if of_training else "-"
             lines.append(
                 f"| {name} | {mean:.4f} | {error:.4f} | {over} |"
-                f" {mean / true['mean']:.2f} | {found['num_network_evaluations']:.0f} |"
-                f" {found['seconds']:.1f} |"
+                f" {mean / true['mean']:.2f} | {result['num_network_evaluations']:.0f} |"
+                f" {result['seconds']:.1f} |"
             )
     return "\n".join(lines) + "\n"
 

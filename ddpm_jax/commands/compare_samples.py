@@ -103,7 +103,7 @@ def _kind(of_set: SampleSet) -> str:
 
 def _shown(of_set: SampleSet, num: int) -> np.ndarray:
     """The first samples: images as 0..255, points as they are."""
-    found = of_set.read(num)
+    drawn = of_set.read(num)
     if not of_set.num_values:
-        return found
-    return encoding.to_uint8(found, of_set.num_values)
+        return drawn
+    return encoding.to_uint8(drawn, of_set.num_values)

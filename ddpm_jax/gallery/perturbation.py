@@ -18,7 +18,7 @@ def field(grid: Grid, width: float, seed: int) -> Points:
 
 
 def perturbed(density: Density, error: float, width: float, seed: int) -> Density:
-    """A density with a random error of a given size, found by bisection.
+    """A density with a random error of a given size, by bisection.
 
     Args:
       density: without the error.

@@ -29,7 +29,7 @@ BOUND, FLOW = "stratified", "ode"
 
 
 class Samples(NamedTuple):
-    """Samples of the model, with their way.
+    """Samples of the model, with their trajectories.
 
     Attributes:
       last: the samples, in the data's units.
@@ -119,7 +119,7 @@ def points(of: Config, split: str) -> Numbers:
 def samples(
     restored: Restored[Denoiser], num_samples: int, num_frames: int, batch_size: int
 ) -> Samples:
-    """Samples by the run's sampler, and frames of their way."""
+    """Samples by the run's sampler, and frames of their trajectories."""
     changed = sample_batches.with_small_batch(restored.config, batch_size)
     batches = sample_batches.Batches(
         changed, restored.mesh, restored.model, num_frames=num_frames

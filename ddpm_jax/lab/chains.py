@@ -46,12 +46,12 @@ class Chain:
     @functools.cached_property
     def marginals(self) -> tuple[Density, ...]:
         """The densities of x, z_0, ..., z_{T-1}."""
-        found = [self.density]
+        densities = [self.density]
         for alpha in self.alphas:
-            found.append(
-                operators.forward_kernel(found[-1].grid, alpha).apply(found[-1])
+            densities.append(
+                operators.forward_kernel(densities[-1].grid, alpha).apply(densities[-1])
             )
-        return tuple(found)
+        return tuple(densities)
 
     def reverse_kernel(self, step: int) -> Kernel:
         """The reverse of step k: q(x | z_0) for 0, q(z_{k-1} | z_k) for others."""

@@ -95,18 +95,18 @@ def eigenvalues(before: Density, alpha: float, num: int = 2) -> Points:
     logs = logs[np.ix_(held, held)] + 0.5 * (log_pi[held] - log_pi[held, None])
     symmetric = np.exp(0.5 * (logs + logs.T))
     start = np.exp(0.5 * (log_pi[held] - log_pi.max()))
-    found = scipy.sparse.linalg.eigsh(
+    values = scipy.sparse.linalg.eigsh(
         symmetric, num, which="LA", v0=start + 1e-3, return_eigenvectors=False
     )
-    return np.sort(found)[::-1]
+    return np.sort(values)[::-1]
 
 
 def iterated(kernel: Kernel, start: Density, num: int) -> list[Density]:
     """`start` and the densities after 1 .. num steps of one kernel."""
-    found = [start]
+    densities = [start]
     for _ in range(num):
-        found.append(kernel.apply(found[-1]))
-    return found
+        densities.append(kernel.apply(densities[-1]))
+    return densities
 
 
 def _log_stationary(before: Density, alpha: float) -> Points:

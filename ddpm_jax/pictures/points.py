@@ -169,11 +169,11 @@ class PointPlots:
 
     def _scene(self, *sets: Points) -> Scene:
         """The space that holds the truth and nearly all points of these sets."""
-        found = [_ends(part, FAR) for part in sets]
+        ranges = [_ends(part, FAR) for part in sets]
         if self.truth is not None:
-            found.append(_ends(self.truth.points, 0.0))
-        low = np.min([ends[0] for ends in found], axis=0)
-        high = np.max([ends[1] for ends in found], axis=0)
+            ranges.append(_ends(self.truth.points, 0.0))
+        low = np.min([ends[0] for ends in ranges], axis=0)
+        high = np.max([ends[1] for ends in ranges], axis=0)
         margin = np.maximum(MARGIN * (high - low), 1e-3)
         low, high = low - margin, high + margin
         density = self._density(low, high)

@@ -136,7 +136,7 @@ def tell(numbers: Numbers) -> Caption:
         f" alpha = {alphas}, or along a schedule, each of which spends its time elsewhere."
         " The learned schedule's limit gives every part of the time the same share of the"
         " loss.",
-        "Above, densities after some steps, one under another, on their way to the normal"
+        "Above, densities after some steps, one under another, down to the normal"
         " curve; beside them the distance to it by step, a falling line. Below, heat maps"
         " of the density over time for three schedules.",
         table,

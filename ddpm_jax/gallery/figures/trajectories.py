@@ -1,4 +1,4 @@
-"""Trajectories: the samplers' ways from noise to data, with the exact denoiser."""
+"""Trajectories: paths of samplers from noise to data, with the exact denoiser."""
 
 import dataclasses
 import functools
@@ -47,7 +47,7 @@ class Trajectories(Options):
 
 
 def compute(options: Trajectories, setting: Setting) -> Numbers:
-    """Paths, histograms beside the truth, and points of the plane on their way."""
+    """Paths, histograms beside the truth, and points of the plane between."""
     full = densities.gaussian_mixture(setting.grid, *PEAKS)
     density = densities.gaussian_mixture(setting.coarse_grid, *PEAKS)
     rows = setting.shown(0.05, full)

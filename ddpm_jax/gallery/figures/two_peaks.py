@@ -41,7 +41,7 @@ class TwoPeaks(Options):
 
 
 def compute(options: TwoPeaks, setting: Setting) -> Numbers:
-    """Histograms both ways, the model's density, and its figures against the truth."""
+    """Histograms to noise and back, the model's density, and its figures against the truth."""
     grid = Grid(-9.0, 9.0, 1801)
     truth = densities.gaussian_mixture(grid, [-MEAN, MEAN], [math.sqrt(VARIANCE)] * 2)
     wanted = two_peaks_run.config(options.num_steps, setting.seed)
@@ -132,8 +132,8 @@ def tell(numbers: Numbers) -> Caption:
         ),
     ]
     return Caption(
-        "Above, 800 points of two peaks on their way to noise; in the middle, the samples of"
-        f" a network trained on them for {numbers['num_steps']} steps, on their way back;"
+        "Above, 800 points of two peaks diffused to noise; in the middle, samples of"
+        f" a network trained on them for {numbers['num_steps']} steps, brought back from it;"
         " below, its samples and its exact density by ODE against the truth. The samples are at"
         f" a W1 of {distances['samples']:.3f} from the truth, the 800 points themselves at"
         f" {distances['training points']:.3f}.",
