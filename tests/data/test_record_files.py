@@ -41,7 +41,12 @@ def test_without_a_record_there_is_no_state(workdir):
     assert record_files.state_of_contents(workdir, "1") is None
 
 
-@pytest.mark.parametrize("data", [b"", b"damaged", gzip.compress(b"[1]")])
+# A name that says no time, as the compressed bytes do: processes must agree on it.
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"damaged", gzip.compress(b"[1]")],
+    ids=["empty", "damaged", "no table"],
+)
 def test_a_list_that_is_damaged_is_none(workdir, data):
     (workdir / "data_files.json.gz").write_bytes(data)
     assert record_files.tables(workdir) == {}
