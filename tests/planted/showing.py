@@ -186,8 +186,8 @@ MISTAKES = (
     Mistake(
         "one far sample makes the rest a dot",
         PLOTS,
-        "found = [_ends(part, FAR) for part in sets]",
-        "found = [_ends(part, 0.0) for part in sets]",
+        "ranges = [_ends(part, FAR) for part in sets]",
+        "ranges = [_ends(part, 0.0) for part in sets]",
         OF_PLOTS,
     ),
     Mistake(
