@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -57,8 +58,17 @@ class Chain:
         """The reverse of step k: q(x | z_0) for 0, q(z_{k-1} | z_k) for others."""
         return operators.reverse_kernel(self.marginals[step], self.alphas[step])
 
-    def restored(self, start: Density) -> Density:
-        """The density of x that the chain's reverse kernels make of one of z_{T-1}."""
+    def restored(
+        self,
+        start: Density,
+        change: Callable[[Kernel], Kernel] = lambda kernel: kernel,
+    ) -> Density:
+        """The density of x that the chain's reverse kernels make of one of z_{T-1}.
+
+        Args:
+          start: the density of z_{T-1}.
+          change: the kernel in the place of each reverse kernel; by default itself.
+        """
         for step in reversed(range(len(self.alphas))):
-            start = self.reverse_kernel(step).apply(start)
+            start = change(self.reverse_kernel(step)).apply(start)
         return start

@@ -35,7 +35,5 @@ def restored(chain: Chain, start: Density | None = None) -> Density:
       chain: the exact chain, each of whose reverse kernels is fitted.
       start: the density of z_{T-1}; None: N(0, 1), as a model has it.
     """
-    density = standard_normal(chain.density.grid) if start is None else start
-    for step in reversed(range(len(chain.alphas))):
-        density = fitted(chain.reverse_kernel(step)).apply(density)
-    return density
+    noise = standard_normal(chain.density.grid) if start is None else start
+    return chain.restored(noise, fitted)

@@ -124,8 +124,8 @@ MISTAKES = (
     _planted(
         "a chain of fits is of the exact kernels",
         "gaussian_fits",
-        "density = fitted(chain.reverse_kernel(step)).apply(density)",
-        "density = chain.reverse_kernel(step).apply(density)",
+        "return chain.restored(noise, fitted)",
+        "return chain.restored(noise)",
     ),
     _planted(
         "a division leaves the line narrow",
