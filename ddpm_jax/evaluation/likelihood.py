@@ -24,6 +24,7 @@ from ddpm_jax.data import passes, pipeline
 from ddpm_jax.data.source import Source, known_density
 from ddpm_jax.diffusion.conditioning import thresholds
 from ddpm_jax.diffusion.model import Diffusion
+from ddpm_jax.diffusion.process.pixel_decoder import is_continuous
 from ddpm_jax.evaluation import convention, estimators
 from ddpm_jax.evaluation.estimators import Chosen
 from ddpm_jax.evaluation.likelihoods.estimator import (
@@ -111,7 +112,7 @@ class Evaluator:
             num_draws=self.estimator.num_draws,
             num_pilot_evaluations=self._pilot_evaluations(),
             convention=self.convention(step),
-            is_density=self.model.pixel_decoder.num_values == 0,
+            is_density=is_continuous(self.model.pixel_decoder),
             truth=self._truth(rows),
         )
 
